@@ -1,0 +1,71 @@
+# Two commands matter: `make demo` shows the product, `make test` proves it. Nothing need be installed before but
+# Python 3.11 to 3.13 with its venv module. Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help setup demo test check bench bundle lock clean
+
+help:
+	@echo "make demo     see the whole product work on this machine (ARGS=\"--seconds 120\" and others)"
+	@echo "make test     set up what the tests need and run them (ARGS=\"-k window\")"
+	@echo "make check    ruff, mypy, import arrows"
+	@echo "make setup    only set up: the worker, the command line, the embedded AWS"
+	@echo "make bench    the benchmarks"
+	@echo "make bundle   train the default bundle again from its seed"
+	@echo "make lock     pin the dependencies again"
+	@echo "make clean    remove the environments and caches"
+
+setup: .venv/.runtime .venv-emulator/.done
+
+demo: setup
+	@$(BIN)/battery-watch demo $(ARGS)
+
+test: .venv/.dev .venv-emulator/.done
+	$(BIN)/pytest -n 2 $(ARGS)
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev .venv-emulator/.done
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bundle: .venv/.dev
+	$(BIN)/battery-watch train --simulated --seed 7 --out models/default --force
+
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+lock: .venv/.dev
+	$(LOCK) pyproject.toml --output-file requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra train --extra dev -c requirements/runtime.txt --output-file requirements/dev.txt
+	$(LOCK) requirements/emulator.in --output-file requirements/emulator.txt
+	$(LOCK) requirements/build.in --output-file requirements/build.txt
+
+clean:
+	rm -rf .venv .venv-emulator .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Battery Watch needs Python 3.11 to 3.13, and $(PYTHON) is another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "$(PYTHON) has no venv module (Debian: apt-get install python3-venv)"; exit 1; }
+
+.venv/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | .venv/bin/python
+	@echo "Setting up the worker (about 70 MB of downloads) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.runtime
+	@echo "Setting up training and tests (about 900 MB of downloads) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/build.txt
+	@touch $@
+
+.venv-emulator/.done: requirements/emulator.txt | .venv/bin/python
+	@echo "Setting up the embedded AWS (about 20 MB of downloads) ..."
+	@$(BIN)/python -m venv .venv-emulator
+	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/emulator.txt
+	@touch $@

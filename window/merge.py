@@ -1,0 +1,187 @@
+"""The merge: records of many shards in one order, by stamp, under a watermark (rules 3 to 5 of the order).
+
+A record may leave when no lineage can still deliver one that sorts before it. A lineage *holds* at the stamp of
+its last record, or, once proven idle at its tip, shortly before the time it was found empty. Ties go by shard id,
+so a hold at the very stamp of a record keeps it back only if the holder's id sorts first: with "not below" alone,
+the order of equal stamps would depend on which shard was read first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from window.samples import Floats, Samples, concat
+
+IDLE_SLACK_S = 2.0
+IDLE_PAGES = 3
+IDLE_OVER_S = 1.0
+LATEST_LEAD_S = 5.0
+LATEST_LAG_S = 2.0
+
+Sequences = NDArray[np.object_]
+
+
+def stamps(samples: Samples, previous: float) -> Floats:
+    """Rule 3: the order keys of one shard's records, shape (n,), never falling, none below ``previous``.
+
+    A device's clock can pull its stamp at most 5 s ahead of the table's and 2 s behind it: a fast clock cannot
+    drag the watermark, a slow one cannot break every idle promise. A record without a time gets ``created``.
+    """
+    ts = np.where(np.isnan(samples.ts), samples.created, samples.ts)
+    own = np.minimum(np.maximum(ts, samples.created - LATEST_LAG_S), samples.created + LATEST_LEAD_S)
+    return np.maximum.accumulate(np.concatenate([[previous], own]))[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Records in merged order: ``samples``, their ``stamp`` (n,) and ``sequence`` numbers (n,)."""
+
+    samples: Samples
+    stamp: Floats
+    sequence: Sequences
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def take(self, rows: slice) -> Released:
+        """A run of rows."""
+        return Released(self.samples.take(rows), self.stamp[rows], self.sequence[rows])
+
+
+@dataclass(slots=True)
+class _Lineage:
+    """One shard as the merge sees it. ``last``: stamp of the last record delivered; ``idle``: its idle promise."""
+
+    last: float
+    idle: float = -np.inf
+    ended: bool = False
+    empty_pages: int = 0
+    empty_since: float = np.inf
+    tip: bool = False
+    waiting: deque[Released] = field(default_factory=deque)
+
+    @property
+    def hold(self) -> float:
+        return max(self.last, self.idle)
+
+
+class Merge:
+    """Merges lineages. Nothing is released before the first complete listing of the shards (`listed`)."""
+
+    def __init__(self) -> None:
+        self._lineages: dict[str, _Lineage] = {}
+        self._ready = False
+        self._buffered = 0
+
+    @property
+    def buffered(self) -> int:
+        """Records delivered and not yet released."""
+        return self._buffered
+
+    @property
+    def shards(self) -> Mapping[str, float]:
+        """Every shard that counts, with its hold."""
+        return {shard: lineage.hold for shard, lineage in self._lineages.items()}
+
+    @property
+    def watermark(self) -> float:
+        """Nothing released from now on has a stamp below it; -inf until every lineage has a hold."""
+        if not self._ready or not self._lineages:
+            return -np.inf
+        return min(self._floor(lineage) for lineage in self._lineages.values())
+
+    def listed(self) -> None:
+        """The first complete listing has been opened."""
+        self._ready = True
+
+    def open(self, shard: str, *, after: float = -np.inf) -> None:
+        """A shard is being read. It holds at ``after``: its parent's last stamp, or its own before a restart."""
+        if shard not in self._lineages:
+            self._lineages[shard] = _Lineage(last=after)
+
+    def last(self, shard: str) -> float:
+        """Stamp of the shard's last record delivered; -inf for a shard that is not open."""
+        lineage = self._lineages.get(shard)
+        return lineage.last if lineage else -np.inf
+
+    def push(self, shard: str, samples: Samples, sequence: Sequences, *, full: bool) -> None:
+        """A page of records of an open shard. A full page says nothing about the tip: there may be more."""
+        lineage = self._lineages[shard]
+        stamp = stamps(samples, lineage.last)
+        lineage.last = float(stamp[-1])
+        lineage.waiting.append(Released(samples, stamp, sequence))
+        self._buffered += len(samples)
+        if full:
+            lineage.tip = False
+            lineage.empty_pages, lineage.empty_since = 0, np.inf
+
+    def empty(self, shard: str, asked_at: float) -> None:
+        """An empty page, asked for at ``asked_at``: proof of idleness once the shard is at its tip (rule 5)."""
+        lineage = self._lineages[shard]
+        lineage.empty_pages += 1
+        lineage.empty_since = min(lineage.empty_since, asked_at)
+        if lineage.empty_pages >= IDLE_PAGES and asked_at - lineage.empty_since >= IDLE_OVER_S:
+            lineage.tip = True
+        if lineage.tip and not lineage.ended:
+            lineage.idle = max(lineage.idle, asked_at - IDLE_SLACK_S)
+
+    def close(self, shard: str) -> None:
+        """The shard lies behind: all its records are released and its children hold, or it has none."""
+        lineage = self._lineages.pop(shard)
+        self._buffered -= sum(len(part) for part in lineage.waiting)
+
+    def end(self, shard: str) -> None:
+        """The shard was read to its end. It goes on holding, at its last stamp, until it is closed."""
+        self._lineages[shard].ended = True
+
+    def drained(self, shard: str) -> bool:
+        """True when the shard has ended and none of its records waits."""
+        lineage = self._lineages.get(shard)
+        return lineage is not None and lineage.ended and not lineage.waiting
+
+    def release(self, *, before: float = np.inf) -> Released | None:
+        """All records that may leave and whose stamp is below ``before``, in order; None where there are none."""
+        if not self._ready or self._buffered == 0:
+            return None
+        parts: list[Released] = []
+        names: list[str] = []
+        for shard in self._lineages:
+            for part in self._leaving(shard, before):
+                parts.append(part)
+                names.extend([shard] * len(part))
+        if not parts:
+            return None
+        stamp = np.concatenate([p.stamp for p in parts])
+        order = np.lexsort((np.asarray(names), stamp))  # stable: a shard's own records keep their sequence
+        self._buffered -= len(order)
+        return Released(
+            concat([p.samples for p in parts]).take(order),
+            stamp[order],
+            np.concatenate([p.sequence for p in parts])[order],
+        )
+
+    def _floor(self, lineage: _Lineage) -> float:
+        return float(lineage.waiting[0].stamp[0]) if lineage.waiting else lineage.hold
+
+    def _leaving(self, shard: str, before: float) -> list[Released]:
+        """Take from a shard's queue the records that no other lineage holds back."""
+        waiting = self._lineages[shard].waiting
+        strict = min((o.hold for s, o in self._lineages.items() if s < shard), default=np.inf)
+        loose = min((o.hold for s, o in self._lineages.items() if s > shard), default=np.inf)
+        taken = []
+        while waiting:
+            part = waiting[0]
+            free = (part.stamp < strict) & (part.stamp <= loose) & (part.stamp < before)
+            count = int(free.sum())  # stamps never fall, so the free rows lead
+            if count < len(part):
+                if count:
+                    taken.append(part.take(slice(0, count)))
+                    waiting[0] = part.take(slice(count, None))
+                break
+            taken.append(waiting.popleft())
+        return taken

@@ -1,0 +1,261 @@
+"""The rolling windows of all devices: one ring of columns, devices x capacity.
+
+25 minutes are shown, 32 retained: an upsert that arrives late finds everything its features reach back to (rule 8).
+What a window holds is a function of the samples alone, whatever order they came in: all with
+``ts > newest - retained``, each ``ts`` once, the last value written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from window.features import ROLLING, Tails
+from window.samples import Codes, Floats, Samples
+
+SHOWN_S = 25 * 60.0
+RETAINED_S = 32 * 60.0
+Index = NDArray[np.int64]
+Number = TypeVar("Number", np.float64, np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A device's samples and their scores in order of time, each of shape (n,). NaN scores: not scored yet."""
+
+    ts: Floats
+    current_a: Floats
+    temperature_c: Floats
+    reconstruction_error: Floats
+    forest_score: Floats
+    severity: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Rows to be scored: those written, and followers whose features reach a row that was written out of order.
+
+    Good until the next `Windows.upsert` or `Windows.evict`. ``rescored`` is true for a row that had been scored
+    before: a follower, or a sample written again.
+    """
+
+    device: Codes
+    slot: Index
+    rescored: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+    def take(self, rows: slice) -> Touched:
+        """A run of rows."""
+        return Touched(self.device[rows], self.slot[rows], self.rescored[rows])
+
+
+class Windows:
+    """Windows of any number of devices; memory grows with the busiest device's retained samples.
+
+    >>> w = Windows(); t = w.upsert(Samples.of([1.0, 2.0], [3.0, 3.0], [25.0, 25.0])); len(t)
+    2
+    """
+
+    _FLOATS = ("ts", "current_a", "temperature_c", "reconstruction_error", "forest_score")
+
+    def __init__(self, *, capacity: int = 256) -> None:
+        self._columns: dict[str, Floats] = {name: np.full((0, capacity), np.nan) for name in self._FLOATS}
+        self._severity = np.zeros((0, capacity), np.int8)
+        self._start = np.zeros(0, np.int64)
+        self._count = np.zeros(0, np.int64)
+
+    @property
+    def devices(self) -> int:
+        """Rows of the ring; every device code seen is below it."""
+        return len(self._count)
+
+    @property
+    def capacity(self) -> int:
+        """Slots a device."""
+        return self._severity.shape[1]
+
+    def count(self, device: int) -> int:
+        """Samples retained of a device; 0 for one never seen."""
+        return int(self._count[device]) if device < self.devices else 0
+
+    def newest(self, device: int) -> float:
+        """The device's latest ``ts``; -inf before its first sample."""
+        if self.count(device) == 0:
+            return -np.inf
+        return float(self._columns["ts"][device, self._slots(device)[-1]])
+
+    def in_order(self, samples: Samples) -> int:
+        """How many leading rows each lie after everything their device has: these may be written in one go.
+
+        Processing is per record, so that pages and batches change nothing; rows in order cannot touch each
+        other's past, which is what allows them to be scored together.
+        """
+        if len(samples) == 0:
+            return 0
+        order = np.argsort(samples.device, kind="stable")
+        device, ts = samples.device[order], samples.ts[order]
+        before = np.empty(len(ts))
+        before[1:] = ts[:-1]
+        first = np.ones(len(ts), bool)
+        first[1:] = device[1:] != device[:-1]
+        before[first] = [self.newest(int(code)) for code in device[first]]
+        breaks = order[ts <= before]
+        return int(breaks.min()) if len(breaks) else len(ts)
+
+    def upsert(self, samples: Samples) -> Touched:
+        """Write samples that are `in_order`, or exactly one that is not; returns the rows to score.
+
+        None are returned for a sample that is already older than what is retained: it is not written.
+        """
+        if self.in_order(samples) == len(samples):
+            return self._append(samples)
+        if len(samples) != 1:
+            raise ValueError("samples out of order are written one at a time")
+        return self._place(samples)
+
+    def tails(self, rows: Touched) -> Tails:
+        """The last `ROLLING` samples up to each row."""
+        rank = (rows.slot - self._start[rows.device]) % self.capacity
+        back = np.arange(ROLLING - 1, -1, -1)
+        slots = (rows.slot[:, None] - back[None, :]) % self.capacity
+        present = rank[:, None] >= back[None, :]
+        device = rows.device[:, None]
+
+        def gather(name: str) -> Floats:
+            values: Floats = self._columns[name][device, slots]
+            return np.where(present, values, values[:, -1:])
+
+        return Tails(gather("ts"), gather("current_a"), gather("temperature_c"), present)
+
+    def samples(self, rows: Touched) -> tuple[Floats, Floats, Floats]:
+        """``ts``, ``current_a`` and ``temperature_c`` of the rows."""
+        at = (rows.device, rows.slot)
+        return self._columns["ts"][at], self._columns["current_a"][at], self._columns["temperature_c"][at]
+
+    def scored(self, rows: Touched) -> tuple[Floats, Floats, NDArray[np.int8]]:
+        """Reconstruction error, forest score and severity of the rows as last kept; NaN, NaN and 0 before that."""
+        at = (rows.device, rows.slot)
+        columns = self._columns
+        return columns["reconstruction_error"][at], columns["forest_score"][at], self._severity[at]
+
+    def retract(self, rows: Touched, keep: int) -> None:
+        """Take back all but the first ``keep`` rows of the in-order upsert that returned ``rows``."""
+        codes, extra = np.unique(rows.device[keep:], return_counts=True)
+        self._count[codes] -= extra
+
+    def score(
+        self, rows: Touched, *, reconstruction_error: Floats, forest_score: Floats, severity: NDArray[np.int8]
+    ) -> None:
+        """Keep the rows' scores beside their samples."""
+        at = (rows.device, rows.slot)
+        self._columns["reconstruction_error"][at] = reconstruction_error
+        self._columns["forest_score"][at] = forest_score
+        self._severity[at] = severity
+
+    def evict(self, devices: Codes) -> None:
+        """Drop what is `RETAINED_S` or more older than the newest sample of each of ``devices``."""
+        for device in np.unique(devices):
+            ts = self._columns["ts"][device, self._slots(device)]
+            if len(ts) and ts[0] <= ts[-1] - RETAINED_S:
+                old = int(np.searchsorted(ts, ts[-1] - RETAINED_S, side="right"))
+                self._start[device] = (self._start[device] + old) % self.capacity
+                self._count[device] -= old
+
+    def retained(self, device: int) -> Columns:
+        """All that is kept of a device, as copies."""
+        slots = self._slots(device)
+        return Columns(
+            **{name: column[device, slots] for name, column in self._columns.items()},
+            severity=self._severity[device, slots],
+        )
+
+    def shown(self, device: int) -> Columns:
+        """The last 25 minutes of a device, as copies."""
+        kept = self.retained(device)
+        first = int(np.searchsorted(kept.ts, self.newest(device) - SHOWN_S, side="right"))
+        return Columns(*(getattr(kept, field.name)[first:] for field in fields(Columns)))
+
+    def rows(self, device: int) -> Touched:
+        """All retained rows of a device, in order of time."""
+        slots = self._slots(device)
+        return Touched(np.full(len(slots), device, np.int32), slots, np.ones(len(slots), bool))
+
+    def _slots(self, device: int) -> Index:
+        if device >= self.devices:
+            return np.empty(0, np.int64)
+        slots: Index = (self._start[device] + np.arange(self._count[device])) % self.capacity
+        return slots
+
+    def _append(self, samples: Samples) -> Touched:
+        if len(samples) == 0:
+            return Touched(samples.device, np.empty(0, np.int64), np.empty(0, bool))
+        codes, added = np.unique(samples.device, return_counts=True)
+        self._grow(int(codes[-1]) + 1, 0)
+        self._grow(self.devices, int((self._count[codes] + added).max()))
+        order = np.argsort(samples.device, kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(added) - added, added)
+        device = samples.device
+        slot = (self._start[device] + self._count[device] + rank) % self.capacity
+        self._write(device, slot, samples)
+        self._count[codes] += added
+        return Touched(device, slot, np.zeros(len(slot), bool))
+
+    def _place(self, sample: Samples) -> Touched:
+        """One sample at or before its device's newest: it takes its place by ``ts``."""
+        device = int(sample.device[0])
+        if sample.ts[0] <= self.newest(device) - RETAINED_S:
+            return Touched(sample.device[:0], np.empty(0, np.int64), np.empty(0, bool))
+        ts = self._columns["ts"][device, self._slots(device)]
+        rank = int(np.searchsorted(ts, sample.ts[0]))
+        known = ts[rank] == sample.ts[0]
+        if not known:
+            self._grow(self.devices, int(self._count[device]) + 1)
+            self._count[device] += 1
+            slots = self._slots(device)
+            columns: tuple[NDArray[np.float64] | NDArray[np.int8], ...] = (*self._columns.values(), self._severity)
+            for column in columns:
+                column[device, slots[rank + 1 :]] = column[device, slots[rank:-1]]
+        slots = self._slots(device)[rank : rank + ROLLING]
+        rescored = np.ones(len(slots), bool)
+        rescored[0] = known
+        if not known:
+            self._write(np.full(1, device, np.int32), slots[:1], sample)
+        else:
+            self._columns["current_a"][device, slots[0]] = sample.current_a[0]
+            self._columns["temperature_c"][device, slots[0]] = sample.temperature_c[0]
+        return Touched(np.full(len(slots), device, np.int32), slots, rescored)
+
+    def _write(self, device: Codes, slot: Index, samples: Samples) -> None:
+        for name in ("ts", "current_a", "temperature_c"):
+            self._columns[name][device, slot] = getattr(samples, name)
+        for name in ("reconstruction_error", "forest_score"):
+            self._columns[name][device, slot] = np.nan
+        self._severity[device, slot] = 0
+
+    def _grow(self, devices: int, count: int) -> None:
+        """Make room for that many devices, and that many samples of each; doubles, so the cost is amortised."""
+        have_devices, capacity = self._severity.shape
+        wanted = capacity
+        while wanted < count:
+            wanted *= 2
+        if devices <= have_devices and wanted == capacity:
+            return
+        rows = have_devices if devices <= have_devices else max(devices, 2 * have_devices)
+
+        def laid_out(old: NDArray[Number], empty: float) -> NDArray[Number]:
+            new = np.full((rows, wanted), empty, old.dtype)
+            for device in range(have_devices):
+                slots = self._slots(device)
+                new[device, : len(slots)] = old[device, slots]
+            return new
+
+        self._columns = {name: laid_out(column, np.nan) for name, column in self._columns.items()}
+        self._severity = laid_out(self._severity, 0)
+        self._start = np.zeros(rows, np.int64)
+        self._count = np.concatenate([self._count, np.zeros(rows - have_devices, np.int64)])
