@@ -1,0 +1,52 @@
+"""The command line. A command's module is imported when it is called: `--help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+COMMANDS = {
+    "run": "Watch a table: score every sample, tell of anomalies.",
+    "doctor": "Check everything the worker needs.",
+    "demo": "See the whole product work on this machine.",
+    "train": "Make a bundle.",
+}
+
+
+class Commands(click.Group):
+    """The commands, listed without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"battery_watch.commands.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="battery-watch", prog_name="battery-watch")
+def cli() -> None:
+    """Battery Watch watches charging batteries: every sample of a DynamoDB table scored by two models, every anomaly
+    told on an SNS topic within a second.
+
+    It is no safety device: never let it be the only thing between a battery and harm.
+    """
+
+
+def main() -> None:
+    """Run the command line; a reader that closes the pipe early is no error."""
+    try:
+        cli(prog_name="battery-watch")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,34 @@
+"""`battery-watch run`: the worker."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Example:
+  export AWS_DEFAULT_REGION=eu-central-1 BATTERY_TABLE_NAME=device4
+  export RESULTS_BUCKET_NAME=my-results TOPIC_ARN=arn:aws:sns:eu-central-1:123456789012:battery
+  battery-watch doctor && battery-watch run"""
+)
+def command() -> None:
+    """Watch a table until told to stop.
+
+    Reads the table's stream, scores every sample and writes events to the topic, events and charts to the bucket.
+    Configured by the environment alone; `battery-watch doctor` lists and checks all of it.
+
+    Exit codes: 0 stopped in order (SIGTERM, Ctrl-C), 1 failed, 2 something must be put right first, 75 another worker
+    owns the lane.
+    """
+    from consumer.errors import ConfigurationError
+    from consumer.worker import run
+
+    try:
+        code = run()
+    except ConfigurationError as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        code = 2
+    sys.exit(code)

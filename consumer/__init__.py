@@ -1,0 +1,1 @@
+"""Settings, records, shards, the lane, its state and the worker."""

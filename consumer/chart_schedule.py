@@ -1,0 +1,85 @@
+"""When a chart is due: every 5 minutes of event time, when an episode opens, and at the end (rule 16)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, inf
+
+from reporting.charts.figure import ChartData
+from reporting.keys import chart_key
+from scoring.scorer import Scorer
+from window.samples import Names
+
+EVERY_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChartRequest:
+    """A chart to draw and the key to put it under. A periodic one may be dropped where too many wait."""
+
+    key: str
+    data: ChartData
+    periodic: bool
+
+
+class ChartSchedule:
+    """Makes chart requests. Time is the watermark's, so a replay asks for the same charts.
+
+    ``due`` is the next aligned boundary, epoch seconds; infinite before the first sample.
+    """
+
+    def __init__(self, scorer: Scorer, devices: Names, prefix: str) -> None:
+        self._scorer = scorer
+        self._devices = devices
+        self._prefix = prefix
+        self._requests: list[ChartRequest] = []
+        self._drawn: dict[int, float] = {}
+        self.due = inf
+
+    def begin(self, stamp: float) -> None:
+        """The first sample was processed: boundaries count from its stamp."""
+        if self.due == inf:
+            self.due = (floor(stamp / EVERY_S) + 1) * EVERY_S
+
+    def fire(self) -> None:
+        """The watermark has passed ``due``: a chart of every device that has sent since its last one."""
+        for device in range(len(self._devices)):
+            if self._scorer.windows.newest(device) > self._drawn.get(device, -inf):
+                self._ask(device, self.due, periodic=True)
+        self.due += EVERY_S
+
+    def final(self) -> None:
+        """A last chart of every device, at its newest sample."""
+        for device in range(len(self._devices)):
+            if self._scorer.windows.count(device):
+                self._ask(device, self._scorer.windows.newest(device), periodic=False)
+
+    def opening(self, device: int, at: float) -> None:
+        """An episode of a device has opened at ``at``."""
+        self._ask(device, at, periodic=False)
+
+    def drain(self) -> list[ChartRequest]:
+        """The requests since the last call."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def _ask(self, device: int, at: float, *, periodic: bool) -> None:
+        columns, expected_current_a, expected_temperature_c = self._scorer.shown(device)
+        thresholds = self._scorer.bundle.config.thresholds
+        self._drawn[device] = self._scorer.windows.newest(device)
+        name = self._devices[device]
+        data = ChartData(
+            device=name,
+            ts=columns.ts,
+            current_a=columns.current_a,
+            temperature_c=columns.temperature_c,
+            expected_current_a=expected_current_a,
+            expected_temperature_c=expected_temperature_c,
+            reconstruction_error=columns.reconstruction_error,
+            forest_score=columns.forest_score,
+            severity=columns.severity,
+            error_threshold=thresholds.reconstruction_error,
+            forest_threshold=thresholds.forest_score,
+            model=self._scorer.bundle.id,
+        )
+        self._requests.append(ChartRequest(chart_key(self._prefix, name, at), data, periodic))

@@ -1,0 +1,25 @@
+"""One durable step of a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from consumer.state import Head
+from reporting.archive import StoredObject
+from reporting.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What is made durable together, in this order (rule 10): the head with its outbox, then archive, quarantine,
+    books and topic; only then are the positions acknowledged.
+
+    ``minutes`` are written under the head's revision. ``credit`` is what left the merge into this commit, by shard.
+    """
+
+    head: Head
+    messages: tuple[Message, ...]
+    minutes: tuple[StoredObject, ...]
+    objects: tuple[StoredObject, ...]
+    credit: Mapping[str, int]

@@ -1,0 +1,291 @@
+"""The direct source: shards read with boto3 by a few threads.
+
+`DirectSource.step` does one piece of work, a listing or one page of one shard, and says when the next is due. The
+threads only call it in a loop, so a test can call it too, in any order, on a clock of its own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Literal, Protocol
+
+import structlog
+
+from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.records import Decoder
+from consumer.source import (
+    Event,
+    Failed,
+    Gap,
+    Position,
+    ShardBatch,
+    ShardEnded,
+    ShardLost,
+    ShardNode,
+    ShardOpened,
+    Topology,
+)
+from consumer.streams import IteratorType, Page, Streams
+
+PAGE, PAGE_BYTES = 1000, 900_000
+POLL_S = 0.2
+DISCOVER_S = 10.0
+RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
+Start = Literal["latest", "trim_horizon"]
+log = structlog.get_logger(__name__)
+
+
+class Clock(Protocol):
+    """Epoch seconds now."""
+
+    def __call__(self) -> float: ...
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What is known of a shard being read."""
+
+    name: str
+    epoch: int
+    position: Position
+    kind: IteratorType
+    iterator: str | None = None
+    credit: int = 0
+    backoff_s: float = RETRY_FROM_S
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: float
+    turn: int
+    shard: str | None = field(compare=False)  # None: list the shards
+
+
+class DirectSource:
+    """A `Source` over the stream calls.
+
+    ``positions``: where to go on, from the lane's head; empty at the first start, when ``start`` decides for the
+    shards that are open: their tip, or all that the stream still keeps. Shards that appear later are always read
+    from their beginning, a parent to its end before its child.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        decoder: Decoder,
+        *,
+        positions: Mapping[str, Position],
+        start: Start,
+        clock: Clock,
+        threads: int = 4,
+    ) -> None:
+        self._streams = streams
+        self._decoder = decoder
+        self._positions = dict(positions)
+        self._first_start = not positions
+        self._start = start
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._shards: dict[str, _Shard] = {}
+        self._finished: set[str] = {name for name, at in self._positions.items() if at.ended}
+        self._turn = 0
+        self._due: list[_Due] = []
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._listed = False
+        self._schedule(0.0, None)
+        self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
+
+    def begin(self) -> None:
+        """Start the reader threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """See `Source`."""
+        events: list[Event] = []
+        try:
+            events.append(self._events.get(timeout=timeout_s) if timeout_s > 0 else self._events.get_nowait())
+            while True:
+                events.append(self._events.get_nowait())
+        except queue.Empty:
+            return events
+
+    def credit(self, shard: str, epoch: int, records: int) -> None:
+        """See `Source`."""
+        with self._lock:
+            known = self._shards.get(shard)
+            if known is not None and known.epoch == epoch:
+                known.credit += records
+
+    def ack(self, shard: str, epoch: int, sequence: str) -> None:
+        """Nothing to do: the lane's head holds the positions."""
+
+    def ended(self, shard: str, epoch: int) -> None:
+        """Nothing to do: the lane's head holds the positions."""
+
+    def stop(self, timeout_s: float) -> None:
+        """See `Source`. A reader in the middle of a call is left behind; its page goes nowhere."""
+        self._stopping.set()
+        deadline = monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - monotonic()))
+
+    @property
+    def readers_alive(self) -> bool:
+        """False when a reader thread has died: the worker is then not well, whatever else it says."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def step(self, now: float) -> float:
+        """Do what is due at ``now`` (monotonic seconds), at most one call's worth; returns when more is due."""
+        with self._lock:
+            if not self._due or self._due[0].at > now:
+                return self._due[0].at if self._due else now + POLL_S
+            due = heapq.heappop(self._due)
+            shard = self._shards.get(due.shard) if due.shard else None
+        if due.shard is None:
+            self._discover(now)
+        elif shard is not None:
+            self._read(shard, now)
+        return now
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            now = monotonic()
+            try:
+                wake = self.step(now)
+            except Exception as error:  # a reader must not die in silence: the worker decides
+                log.exception("reader failed")
+                self._events.put(Failed(None, f"reader failed: {error!r}"))
+                return
+            if wake > now:
+                self._stopping.wait(min(wake - now, POLL_S))
+
+    def _schedule(self, at: float, shard: str | None) -> None:
+        with self._lock:
+            self._turn += 1
+            heapq.heappush(self._due, _Due(at, self._turn, shard))
+
+    def _discover(self, now: float) -> None:
+        """List all shards and open those whose turn has come."""
+        try:
+            nodes = self._list()
+        except Retry as error:
+            log.warning("listing shards failed, will retry", error=str(error))
+            self._schedule(now + RETRY_FROM_S, None)
+            return
+        except (Vanished, ConfigurationError) as error:
+            self._events.put(Failed(None, str(error)))
+            self._schedule(now + DISCOVER_S, None)
+            return
+        known = {node.shard for node in nodes}
+        unread = [node for node in nodes if node.shard not in self._shards and node.shard not in self._finished]
+        while ready := [node for node in unread if node.parent not in known or node.parent in self._finished]:
+            for node in ready:
+                unread.remove(node)
+                shard = self._opening(node)
+                if shard is None:
+                    self._finished.add(node.shard)
+                    continue
+                with self._lock:
+                    self._shards[shard.name] = shard
+                self._events.put(ShardOpened(shard.name, shard.epoch, node.parent))
+                self._schedule(now, shard.name)
+        self._events.put(Topology(tuple(nodes)))
+        self._listed = True
+        self._schedule(now + DISCOVER_S, None)
+
+    def _list(self) -> list[ShardNode]:
+        nodes: dict[str, ShardNode] = {}
+        after: str | None = None
+        seen: set[str] = set()
+        while True:
+            page = self._streams.describe(after)
+            nodes.update((node.shard, node) for node in page.shards)
+            if page.next_shard is None or page.next_shard in seen:
+                return list(nodes.values())
+            seen.add(page.next_shard)
+            after = page.next_shard
+
+    def _opening(self, node: ShardNode) -> _Shard | None:
+        """How to begin a shard; None for one that is not to be read at all."""
+        position = self._positions.get(node.shard)
+        if position is not None:
+            kind: IteratorType = "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON"
+            return _Shard(node.shard, 0, position, kind)
+        if self._first_start and not self._listed and self._start == "latest":
+            if node.closed:
+                return None
+            return _Shard(node.shard, 0, Position(None, since=self._clock()), "LATEST")
+        return _Shard(node.shard, 0, Position(None), "TRIM_HORIZON")
+
+    def _read(self, shard: _Shard, now: float) -> None:
+        """One page of a shard, and when to read it next."""
+        asked_at = self._clock()
+        try:
+            if shard.iterator is None:
+                shard.iterator = self._streams.iterator(shard.name, shard.kind, shard.position.sequence)
+            with self._lock:
+                limit = min(PAGE, shard.credit)
+            if limit <= 0:
+                self._schedule(now + POLL_S, shard.name)
+                return
+            page = self._streams.records(shard.iterator, limit)
+        except Retry as error:
+            log.warning("reading a shard failed, will retry", shard=shard.name, error=str(error))
+            self._schedule(now + shard.backoff_s, shard.name)
+            shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
+        except Expired:
+            # Never LATEST again: what was written since then would be lost.
+            shard.iterator = None
+            shard.kind = "AFTER_SEQUENCE_NUMBER" if shard.position.sequence else "TRIM_HORIZON"
+            self._schedule(now, shard.name)
+        except Trimmed:
+            self._events.put(Gap(shard.name, shard.epoch, shard.position.sequence, "trimmed: the stream keeps 24 h"))
+            shard.iterator, shard.kind, shard.position = None, "TRIM_HORIZON", Position(None)
+            self._schedule(now, shard.name)
+        except Vanished as error:
+            self._forget(shard)
+            self._events.put(ShardLost(shard.name, shard.epoch, str(error)))
+            self._schedule(now, None)
+        except ConfigurationError as error:
+            self._events.put(Failed(shard.name, str(error)))
+            self._schedule(now + RETRY_TO_S, shard.name)
+        else:
+            shard.backoff_s = RETRY_FROM_S
+            self._deliver(shard, page, limit, asked_at)
+            shard.iterator = page.next_iterator
+            if page.next_iterator is None:
+                self._forget(shard)
+                self._events.put(ShardEnded(shard.name, shard.epoch))
+                self._schedule(now, None)
+            else:
+                self._schedule(now if page.records else now + POLL_S, shard.name)
+
+    def _deliver(self, shard: _Shard, page: Page, limit: int, asked_at: float) -> None:
+        records = page.records
+        since = shard.position.since
+        if since is not None and shard.position.sequence is None and shard.kind == "TRIM_HORIZON":
+            # LATEST was wanted and its iterator lost before the first record: creation times have whole seconds.
+            records = [r for r in records if float(r["dynamodb"]["ApproximateCreationDateTime"]) >= int(since)]
+        decoded = self._decoder.page(shard.name, records)
+        if records:
+            shard.position = Position(str(decoded.sequence[-1]))
+        with self._lock:
+            shard.credit -= len(records)
+        size = sum(record["dynamodb"].get("SizeBytes", 0) for record in page.records)
+        full = len(page.records) >= limit or size >= PAGE_BYTES
+        self._events.put(
+            ShardBatch(shard.name, shard.epoch, decoded.samples, decoded.sequence, decoded.rejects, asked_at, full)
+        )
+
+    def _forget(self, shard: _Shard) -> None:
+        with self._lock:
+            self._shards.pop(shard.name, None)
+            self._finished.add(shard.name)

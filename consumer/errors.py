@@ -1,0 +1,35 @@
+"""What can go wrong, by what is done about it: each kind is handled in exactly one place.
+
+`Retry` by the code that made the call, within its budget; `ConfigurationError` by the command line (exit code 2);
+`Fenced` by the worker (exit code 75). A record that is not a sample is no error: it is quarantined.
+"""
+
+from __future__ import annotations
+
+
+class BatteryWatchError(Exception):
+    """The root. The message is for the user: what is wrong, where, and what to do."""
+
+
+class ConfigurationError(BatteryWatchError):
+    """Something outside the worker must be put right before it can run."""
+
+
+class Retry(BatteryWatchError):
+    """The same call may succeed later."""
+
+
+class Fenced(BatteryWatchError):
+    """Another worker owns the lane: this one may not commit any more."""
+
+
+class Expired(BatteryWatchError):
+    """A shard iterator has expired; a new one is taken where reading stood."""
+
+
+class Trimmed(BatteryWatchError):
+    """The records asked for are older than the stream keeps."""
+
+
+class Vanished(BatteryWatchError):
+    """The shard, or its stream, does not exist any more."""

@@ -1,0 +1,224 @@
+"""The lane: the unit of order, ownership and state. Pure: events in, commits out, time is an argument.
+
+For every record, in merged order: count it, score it, judge it, tell of it. What it has to tell waits for the next
+commit; nothing leaves before the head that promises it is durable.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+
+import numpy as np
+import orjson
+import structlog
+
+from consumer.chart_schedule import ChartSchedule
+from consumer.commit import Commit
+from consumer.ledger import Days, Ledger
+from consumer.outgoing import Outgoing, Reporting
+from consumer.records import Reject
+from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
+from consumer.state import EpisodeState, Head, Outbox, OutboxMessage, ShardPosition
+from reporting.archive import StoredObject
+from reporting.episodes import Episodes
+from reporting.keys import ledger_key
+from scoring.bundle import Bundle
+from scoring.scorer import Scored, Scorer
+from window.features import ROLLING
+from window.merge import Merge, Released
+from window.samples import Kind, Names
+
+MAX_MESSAGES = 50
+COMMIT_EVERY_S = 5.0
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """Processes what its source delivers and cuts it into commits.
+
+    ``head``: where the last owner stood, already made one's own. ``devices`` and ``shards``: the tables of codes that
+    the source's decoder fills.
+    """
+
+    def __init__(self, bundle: Bundle, head: Head, to: Reporting, *, devices: Names, shards: Names) -> None:
+        self._head = head
+        self._shards = shards
+        self._merge = Merge()
+        self._scorer = Scorer(bundle)
+        self._ledger = Ledger(devices, head.ledger)
+        episodes = Episodes({name: state.episode() for name, state in head.episodes.items()})
+        self._outgoing = Outgoing(bundle, to, episodes, devices=devices, shards=shards)
+        self._devices = devices
+        self.charts = ChartSchedule(self._scorer, devices, to.chart_prefix)
+        self._positions = {shard: position.model_copy() for shard, position in head.positions.items()}
+        self._parents: dict[str, str | None] = {}
+        self._heard: set[str] = set()
+        self._rejects: dict[tuple[str, str], Reject] = {}
+        self._ready: Released | None = None
+        self._credit: dict[str, int] = {}
+        self._last_cut = -inf
+        self._dirty = False
+
+    @property
+    def watching(self) -> bool:
+        """True once every open shard has been heard of: what is written from now on will be read."""
+        return bool(self._merge.shards) and self._heard.issuperset(self._merge.shards)
+
+    @property
+    def watermark(self) -> float:
+        """No record with a lower stamp is waited for; -inf at the beginning."""
+        return self._merge.watermark
+
+    @property
+    def ledger(self) -> Ledger:
+        """The books, with all that was processed so far, committed or not."""
+        return self._ledger
+
+    def take(self, event: Event, now: float) -> None:
+        """Take an event of the source in. ``now``: epoch seconds."""
+        match event:
+            case Topology():
+                self._merge.listed()
+            case ShardOpened():
+                self._open(event, now)
+            case ShardBatch():
+                self._heard.add(event.shard)
+                self._batch(event)
+            case ShardEnded():
+                self._merge.end(event.shard)
+            case ShardLost() | Gap() | Failed():
+                log.error("source", kind=type(event).__name__, shard=event.shard, reason=event.reason)
+
+    def step(self, now: float) -> None:
+        """Process all that may leave the merge, as far as the commit being filled has room for messages."""
+        while self._outgoing.messages + ROLLING <= MAX_MESSAGES:
+            if self._ready is None:
+                self._ready = self._merge.release(before=self.charts.due)
+            if self._ready is not None:
+                self._process(self._ready, now)
+            elif self._merge.watermark >= self.charts.due:
+                self.charts.fire()
+            else:
+                break
+        self._close_parents()
+
+    def cut(self, now: float, *, final: bool = False) -> Commit | None:
+        """The next commit, or None while none is due: at once with a message, else every 5 s where anything changed.
+
+        ``final`` releases the lane: the next worker may take it over without waiting.
+        """
+        due = final or self._outgoing.messages > 0 or now - self._last_cut >= COMMIT_EVERY_S
+        if not due or not (final or self._dirty or not self._outgoing.empty):
+            return None
+        self._last_cut, self._dirty = now, False
+        batch = self._outgoing.drain()
+        credit, self._credit = self._credit, {}
+        days = self._ledger.days
+        self._head = self._head.model_copy(
+            update={
+                "commit": self._head.commit + 1,
+                "heartbeat": now,
+                "released": final,
+                "watermark": self.watermark if isfinite(self.watermark) else None,
+                "positions": {shard: position.model_copy() for shard, position in self._positions.items()},
+                "episodes": {name: EpisodeState.of(e) for name, e in self._outgoing.episodes.current.items()},
+                "ledger": days,
+                "outbox": Outbox(messages=[OutboxMessage.of(m) for m in batch.messages], minutes=list(batch.minutes)),
+            }
+        )
+        return Commit(
+            head=self._head,
+            messages=batch.messages,
+            minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
+            objects=(*batch.objects, *self._books(days)),
+            credit=credit,
+        )
+
+    def _open(self, event: ShardOpened, now: float) -> None:
+        known = self._positions.get(event.shard)
+        after = known.stamp if known is not None and known.stamp is not None else -inf
+        if event.parent is not None:
+            after = max(after, self._merge.last(event.parent))
+        self._merge.open(event.shard, after=after)
+        self._parents[event.shard] = event.parent
+        self._positions.setdefault(event.shard, ShardPosition(since=None if event.parent else now))
+        self._dirty = True
+
+    def _batch(self, event: ShardBatch) -> None:
+        if len(event.samples) == 0:
+            self._merge.empty(event.shard, event.asked_at)
+            return
+        for row, reject in event.rejects.items():
+            self._rejects[event.shard, str(event.sequence[row])] = reject
+        self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
+
+    def _process(self, ready: Released, now: float) -> None:
+        """Process a leading run of records of one class; what is left waits in ``_ready``."""
+        kind = Kind(int(ready.samples.kind[0]))
+        other = np.flatnonzero(ready.samples.kind != kind)
+        run = ready.take(slice(0, int(other[0]) if len(other) else len(ready)))
+        if kind.scored:
+            scored, count = self._scorer.take(run.samples, most_anomalies=MAX_MESSAGES - self._outgoing.messages)
+            run = run.take(slice(0, count))
+            self._account(run)
+            self._outgoing.tell(scored, run, now=now)
+            self._set_unscorable_aside(scored, run)
+            for device, ts in self._outgoing.opened():
+                self.charts.opening(self._devices.code(device), ts)
+        else:
+            self._account(run)
+            if kind.quarantined:
+                self._set_rejects_aside(run)
+        self.charts.begin(float(run.stamp[0]))
+        self._ready = ready.take(slice(len(run), None)) if len(run) < len(ready) else None
+
+    def _account(self, run: Released) -> None:
+        """Enter records in the books and move the positions past them."""
+        self._ledger.read(run.samples)
+        self._ledger.classed(run.samples)
+        self._dirty = True
+        codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
+        counts = np.bincount(run.samples.shard)
+        for code, back in zip(codes, first_from_end, strict=True):
+            last = len(run) - 1 - int(back)
+            shard = self._shards[int(code)]
+            self._positions[shard].sequence = str(run.sequence[last])
+            self._positions[shard].stamp = float(run.stamp[last])
+            self._credit[shard] = self._credit.get(shard, 0) + int(counts[code])
+
+    def _set_rejects_aside(self, run: Released) -> None:
+        for row in range(len(run)):
+            shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
+            reject = self._rejects.pop((shard, sequence))
+            self._outgoing.quarantine(float(run.samples.created[row]), shard, sequence, reject)
+
+    def _set_unscorable_aside(self, scored: Scored, run: Released) -> None:
+        """A sample without a finite score is not normal: it is quarantined, and said so (invariant 5)."""
+        for row in np.flatnonzero(scored.verdicts.unscorable[: len(run)]):
+            at = run.take(slice(int(row), int(row) + 1))
+            self._ledger.moved(float(at.samples.created[0]), int(at.samples.device[0]), "scored", "quarantined")
+            values = {"ts": scored.ts, "current": scored.current_a, "temperature": scored.temperature_c}
+            raw = {name: repr(float(column[row])) for name, column in values.items()}
+            shard = self._shards[int(at.samples.shard[0])]
+            reject = Reject("the models give no finite score for this sample", raw)
+            self._outgoing.quarantine(float(at.samples.created[0]), shard, str(at.sequence[0]), reject)
+
+    def _close_parents(self) -> None:
+        """A parent goes on holding until its records are out and its children hold (rule 5)."""
+        parents = {parent for parent in self._parents.values() if parent}
+        for shard in list(self._merge.shards):
+            if self._merge.drained(shard) and not self._positions[shard].ended:
+                self._positions[shard].ended = True
+                self._dirty = True
+            if self._merge.drained(shard) and shard in parents:
+                self._merge.close(shard)
+
+    def _books(self, days: Days) -> list[StoredObject]:
+        lane = self._head.lane
+        return [
+            StoredObject(
+                ledger_key(day, lane),
+                orjson.dumps({"day": day, "lane": lane, "devices": devices}, option=orjson.OPT_INDENT_2),
+            )
+            for day, devices in days.items()
+        ]

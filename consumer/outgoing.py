@@ -1,0 +1,160 @@
+"""What a lane has to say: archive lines, messages and quarantined records, gathered until the next commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import structlog
+
+from consumer.records import Reject
+from reporting.archive import StoredObject
+from reporting.contract.events import StreamPosition, utc
+from reporting.episodes import Episodes
+from reporting.evidence import ChartLinker, Evidence
+from reporting.keys import chart_key, minute_key, minute_of, quarantine_key
+from reporting.message import Message
+from scoring.bundle import Bundle
+from scoring.explanation import explain
+from scoring.scorer import Scored
+from scoring.verdict import Severity, Stage
+from window.merge import Released
+from window.rolling import RETAINED_S
+from window.samples import Names
+
+Minute = tuple[str, int]
+"""A device and the start of a minute, epoch seconds."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What must be known of the world that is reported to. ``source``: the CloudEvents source."""
+
+    source: str
+    bucket: str
+    chart_prefix: str
+    link: ChartLinker
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was gathered: messages in order, minutes that changed, objects to write as they are."""
+
+    messages: tuple[Message, ...]
+    minutes: tuple[Minute, ...]
+    objects: tuple[StoredObject, ...]
+
+
+class Outgoing:
+    """Gathers what verdicts and rejects have to say."""
+
+    def __init__(self, bundle: Bundle, to: Reporting, episodes: Episodes, *, devices: Names, shards: Names) -> None:
+        self._bundle = bundle
+        self._to = to
+        self._devices = devices
+        self._shards = shards
+        self.episodes = episodes
+        self._lines: dict[Minute, dict[float, bytes]] = {}
+        self._messages: list[Message] = []
+        self._minutes: set[Minute] = set()
+        self._objects: list[StoredObject] = []
+        self._opened: list[tuple[str, float]] = []
+
+    @property
+    def messages(self) -> int:
+        """Messages waiting for the commit."""
+        return len(self._messages)
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing waits."""
+        return not (self._messages or self._minutes or self._objects)
+
+    def tell(self, scored: Scored, run: Released, *, now: float) -> None:
+        """Tell of rows just scored. ``run``: the records they come from, one a row where they were in order; else one
+        record, whose row is the first, and followers it touched. ``now``: when it is written down."""
+        self._forget(float(run.samples.ts.max()))
+        verdicts = scored.verdicts
+        for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
+            device = self._devices[int(scored.device[row])]
+            ts = float(scored.ts[row])
+            minute = (device, minute_of(ts))
+            lines = self._lines.setdefault(minute, {})
+            self._minutes.add(minute)
+            if not verdicts.anomaly[row]:
+                lines.pop(ts, None)
+                continue
+            evidence = self._evidence(scored, int(row), device)
+            lines[ts] = evidence.line()
+            self._add_message(evidence, run, int(row), revision=int(scored.rescored[row]), now=now)
+
+    def quarantine(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
+        """Set a record aside, readable: the reason and the record as it came (rule 21)."""
+        log.warning("quarantined", shard=shard, sequence=sequence, reason=reject.reason)
+        body: dict[str, Any] = {"reason": reject.reason, "shard": shard, "sequence": sequence, "record": reject.raw}
+        self._objects.append(
+            StoredObject(quarantine_key(created, shard, sequence), orjson.dumps(body, option=orjson.OPT_INDENT_2))
+        )
+
+    def minute(self, minute: Minute) -> StoredObject:
+        """The archive object of a minute as the window now has it."""
+        lines = self._lines.get(minute, {})
+        return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
+
+    def opened(self) -> list[tuple[str, float]]:
+        """Device and time of the episodes opened since the last call."""
+        opened, self._opened = self._opened, []
+        return opened
+
+    def drain(self) -> Batch:
+        """All that waits, for a commit."""
+        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), tuple(self._objects))
+        self._messages, self._minutes, self._objects = [], set(), []
+        return batch
+
+    def _add_message(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> None:
+        episode = self.episodes.see(evidence.device, evidence.ts)
+        if episode.opened == evidence.ts:
+            self._opened.append((evidence.device, evidence.ts))
+        record = row if row < len(run) else 0
+        self._messages.append(
+            evidence.message(
+                source=self._to.source,
+                bucket=self._to.bucket,
+                episode=episode.id,
+                position=StreamPosition(
+                    shard=self._shards[int(run.samples.shard[record])], sequence=str(run.sequence[record])
+                ),
+                chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
+                revision=revision,
+                recorded=utc(now),
+            )
+        )
+
+    def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
+        thresholds = self._bundle.config.thresholds
+        scores = scored.scores.take(slice(row, row + 1))
+        return Evidence(
+            device=device,
+            ts=float(scored.ts[row]),
+            current_a=float(scored.current_a[row]),
+            temperature_c=float(scored.temperature_c[row]),
+            reconstruction_error=float(scores.reconstruction_error[0]),
+            error_threshold=thresholds.reconstruction_error,
+            forest_score=float(scores.forest_score[0]),
+            forest_threshold=thresholds.forest_score,
+            stages=Stage(int(scored.verdicts.stages[row])),
+            severity=Severity(int(scored.verdicts.severity[row])),
+            explanation=explain(scored.features[row], scores, self._bundle),
+            model=self._bundle.id,
+        )
+
+    def _forget(self, ts: float) -> None:
+        """Drop the lines of minutes that have left every window."""
+        # Devices differ by less than the retained time: a sample is late at 25 minutes and future at 5.
+        horizon = ts - 2 * RETAINED_S
+        for minute in [m for m in self._lines if m[1] < horizon and m not in self._minutes]:
+            del self._lines[minute]

@@ -1,0 +1,167 @@
+"""Stream records become columns, and each record is given its class: the only place that knows DynamoDB's shapes.
+
+A class is told from the record alone, never from the clock (rule 2), so a record met again is classed the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from window.merge import Sequences
+from window.samples import Kind, Names, Samples
+
+FUTURE_S = 5 * 60.0
+LATE_S = 25 * 60.0
+NAN = math.nan
+
+Item = Mapping[str, Mapping[str, Any]]
+"""A DynamoDB item as it stands in a record: ``{"current": {"N": "1.5"}}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record set aside: why, and the record as it came."""
+
+    reason: str
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A page of records: one row each, their sequence numbers (n,), and what is quarantined, by row."""
+
+    samples: Samples
+    sequence: Sequences
+    rejects: Mapping[int, Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """Readings outside these closed ranges (amperes, degrees Celsius) are a broken sensor, not a battery."""
+
+    current_a: tuple[float, float] = (-1e5, 1e5)
+    temperature_c: tuple[float, float] = (-100.0, 500.0)
+
+
+class Malformed(Exception):
+    """An item that is not a sample. The message is the reason a person reads in the quarantine."""
+
+
+class Decoder:
+    """Decodes pages of one table. Any thread may call; it keeps nothing but the tables of names.
+
+    ``device_key``: the attribute that names the device; an item without it belongs to ``table``.
+    """
+
+    def __init__(
+        self, *, table: str, device_key: str, devices: Names, shards: Names, plausible: Plausible | None = None
+    ) -> None:
+        self._table = table
+        self._device_key = device_key
+        self._devices = devices
+        self._shards = shards
+        self._plausible = plausible or Plausible()
+
+    def page(self, shard: str, records: Sequence[Mapping[str, Any]]) -> Decoded:
+        """Decode what one GetRecords call returned. Never raises for what a record holds."""
+        rows = []
+        sequence = np.empty(len(records), object)
+        rejects: dict[int, Reject] = {}
+        for row, record in enumerate(records):
+            change = record["dynamodb"]
+            sequence[row] = change["SequenceNumber"]
+            created = float(change["ApproximateCreationDateTime"])
+            device = self._table
+            ts = current_a = temperature_c = NAN
+            if record["eventName"] == "REMOVE":
+                kind, reason = Kind.REMOVED, ""
+                device = self._device_or_table(change.get("Keys", {}))
+            else:
+                try:
+                    item = change.get("NewImage")
+                    if item is None:
+                        raise Malformed(
+                            "the record has no new image: the stream must be NEW_IMAGE or NEW_AND_OLD_IMAGES"
+                        )
+                    device = self._device_or_table(item)
+                    self._device(item)
+                    ts, current_a, temperature_c = _time(item), number(item, "current"), number(item, "temperature")
+                except Malformed as fault:
+                    kind, reason = Kind.MALFORMED, str(fault)
+                    ts = current_a = temperature_c = NAN
+                else:
+                    kind, reason = self._class(ts, current_a, temperature_c, created)
+            if reason:
+                rejects[row] = Reject(reason, record)
+            rows.append((ts, current_a, temperature_c, created, self._devices.code(device), kind))
+        columns = list(zip(*rows, strict=True)) or [()] * 6
+        samples = Samples.of(
+            columns[0],
+            columns[1],
+            columns[2],
+            created=columns[3],
+            device=columns[4],
+            shard=self._shards.code(shard),
+            kind=columns[5],
+        )
+        return Decoded(samples, sequence, rejects)
+
+    def _class(self, ts: float, current_a: float, temperature_c: float, created: float) -> tuple[Kind, str]:
+        for name, value, unit, (low, high) in (
+            ("current", current_a, "A", self._plausible.current_a),
+            ("temperature", temperature_c, "°C", self._plausible.temperature_c),
+        ):
+            if not low <= value <= high:
+                return Kind.IMPLAUSIBLE, f"{name} {value:g} {unit} is outside the plausible {low:g} to {high:g} {unit}"
+        if ts - created > FUTURE_S:
+            return Kind.FUTURE, f"ts lies {ts - created:.0f} s after the record was written (seconds are expected)"
+        if created - ts > LATE_S:
+            return Kind.LATE, ""
+        return Kind.SAMPLE, ""
+
+    def _device(self, item: Item) -> str:
+        value = item.get(self._device_key)
+        if value is None:
+            return self._table
+        for kind in ("S", "N"):
+            if kind in value and value[kind] != "":
+                return str(value[kind])
+        raise Malformed(f"attribute {self._device_key!r} names the device and must be a string or a number")
+
+    def _device_or_table(self, item: Item) -> str:
+        try:
+            return self._device(item)
+        except Malformed:
+            return self._table
+
+
+def number(item: Item, name: str) -> float:
+    """A finite number attribute of an item. Raises `Malformed`."""
+    value = item.get(name)
+    if value is None:
+        raise Malformed(f"attribute {name!r} is missing")
+    if "N" not in value:
+        kind = next(iter(value), "nothing")
+        raise Malformed(f"attribute {name!r} is of type {kind}, not a number (N)")
+    try:
+        parsed = float(value["N"])
+    except (TypeError, ValueError):
+        raise Malformed(f"attribute {name!r} is not a number") from None
+    if not math.isfinite(parsed):
+        raise Malformed(f"attribute {name!r} is not finite")
+    return parsed
+
+
+def _time(item: Item) -> float:
+    """``ts``, as a float that holds it exactly: two samples are the same if and only if the floats are (rule 1)."""
+    ts = number(item, "ts")
+    text = item["ts"]["N"]
+    if repr(ts) != text and Decimal(text) != Decimal(repr(ts)):
+        raise Malformed("attribute 'ts' has more digits than can be told apart: write microseconds at most")
+    return ts

@@ -1,0 +1,88 @@
+"""The worker's settings: from the environment, all of them, checked at once at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from consumer.errors import ConfigurationError
+
+Name = Annotated[str, Field(min_length=1)]
+SHIPPED_BUNDLE = Path(__file__).resolve().parents[1] / "models" / "default"
+
+
+class Settings(BaseSettings):
+    """Every setting, by its environment variable. The first six keep the names of the service this one succeeds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    table: Name = Field(default="device4", validation_alias="BATTERY_TABLE_NAME", description="the table to watch")
+    bundle: Path = Field(
+        default=SHIPPED_BUNDLE,
+        validation_alias="MODEL_DIR",
+        description="a bundle, or a folder that holds default/",
+    )
+    device_key: Name = Field(
+        default="device", validation_alias="DEVICE_KEY_NAME", description="the attribute that names the device"
+    )
+    bucket: Name = Field(validation_alias="RESULTS_BUCKET_NAME", description="the bucket for all results")
+    chart_prefix: Name = Field(
+        default="battery-reports", validation_alias="RESULTS_PREFIX", description="where the charts lie in the bucket"
+    )
+    region: Name = Field(
+        validation_alias=AliasChoices("AWS_DEFAULT_REGION", "AWS_REGION"), description="the AWS region of all of it"
+    )
+    topic_arn: str = Field(validation_alias="TOPIC_ARN", description="the SNS topic for events")
+    namespace: Name = Field(
+        default="default",
+        validation_alias="NAMESPACE",
+        description="keeps the state of two deployments on one table and bucket apart",
+    )
+    start: Literal["latest", "trim_horizon"] = Field(
+        default="latest", validation_alias="START", description="where the very first start begins to read"
+    )
+    link_ttl_s: int = Field(
+        default=12 * 3600, ge=60, le=7 * 86_400, validation_alias="LINK_TTL_S", description="life of a chart link"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", validation_alias="LOG_FORMAT", description="one JSON object a line, or lines for people"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", validation_alias="LOG_LEVEL", description="the least that is logged"
+    )
+
+    @field_validator("topic_arn")
+    @classmethod
+    def _is_topic(cls, value: str) -> str:
+        parts = value.split(":")
+        if len(parts) != 6 or parts[0] != "arn" or parts[2] != "sns" or not parts[5]:
+            raise ValueError("is no SNS topic: it looks like arn:aws:sns:eu-central-1:123456789012:name")
+        return value
+
+    @field_validator("chart_prefix")
+    @classmethod
+    def _no_slashes_around(cls, value: str) -> str:
+        return value.strip("/")
+
+
+def load_settings() -> Settings:
+    """The settings from the environment. Raises `ConfigurationError` that lists every fault at once."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"  {_variable(fault['loc'])}: {_said(fault['type'], fault['msg'])}" for fault in error.errors()]
+        raise ConfigurationError("the settings are not usable:\n" + "\n".join(lines)) from None
+
+
+def _variable(where: tuple[int | str, ...]) -> str:
+    name = str(where[0])
+    return "AWS_DEFAULT_REGION" if name == "AWS_REGION" else name
+
+
+def _said(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is not set"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,164 @@
+"""The head of a lane: all that a successor needs to go on, in one JSON object that a person can read at 3 a.m."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field
+
+from consumer.errors import Fenced, Retry
+from reporting.archive import status
+from reporting.episodes import Episode
+from reporting.message import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ShardPosition(_Part):
+    """Committed up to ``sequence``; ``stamp`` is that record's (rule 3). ``since``: nothing read yet, and records
+    written before it (epoch seconds) are not wanted."""
+
+    sequence: str | None = None
+    since: float | None = None
+    stamp: float | None = None
+    ended: bool = False
+
+
+class OutboxMessage(_Part):
+    """A rendered message, as `reporting.message.Message`."""
+
+    id: str
+    type: str
+    severity: str
+    device: str
+    state: str
+    schema_uri: str
+    body: str
+    text: str
+
+    @classmethod
+    def of(cls, message: Message) -> OutboxMessage:
+        """The stored form."""
+        return cls(**asdict(message))
+
+    def message(self) -> Message:
+        """The message, to be sent verbatim."""
+        return Message(**self.model_dump())
+
+
+class Outbox(_Part):
+    """What this commit promises: a successor sends it again, word for word. ``minutes``: (device, epoch seconds)."""
+
+    messages: list[OutboxMessage] = Field(default_factory=list)
+    minutes: list[tuple[str, int]] = Field(default_factory=list)
+
+
+class EpisodeState(_Part):
+    """A device's current episode, as `reporting.episodes.Episode`."""
+
+    id: str
+    device: str
+    opened: float
+    last: float
+
+    @classmethod
+    def of(cls, episode: Episode) -> EpisodeState:
+        """The stored form."""
+        return cls(**asdict(episode))
+
+    def episode(self) -> Episode:
+        """The episode."""
+        return Episode(**self.model_dump())
+
+
+Counts = dict[str, int]
+
+
+class Head(_Part):
+    """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device."""
+
+    format: int = 1
+    lane: str
+    owner: str
+    epoch: int = 1
+    commit: int = 0
+    heartbeat: float = 0.0
+    released: bool = False
+    bundle: str
+    watermark: float | None = None
+    positions: dict[str, ShardPosition] = Field(default_factory=dict)
+    episodes: dict[str, EpisodeState] = Field(default_factory=dict)
+    ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
+    forced: int = 0
+    outbox: Outbox = Field(default_factory=Outbox)
+
+
+class HeadStore(Protocol):
+    """Keeps the head of one lane behind a fence: only whoever wrote or read it last may write it."""
+
+    def read(self) -> Head | None:
+        """The head, or None before the first commit. Raises `Retry`."""
+
+    def write(self, head: Head) -> None:
+        """Put the head in place of the one last read or written. Raises `Fenced`, or `Retry` (call again)."""
+
+
+class S3HeadStore:
+    """The head as an S3 object, fenced by its ETag. ``client`` must not retry by itself."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._etag: str | None = None
+
+    def read(self) -> Head | None:
+        """See `HeadStore`."""
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=self._key)
+            body = found["Body"].read()
+        except ClientError as error:
+            if status(error) == 404:
+                self._etag = None
+                return None
+            raise Retry(f"reading s3://{self._bucket}/{self._key}: {error}") from error
+        except BotoCoreError as error:
+            raise Retry(f"reading s3://{self._bucket}/{self._key}: {error}") from error
+        self._etag = found["ETag"]
+        return Head.model_validate_json(body)
+
+    def write(self, head: Head) -> None:
+        """See `HeadStore`. After a time-out or a refusal the head is read: what stands there tells who wrote last."""
+        condition = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
+        try:
+            answer = self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=head.model_dump_json(indent=1).encode(),
+                ContentType="application/json",
+                **condition,  # type: ignore[arg-type]
+            )
+        except (ClientError, BotoCoreError) as error:
+            before = self._etag
+            there = self.read()
+            if there is not None and (there.owner, there.epoch, there.commit) == (head.owner, head.epoch, head.commit):
+                return
+            if self._etag == before:
+                raise Retry(f"writing s3://{self._bucket}/{self._key}: {error}") from error
+            owner = there.owner if there else "nobody"
+            raise Fenced(
+                f"lane {head.lane} is owned by {owner}: s3://{self._bucket}/{self._key} has changed"
+            ) from error
+        self._etag = answer["ETag"]
+
+
+def lane_prefix(namespace: str, table: str, stream_label: str, lane: str) -> str:
+    """Where a lane's state lives (rule 14): two environments, tables or streams never share it."""
+    return f"state/{namespace}/{table}/{stream_label}/{lane}"

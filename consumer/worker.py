@@ -1,0 +1,233 @@
+"""The worker: owns the threads, and moves what the source delivers through the lane into commits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from concurrent.futures import Future
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+import boto3
+import structlog
+
+from consumer import checks
+from consumer.aws import CALLS, ONE_TRY, session
+from consumer.charting import Charting
+from consumer.commit import Commit
+from consumer.committer import Abandoned, Committer
+from consumer.direct import PAGE, DirectSource
+from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.lane import Lane
+from consumer.logs import configure
+from consumer.outgoing import Reporting
+from consumer.records import Decoder, Plausible
+from consumer.settings import Settings, load_settings
+from consumer.source import Position, ShardOpened
+from consumer.state import Head, S3HeadStore, lane_prefix
+from consumer.streams import DynamoDBStreams
+from reporting.archive import Archive
+from reporting.links import ChartLinks
+from reporting.topic import Topic
+from scoring.bundle import Bundle
+from window.samples import Names
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUFFERED_RECORDS = 20_000
+TICK_S = 0.1
+STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
+PROGRESS_EVERY_S = 60.0
+EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
+TABLE_LANE = "table"
+log = structlog.get_logger(__name__)
+
+
+def run() -> int:
+    """Run a worker from the environment until SIGTERM or SIGINT. Returns the exit code.
+
+    Raises `ConfigurationError` for what must be put right first.
+    """
+    settings = load_settings()
+    configure(settings.log_format, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return _build(settings).run(stop)
+
+
+class Worker:
+    """One lane, from its source to its commits."""
+
+    def __init__(
+        self, lane: Lane, source: DirectSource, committer: Committer, charting: Charting, shards_buffer: int
+    ) -> None:
+        self._lane = lane
+        self._source = source
+        self._committer = committer
+        self._charting = charting
+        self._buffer = shards_buffer
+        self._epochs: dict[str, int] = {}
+        self._in_flight: Future[Commit] | None = None
+        self._watching = False
+        self._progress_at = 0.0
+
+    def run(self, stop: threading.Event) -> int:
+        """Work until ``stop`` is set, then stop in order; returns the exit code."""
+        self._source.begin()
+        code = EXIT_OK
+        try:
+            while not stop.is_set():
+                self._turn(TICK_S)
+                if not self._source.readers_alive:
+                    log.error("a reader has died: stopping, so that this is seen and the worker started again")
+                    code = EXIT_FAILED
+                    break
+        except Fenced as error:
+            log.error("fenced", reason=str(error))
+            code = EXIT_FENCED
+        return max(code, self._stop(commit=code != EXIT_FENCED))
+
+    def _turn(self, timeout_s: float) -> None:
+        events = self._source.poll(timeout_s)
+        now = time.time()
+        for event in events:
+            if isinstance(event, ShardOpened):
+                self._epochs[event.shard] = event.epoch
+                self._source.credit(event.shard, event.epoch, max(PAGE, self._buffer // len(self._epochs)))
+            self._lane.take(event, now)
+        self._lane.step(now)
+        self._settle()
+        if self._in_flight is None and (commit := self._lane.cut(now)) is not None:
+            self._submit(commit)
+        self._charting.draw(self._lane.charts.drain())
+        self._say(now)
+
+    def _submit(self, commit: Commit) -> None:
+        self._in_flight = self._committer.submit(commit)
+        # What left the merge into a commit makes room for as much to be read.
+        for shard, records in commit.credit.items():
+            self._source.credit(shard, self._epochs[shard], records)
+
+    def _settle(self) -> None:
+        """Acknowledge a commit that has become durable. Raises what broke it."""
+        if self._in_flight is None or not self._in_flight.done():
+            return
+        commit = self._in_flight.result()
+        self._in_flight = None
+        for shard, position in commit.head.positions.items():
+            if shard in self._epochs and position.sequence is not None:
+                self._source.ack(shard, self._epochs[shard], position.sequence)
+                if position.ended:
+                    self._source.ended(shard, self._epochs[shard])
+        for message in commit.messages:
+            log.info("event", type=message.type, severity=message.severity, device=message.device, text=message.text)
+
+    def _stop(self, *, commit: bool) -> int:
+        """Stop in the order that loses nothing: reading first, so that nothing new comes in; then the commits, so
+        that all that was scored is durable; the charts last, as nothing waits for them."""
+        self._source.stop(STOP_READING_S)
+        code = EXIT_OK
+        if commit:
+            try:
+                self._last_commits()
+            except (Fenced, Abandoned, TimeoutError) as error:
+                log.error(
+                    "the last commit is not durable; the next start reads on from the one before", reason=str(error)
+                )
+                code = EXIT_FAILED
+            self._lane.charts.final()
+            self._charting.draw(self._lane.charts.drain())
+        self._committer.stop()
+        self._charting.finish(STOP_CHARTS_S)
+        log.info("stopped", code=code, ledger=self._lane.ledger.days, unaccounted=self._lane.ledger.imbalance())
+        return code
+
+    def _last_commits(self) -> None:
+        if self._in_flight is not None:
+            self._in_flight.result(timeout=STOP_COMMIT_S)
+            self._settle()
+        commit = self._lane.cut(time.time(), final=True)
+        if commit is not None:
+            self._submit(commit)
+            if self._in_flight is not None:
+                self._in_flight.result(timeout=STOP_COMMIT_S)
+            self._settle()
+
+    def _say(self, now: float) -> None:
+        if self._lane.watching and not self._watching:
+            self._watching = True
+            log.info("watching")
+        if now - self._progress_at >= PROGRESS_EVERY_S and self._watching:
+            self._progress_at = now
+            log.info("progress", lag_s=round(max(0.0, now - self._lane.watermark), 1))
+
+
+def _build(settings: Settings) -> Worker:
+    """Check the surroundings and put the parts together. Raises `ConfigurationError`."""
+    aws = session(settings.region)
+    bundle, stream = _surroundings(aws, settings)
+    s3: S3Client = aws.client("s3", config=CALLS)
+    archive = Archive(s3, settings.bucket)
+    links = ChartLinks(s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws))
+    prefix = lane_prefix(settings.namespace, settings.table, stream.label, TABLE_LANE)
+    store = S3HeadStore(aws.client("s3", config=ONE_TRY), settings.bucket, f"{prefix}/head")
+    head = _own(store, bundle)
+    devices, shards = Names(), Names()
+    plausible = bundle.config.plausible
+    decoder = Decoder(
+        table=settings.table,
+        device_key=settings.device_key,
+        devices=devices,
+        shards=shards,
+        plausible=Plausible(plausible.current_a, plausible.temperature_c),
+    )
+    reporting = Reporting(f"urn:battery-watch:{settings.table}", settings.bucket, settings.chart_prefix, links)
+    log.info("starting", table=settings.table, bundle=bundle.id, epoch=head.epoch, commit=head.commit)
+    return Worker(
+        Lane(bundle, head, reporting, devices=devices, shards=shards),
+        DirectSource(
+            DynamoDBStreams(aws.client("dynamodbstreams", config=CALLS), stream.arn),
+            decoder,
+            positions={s: Position(p.sequence, p.since, p.ended) for s, p in head.positions.items()},
+            start=settings.start,
+            clock=time.time,
+        ),
+        Committer(store, archive, Topic(aws.client("sns", config=CALLS), settings.topic_arn)),
+        Charting(archive, links),
+        BUFFERED_RECORDS,
+    )
+
+
+def _surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, checks.Stream]:
+    bundle, about_bundle = checks.check_bundle(settings)
+    findings = [about_bundle, checks.check_credentials(aws)]
+    checks.require(findings)
+    stream, about_table = checks.check_table(aws, settings)
+    checks.require([*about_table, checks.check_bucket(aws, settings), checks.check_topic(aws, settings)])
+    assert bundle is not None
+    assert stream is not None
+    return bundle, stream
+
+
+def _own(store: S3HeadStore, bundle: Bundle) -> Head:
+    """Take the lane over from whoever had it: the next epoch of its head, or its first."""
+    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        head = store.read()
+    except Retry as error:
+        raise ConfigurationError(f"the state cannot be read: {error}") from error
+    if head is None:
+        return Head(lane=TABLE_LANE, owner=owner, bundle=bundle.id)
+    return head.model_copy(update={"owner": owner, "epoch": head.epoch + 1, "released": False, "bundle": bundle.id})
+
+
+def _expiry(aws: boto3.Session) -> datetime | None:
+    """When the session's credentials die; None for those that do not."""
+    # botocore keeps it in an attribute of refreshable credentials only, and in no public one.
+    return cast("datetime | None", getattr(aws.get_credentials(), "_expiry_time", None))

@@ -1,0 +1,1 @@
+"""What leaves: episodes, the contract of the topic, archive, topic and charts."""

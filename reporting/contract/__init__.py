@@ -1,0 +1,1 @@
+"""The contract of the topic: event types as pydantic models."""

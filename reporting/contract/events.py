@@ -1,0 +1,123 @@
+"""The messages on the topic: CloudEvents 1.0 in structured JSON, one model per type.
+
+The envelope's attributes are those of the CloudEvents specification 1.0.2 and its documented extensions
+(`sequence`, `partitionkey`, `recordedtime`, severity); the payload is ours.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "1"
+SeverityName = Literal["low", "medium", "high", "critical"]
+
+
+class Payload(BaseModel):
+    """Payload models are frozen and closed: a field that is not in the contract is a fault, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Reading(Payload):
+    """What was measured, or what the autoencoder expected."""
+
+    current_a: float = Field(description="Amperes; charge is positive.")
+    temperature_c: float = Field(description="Degrees Celsius.")
+
+
+class Score(Payload):
+    """One model's score against its threshold."""
+
+    value: float
+    threshold: float
+    exceeded: bool
+
+
+class Scores(Payload):
+    """Both models' scores: the error alarms above its threshold, the forest below."""
+
+    reconstruction_error: Score
+    forest: Score
+
+
+class StreamPosition(Payload):
+    """Where the sample's record lies in the stream."""
+
+    shard: str
+    sequence: str
+
+
+class ArchiveLink(Payload):
+    """The archive object that holds, or is about to hold, this sample."""
+
+    bucket: str
+    key: str
+
+
+class ChartLink(Payload):
+    """The chart that shows this sample. `expires` is when the link dies: with the signature, or before that with
+    the credentials that signed it. The object itself stays; `key` is the stable name."""
+
+    bucket: str
+    key: str
+    url: str
+    expires: datetime
+
+
+class AnomalySample(Payload):
+    """One anomalous sample."""
+
+    device: str
+    summary: str = Field(description="One sentence: what happened.")
+    severity: SeverityName
+    episode: str = Field(description="Adjacent anomalous samples of a device share it.")
+    ts: float = Field(description="The sample's time, epoch seconds.")
+    actual: Reading
+    expected: Reading
+    scores: Scores
+    stages: tuple[Literal["reconstruction", "forest"], ...]
+    contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
+    rarity: str
+    model: str = Field(description="Id of the bundle that scored it.")
+    position: StreamPosition | None = Field(description="None where the sample came from the table.")
+    archive: ArchiveLink
+    chart: ChartLink | None
+    revision: int = Field(default=0, ge=0, description="Grows when a later record changed the sample.")
+
+
+class Event(BaseModel):
+    """The CloudEvents envelope. Extensions carry no underscore: the specification allows [a-z0-9] only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: Literal["anomaly.sample"]
+    subject: str
+    time: datetime = Field(description="Event time: when it happened, not when it was told.")
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
+    severitytext: str
+    severitynumber: Annotated[int, Field(ge=1, le=24)]
+    sequence: str | None = None
+    partitionkey: str
+    recordedtime: datetime | None = Field(default=None, description="When it was written down; not compared.")
+    data: AnomalySample
+
+
+SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
+"""OpenTelemetry's severity numbers: info, warn, error, fatal."""
+
+
+def schema_uri(event_type: str) -> str:
+    """The name of a type's schema, as in `dataschema` and the message attribute `schema`."""
+    return f"urn:battery-watch:schema:{event_type}:{SCHEMA_VERSION}"
+
+
+def utc(epoch_s: float) -> datetime:
+    """Epoch seconds as an aware UTC datetime."""
+    return datetime.fromtimestamp(epoch_s, UTC)

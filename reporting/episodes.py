@@ -1,0 +1,46 @@
+"""Episodes: adjacent anomalous samples of a device are one incident with one id."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+QUIET_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """``opened`` and ``last`` are the times of its first and latest anomalous sample, epoch seconds."""
+
+    id: str
+    device: str
+    opened: float
+    last: float
+
+
+class Episodes:
+    """The current episode of every device.
+
+    >>> episodes = Episodes(); a = episodes.see("d", 0.0); b = episodes.see("d", 30.0); c = episodes.see("d", 91.0)
+    >>> a.id == b.id, b.id == c.id
+    (True, False)
+    """
+
+    def __init__(self, current: dict[str, Episode] | None = None) -> None:
+        self._current = dict(current or {})
+
+    @property
+    def current(self) -> dict[str, Episode]:
+        """By device: the latest episode."""
+        return dict(self._current)
+
+    def see(self, device: str, ts: float) -> Episode:
+        """The episode of an anomalous sample: the current one, unless more than `QUIET_S` lie between."""
+        before = self._current.get(device)
+        if before is None or ts - before.last > QUIET_S:
+            identity = hashlib.sha256(f"{device}\n{ts!r}".encode()).hexdigest()[:16]
+            episode = Episode(identity, device, ts, ts)
+        else:
+            episode = Episode(before.id, device, before.opened, max(before.last, ts))
+        self._current[device] = episode
+        return episode

@@ -1,0 +1,163 @@
+"""What is said of one anomalous sample: its line in the archive and its message on the topic."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from reporting.contract.events import (
+    SEVERITY_NUMBERS,
+    AnomalySample,
+    ArchiveLink,
+    ChartLink,
+    Event,
+    Reading,
+    Score,
+    Scores,
+    SeverityName,
+    StreamPosition,
+    schema_uri,
+    utc,
+)
+from reporting.keys import minute_key
+from reporting.message import Message
+from scoring.explanation import Explanation
+from scoring.verdict import Severity, Stage
+
+SEVERITIES: dict[Severity, SeverityName] = {
+    Severity.LOW: "low",
+    Severity.MEDIUM: "medium",
+    Severity.HIGH: "high",
+    Severity.CRITICAL: "critical",
+}
+ChartLinker = Callable[[str], ChartLink]
+"""Gives the link of a chart from its key, with its true expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An anomalous sample with all that speaks for it: a function of the samples and the bundle, of nothing else.
+
+    Amperes, degrees Celsius, epoch seconds. ``model`` is the bundle's id.
+    """
+
+    device: str
+    ts: float
+    current_a: float
+    temperature_c: float
+    reconstruction_error: float
+    error_threshold: float
+    forest_score: float
+    forest_threshold: float
+    stages: Stage
+    severity: Severity
+    explanation: Explanation
+    model: str
+
+    def line(self) -> bytes:
+        """The sample's line in its minute object, newline included. No position, time of receipt, revision or link:
+        a replay must give the same bytes (rule 9)."""
+        return orjson.dumps(
+            {"device": self.device, "ts": self.ts, "datetime": utc(self.ts), **self._findings()},
+            option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z,
+        )
+
+    def message(
+        self,
+        *,
+        source: str,
+        bucket: str,
+        episode: str,
+        position: StreamPosition | None,
+        chart: ChartLink | None,
+        revision: int,
+        recorded: datetime,
+    ) -> Message:
+        """The sample's message. Its id depends on the sample, the model and the revision alone, so a message sent
+        twice can be told."""
+        identity = f"{source}\n{self.device}\n{self.ts!r}\n{self.model}\n{revision}"
+        severity = SEVERITIES[self.severity]
+        event = Event(
+            id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            source=source,
+            type="anomaly.sample",
+            subject=self.device,
+            time=utc(self.ts),
+            dataschema=schema_uri("anomaly.sample"),
+            severitytext=severity,
+            severitynumber=SEVERITY_NUMBERS[severity],
+            sequence=position.sequence if position else None,
+            partitionkey=self.device,
+            recordedtime=recorded,
+            data=AnomalySample.model_validate(
+                {
+                    "device": self.device,
+                    "summary": self.explanation.sentence,
+                    "episode": episode,
+                    "ts": self.ts,
+                    "position": position,
+                    "archive": ArchiveLink(bucket=bucket, key=minute_key(self.device, self.ts)),
+                    "chart": chart,
+                    "revision": revision,
+                    **self._findings(),
+                }
+            ),
+        )
+        return Message(
+            id=event.id,
+            type=event.type,
+            severity=severity,
+            device=self.device,
+            state="sample",
+            schema_uri=event.dataschema,
+            body=event.model_dump_json(exclude_none=True),
+            text=self._text(chart),
+        )
+
+    def _findings(self) -> dict[str, Any]:
+        """The part that archive and message share, in the contract's names."""
+        told = self.explanation
+        return {
+            "severity": SEVERITIES[self.severity],
+            "stages": [
+                stage.name.lower()
+                for stage in (Stage.RECONSTRUCTION, Stage.FOREST)
+                if stage & self.stages and stage.name
+            ],
+            "actual": Reading(current_a=self.current_a, temperature_c=self.temperature_c).model_dump(),
+            "expected": Reading(
+                current_a=told.expected_current_a, temperature_c=told.expected_temperature_c
+            ).model_dump(),
+            "scores": Scores(
+                reconstruction_error=Score(
+                    value=self.reconstruction_error,
+                    threshold=self.error_threshold,
+                    exceeded=bool(self.stages & Stage.RECONSTRUCTION),
+                ),
+                forest=Score(
+                    value=self.forest_score,
+                    threshold=self.forest_threshold,
+                    exceeded=bool(self.stages & Stage.FOREST),
+                ),
+            ).model_dump(),
+            "contributions": dict(told.shares),
+            "rarity": told.rarity,
+            "model": self.model,
+        }
+
+    def _text(self, chart: ChartLink | None) -> str:
+        """What a person reads in an e-mail or a text message."""
+        lines = [
+            f"{SEVERITIES[self.severity].upper()}: {self.device} at {utc(self.ts):%Y-%m-%d %H:%M:%S} UTC",
+            self.explanation.sentence,
+            f"Reconstruction error {self.reconstruction_error:.4g} (threshold {self.error_threshold:.4g}), "
+            f"forest score {self.forest_score:.3f} (threshold {self.forest_threshold:.3f}); {self.explanation.rarity}.",
+        ]
+        if chart is not None:
+            lines.append(f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}")
+        return "\n".join(lines)

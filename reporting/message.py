@@ -1,0 +1,38 @@
+"""A message as it waits in the outbox: rendered once, sent verbatim, by whoever holds the lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``body`` is the CloudEvents JSON for machines, ``text`` what people get by e-mail; the rest are the message
+    attributes a filter policy can name (SNS allows five in a policy)."""
+
+    id: str
+    type: str
+    severity: str
+    device: str
+    state: str
+    schema_uri: str
+    body: str
+    text: str
+
+    def __post_init__(self) -> None:
+        size = len(self.body.encode())
+        if size >= MAX_BYTES:
+            raise ValueError(f"message {self.id} has {size} bytes; a message stays under {MAX_BYTES}")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Attribute names and values, all strings."""
+        return {
+            "type": self.type,
+            "severity": self.severity,
+            "device": self.device,
+            "state": self.state,
+            "schema": self.schema_uri,
+        }
