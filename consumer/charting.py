@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consumer.chart_schedule import ChartRequest
 from reporting.archive import Archive, StoredObject
 from reporting.charts.process import ChartError, ChartProcess
-from reporting.evidence import ChartLinker
 
 log = structlog.get_logger(__name__)
 
@@ -20,9 +19,8 @@ log = structlog.get_logger(__name__)
 class Charting:
     """Draws and stores charts in the background. A chart that fails is logged and counted, and nothing else."""
 
-    def __init__(self, archive: Archive, link: ChartLinker) -> None:
+    def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._link = link
         self._process = ChartProcess()
         self._upload = ThreadPoolExecutor(1, thread_name_prefix="charts")
         self._open: set[Future[None]] = set()
@@ -48,5 +46,4 @@ class Charting:
             self.failed += 1
             log.error("no chart", key=key, error=str(error))
         else:
-            link = self._link(key)
-            log.info("chart", key=key, url=link.url, expires=link.expires.isoformat())
+            log.info("chart", key=key)

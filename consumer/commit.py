@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from consumer.snapshot import Snapshot
 from consumer.state import Head
 from reporting.archive import StoredObject
 from reporting.message import Message
@@ -13,7 +14,7 @@ from reporting.message import Message
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What is made durable together, in this order (rule 10): the head with its outbox, then archive, quarantine,
-    books and topic; only then are the positions acknowledged.
+    books and topic, then the windows where it carries them; only then are the positions acknowledged.
 
     ``minutes`` are written under the head's revision. ``credit`` is what left the merge into this commit, by shard.
     """
@@ -23,3 +24,4 @@ class Commit:
     minutes: tuple[StoredObject, ...]
     objects: tuple[StoredObject, ...]
     credit: Mapping[str, int]
+    snapshot: Snapshot | None

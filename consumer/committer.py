@@ -3,26 +3,86 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.commit import Commit
-from consumer.errors import Fenced, Retry
-from consumer.state import HeadStore
-from reporting.archive import Archive, StoredObject
-from reporting.topic import Topic
+from consumer.errors import Retry
+from consumer.state import StateStore
+from reporting.archive import Revision, StoredObject
+from reporting.message import Message
 
 PARALLEL_PUTS = 16
 BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 20.0
 log = structlog.get_logger(__name__)
 
 
+class Objects(Protocol):
+    """Where archive, books and quarantine go: `reporting.archive.Archive`, or its twin in tests."""
+
+    def put(self, item: StoredObject) -> None:
+        """Write an object whose bytes are the same whoever writes it."""
+
+    def put_revision(self, item: StoredObject, revision: Revision) -> bool:
+        """Write an object that grows, unless a higher revision is there."""
+
+
+class Publisher(Protocol):
+    """Where messages go: `reporting.topic.Topic`, or its twin in tests."""
+
+    def publish(self, messages: Sequence[Message]) -> list[Message]:
+        """Publish in order; returns what was not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """All that a commit is written to."""
+
+    state: StateStore
+    objects: Objects
+    topic: Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a commit. It may be repeated: what it writes is the same each time."""
+
+    name: str
+    call: Callable[[], object]
+
+
 class Abandoned(Exception):
     """The committer was told to stop while a sink kept failing. The head, if it was written, tells the successor."""
+
+
+def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
+    """A commit as groups of steps: a group begins when all of the one before is done; within one, any order does."""
+    revision = (commit.head.epoch, commit.head.commit)
+    yield [Step("head", partial(to.state.write, commit.head))]
+    yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
+    yield [Step("objects", partial(to.objects.put, item)) for item in commit.objects]
+    yield [publishing(commit.messages, to.topic)]
+    if commit.snapshot is not None:
+        body = commit.snapshot.encode()
+        yield [Step("windows", partial(to.state.write_windows, body, revision))]
+
+
+def publishing(messages: Sequence[Message], topic: Publisher) -> Step:
+    """The step that publishes messages; repeated, it goes on with those that were not taken."""
+    waiting = list(messages)
+
+    def publish() -> None:
+        waiting[:] = topic.publish(waiting)
+        if waiting:
+            raise Retry(f"{len(waiting)} messages were not taken")
+
+    return Step("topic", publish)
 
 
 class Committer:
@@ -31,10 +91,8 @@ class Committer:
     Nothing is dropped for it: meanwhile the lane fills its one next commit, credit dries up, and reading stops.
     """
 
-    def __init__(self, store: HeadStore, archive: Archive, topic: Topic) -> None:
-        self._store = store
-        self._archive = archive
-        self._topic = topic
+    def __init__(self, to: Sinks) -> None:
+        self._to = to
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._puts = ThreadPoolExecutor(PARALLEL_PUTS, thread_name_prefix="put")
@@ -44,6 +102,11 @@ class Committer:
         `Abandoned`. One at a time: submit no other before that."""
         return self._thread.submit(self._write, commit)
 
+    def resend(self, messages: Sequence[Message]) -> None:
+        """Send again what the last owner promised; it goes before the first commit."""
+        if messages:
+            self._thread.submit(self._until_done, publishing(messages, self._to.topic))
+
     def stop(self) -> None:
         """Give up retrying and end the threads."""
         self._stop.set()
@@ -51,35 +114,23 @@ class Committer:
         self._puts.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, commit: Commit) -> Commit:
-        self._until_done("head", lambda: self._store.write(commit.head))
-        revision = (commit.head.epoch, commit.head.commit)
-        self._put_all("archive", commit.minutes, lambda item: self._archive.put_revision(item, revision))
-        self._put_all("objects", commit.objects, self._archive.put)
-        waiting = list(commit.messages)
-
-        def publish() -> None:
-            waiting[:] = self._topic.publish(waiting)
-            if waiting:
-                raise Retry(f"{len(waiting)} messages were not taken")
-
-        self._until_done("topic", publish)
+        for group in steps(commit, self._to):
+            if len(group) == 1:
+                self._until_done(group[0])
+            else:
+                for done in [self._puts.submit(self._until_done, step) for step in group]:
+                    done.result()
         return commit
 
-    def _put_all(self, name: str, items: Sequence[StoredObject], put: Callable[[StoredObject], object]) -> None:
-        for done in [self._puts.submit(self._until_done, name, partial(put, item)) for item in items]:
-            done.result()
-
-    def _until_done(self, what: str, call: Callable[[], object]) -> None:
+    def _until_done(self, step: Step) -> None:
         backoff_s = BACKOFF_FROM_S
         while True:
             try:
-                call()
-            except Fenced:
-                raise
+                step.call()
             except (Retry, ClientError, BotoCoreError) as error:
-                log.warning("commit step failed, will retry", step=what, error=str(error), retry_in_s=backoff_s)
+                log.warning("commit step failed, will retry", step=step.name, error=str(error), retry_in_s=backoff_s)
                 if self._stop.wait(backoff_s):
-                    raise Abandoned(f"{what}: {error}") from error
+                    raise Abandoned(f"{step.name}: {error}") from error
                 backoff_s = min(backoff_s * 2, BACKOFF_TO_S)
             else:
                 return

@@ -6,22 +6,26 @@ commit; nothing leaves before the head that promises it is durable.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf, isfinite
 
 import numpy as np
 import orjson
 import structlog
+from numpy.typing import NDArray
 
 from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
 from consumer.ledger import Days, Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.records import Reject
+from consumer.snapshot import Snapshot
 from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
 from consumer.state import EpisodeState, Head, Outbox, OutboxMessage, ShardPosition
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
 from reporting.keys import ledger_key
+from reporting.message import Message
 from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
@@ -30,34 +34,64 @@ from window.samples import Kind, Names
 
 MAX_MESSAGES = 50
 COMMIT_EVERY_S = 5.0
+SNAPSHOT_EVERY_S = 60.0
 log = structlog.get_logger(__name__)
 
 
 class Lane:
     """Processes what its source delivers and cuts it into commits.
 
-    ``head``: where the last owner stood, already made one's own. ``devices`` and ``shards``: the tables of codes that
-    the source's decoder fills.
+    ``head``: where the last owner stood, already made one's own; ``snapshot``: the windows as of some time before.
+    The source must begin at the snapshot's positions: records up to the head's are processed silently, for the
+    windows alone. ``devices`` and ``shards``: the tables of codes that the source's decoder fills.
     """
 
-    def __init__(self, bundle: Bundle, head: Head, to: Reporting, *, devices: Names, shards: Names) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        head: Head,
+        to: Reporting,
+        *,
+        devices: Names,
+        shards: Names,
+        snapshot: Snapshot | None = None,
+    ) -> None:
         self._head = head
         self._shards = shards
         self._merge = Merge()
-        self._scorer = Scorer(bundle)
+        self._scorer = Scorer(bundle, snapshot.windows(devices) if snapshot else None)
         self._ledger = Ledger(devices, head.ledger)
         episodes = Episodes({name: state.episode() for name, state in head.episodes.items()})
         self._outgoing = Outgoing(bundle, to, episodes, devices=devices, shards=shards)
         self._devices = devices
         self.charts = ChartSchedule(self._scorer, devices, to.chart_prefix)
-        self._positions = {shard: position.model_copy() for shard, position in head.positions.items()}
+        begin = snapshot.positions if snapshot else head.positions
+        self._positions = {shard: position.model_copy() for shard, position in begin.items()}
+        self._told = {shard: int(p.sequence) for shard, p in head.positions.items() if p.sequence is not None}
+        self._forget_told()
         self._parents: dict[str, str | None] = {}
         self._heard: set[str] = set()
         self._rejects: dict[tuple[str, str], Reject] = {}
         self._ready: Released | None = None
         self._credit: dict[str, int] = {}
         self._last_cut = -inf
+        self._last_snapshot = -inf
         self._dirty = False
+        self._outgoing.promise(head.outbox.minutes)
+        for code in range(len(devices)):
+            self._outgoing.recall(self._scorer.recall(code))
+        if head.watermark is not None:
+            self.charts.begin(head.watermark)
+
+    @property
+    def promised(self) -> tuple[Message, ...]:
+        """The last owner's outbox: to be sent, word for word, before anything else."""
+        return tuple(stored.message() for stored in self._head.outbox.messages)
+
+    @property
+    def recovering(self) -> bool:
+        """True while records are read again that the head already stands for."""
+        return bool(self._told)
 
     @property
     def watching(self) -> bool:
@@ -79,6 +113,7 @@ class Lane:
         match event:
             case Topology():
                 self._merge.listed()
+                self._forget_told(gone={*self._told}.difference(node.shard for node in event.shards))
             case ShardOpened():
                 self._open(event, now)
             case ShardBatch():
@@ -87,6 +122,7 @@ class Lane:
             case ShardEnded():
                 self._merge.end(event.shard)
             case ShardLost() | Gap() | Failed():
+                self._forget_told(gone={event.shard} if event.shard else set())
                 log.error("source", kind=type(event).__name__, shard=event.shard, reason=event.reason)
 
     def step(self, now: float) -> None:
@@ -108,11 +144,15 @@ class Lane:
         ``final`` releases the lane: the next worker may take it over without waiting.
         """
         due = final or self._outgoing.messages > 0 or now - self._last_cut >= COMMIT_EVERY_S
-        if not due or not (final or self._dirty or not self._outgoing.empty):
+        if not due or not (final or self._dirty or not self._outgoing.empty) or self.recovering:
             return None
         self._last_cut, self._dirty = now, False
         batch = self._outgoing.drain()
         credit, self._credit = self._credit, {}
+        snapshot = None
+        if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
+            self._last_snapshot = now
+            snapshot = Snapshot.of(self._scorer.windows, self._devices, self._positions)
         days = self._ledger.days
         self._head = self._head.model_copy(
             update={
@@ -132,6 +172,7 @@ class Lane:
             minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
             objects=(*batch.objects, *self._books(days)),
             credit=credit,
+            snapshot=snapshot,
         )
 
     def _open(self, event: ShardOpened, now: float) -> None:
@@ -154,28 +195,49 @@ class Lane:
 
     def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``."""
-        kind = Kind(int(ready.samples.kind[0]))
-        other = np.flatnonzero(ready.samples.kind != kind)
+        told = self._is_told(ready)
+        kinds = ready.samples.kind
+        other = np.flatnonzero((kinds != kinds[0]) | (told != told[0]))
         run = ready.take(slice(0, int(other[0]) if len(other) else len(ready)))
+        silent, kind = bool(told[0]), Kind(int(kinds[0]))
         if kind.scored:
-            scored, count = self._scorer.take(run.samples, most_anomalies=MAX_MESSAGES - self._outgoing.messages)
+            room = len(run) + ROLLING if silent else MAX_MESSAGES - self._outgoing.messages
+            scored, count = self._scorer.take(run.samples, most_anomalies=room)
             run = run.take(slice(0, count))
-            self._account(run)
-            self._outgoing.tell(scored, run, now=now)
-            self._set_unscorable_aside(scored, run)
-            for device, ts in self._outgoing.opened():
-                self.charts.opening(self._devices.code(device), ts)
-        else:
-            self._account(run)
-            if kind.quarantined:
+            if silent:
+                self._outgoing.recall(scored)
+            else:
+                self._outgoing.tell(scored, run, now=now)
+        self._move_past(run)
+        if not silent:
+            self._ledger.read(run.samples)
+            self._ledger.classed(run.samples)
+            self.charts.begin(float(run.stamp[0]))
+            if kind.scored:
+                self._set_unscorable_aside(scored, run)
+                for device, ts in self._outgoing.opened():
+                    self.charts.opening(self._devices.code(device), ts)
+            elif kind.quarantined:
                 self._set_rejects_aside(run)
-        self.charts.begin(float(run.stamp[0]))
         self._ready = ready.take(slice(len(run), None)) if len(run) < len(ready) else None
 
-    def _account(self, run: Released) -> None:
-        """Enter records in the books and move the positions past them."""
-        self._ledger.read(run.samples)
-        self._ledger.classed(run.samples)
+    def _is_told(self, records: Released) -> NDArray[np.bool_]:
+        """Which records the head already stands for, by position alone (rule 1)."""
+        if not self._told:
+            return np.zeros(len(records), bool)
+        shards = [self._told.get(self._shards[int(code)], -1) for code in records.samples.shard]
+        return np.array([int(s) <= told for s, told in zip(records.sequence, shards, strict=True)])
+
+    def _forget_told(self, gone: Iterable[str] = ()) -> None:
+        """Let go of shards that have been read again as far as the head stands, or cannot be any more."""
+        for shard in [*self._told]:
+            at = self._positions.get(shard)
+            reached = at is not None and at.sequence is not None and int(at.sequence) >= self._told[shard]
+            if reached or shard in gone:
+                del self._told[shard]
+
+    def _move_past(self, run: Released) -> None:
+        """Move the positions past records, and give back the room they took in the merge."""
         self._dirty = True
         codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
         counts = np.bincount(run.samples.shard)
@@ -185,6 +247,7 @@ class Lane:
             self._positions[shard].sequence = str(run.sequence[last])
             self._positions[shard].stamp = float(run.stamp[last])
             self._credit[shard] = self._credit.get(shard, 0) + int(counts[code])
+        self._forget_told()
 
     def _set_rejects_aside(self, run: Released) -> None:
         for row in range(len(run)):

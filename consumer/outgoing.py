@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,19 +78,19 @@ class Outgoing:
         """Tell of rows just scored. ``run``: the records they come from, one a row where they were in order; else one
         record, whose row is the first, and followers it touched. ``now``: when it is written down."""
         self._forget(float(run.samples.ts.max()))
-        verdicts = scored.verdicts
-        for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
-            device = self._devices[int(scored.device[row])]
-            ts = float(scored.ts[row])
-            minute = (device, minute_of(ts))
-            lines = self._lines.setdefault(minute, {})
-            self._minutes.add(minute)
-            if not verdicts.anomaly[row]:
-                lines.pop(ts, None)
-                continue
-            evidence = self._evidence(scored, int(row), device)
-            lines[ts] = evidence.line()
-            self._add_message(evidence, run, int(row), revision=int(scored.rescored[row]), now=now)
+        for row, evidence in self._record(scored):
+            self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
+            if evidence is not None:
+                self._add_message(evidence, run, row, revision=int(scored.rescored[row]), now=now)
+
+    def recall(self, scored: Scored) -> None:
+        """Take in rows that were told of before a restart: their archive lines are known again, nothing is sent."""
+        for _ in self._record(scored):
+            pass
+
+    def promise(self, minutes: Iterable[Minute]) -> None:
+        """Minutes that the last owner promised to write: they go with the next commit."""
+        self._minutes.update(minutes)
 
     def quarantine(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
         """Set a record aside, readable: the reason and the record as it came (rule 21)."""
@@ -114,6 +115,21 @@ class Outgoing:
         batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), tuple(self._objects))
         self._messages, self._minutes, self._objects = [], set(), []
         return batch
+
+    def _record(self, scored: Scored) -> Iterator[tuple[int, Evidence | None]]:
+        """Bring the archive lines up to date; yields the rows that changed, with None for one that is no longer an
+        anomaly."""
+        verdicts = scored.verdicts
+        for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
+            device = self._devices[int(scored.device[row])]
+            ts = float(scored.ts[row])
+            lines = self._lines.setdefault((device, minute_of(ts)), {})
+            evidence = self._evidence(scored, int(row), device) if verdicts.anomaly[row] else None
+            if evidence is None:
+                lines.pop(ts, None)
+            else:
+                lines[ts] = evidence.line()
+            yield int(row), evidence
 
     def _add_message(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> None:
         episode = self.episodes.see(evidence.device, evidence.ts)

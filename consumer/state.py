@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumer.errors import Fenced, Retry
-from reporting.archive import status
+from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
 from reporting.message import Message
 
@@ -100,8 +100,8 @@ class Head(_Part):
     outbox: Outbox = Field(default_factory=Outbox)
 
 
-class HeadStore(Protocol):
-    """Keeps the head of one lane behind a fence: only whoever wrote or read it last may write it."""
+class StateStore(Protocol):
+    """Keeps the head of one lane behind a fence, only whoever wrote or read it last may write it; and its windows."""
 
     def read(self) -> Head | None:
         """The head, or None before the first commit. Raises `Retry`."""
@@ -109,33 +109,53 @@ class HeadStore(Protocol):
     def write(self, head: Head) -> None:
         """Put the head in place of the one last read or written. Raises `Fenced`, or `Retry` (call again)."""
 
+    def read_windows(self) -> bytes | None:
+        """The windows last written, or None. Raises `Retry`."""
 
-class S3HeadStore:
-    """The head as an S3 object, fenced by its ETag. ``client`` must not retry by itself."""
+    def write_windows(self, body: bytes, revision: Revision) -> None:
+        """Put the windows, unless a later owner's are there. Raises botocore's errors (call again)."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str) -> None:
+
+class S3StateStore:
+    """Head and windows as two S3 objects under ``prefix``; the head is fenced by its ETag. ``client`` must not retry by
+    itself: a retry would meet its own first attempt and look like a foreign writer."""
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._key = key
+        self._key = f"{prefix}/head"
+        self._windows = f"{prefix}/windows"
         self._etag: str | None = None
 
     def read(self) -> Head | None:
-        """See `HeadStore`."""
+        """See `StateStore`."""
+        found = self._get(self._key)
+        self._etag = found[1] if found else None
+        return Head.model_validate_json(found[0]) if found else None
+
+    def read_windows(self) -> bytes | None:
+        """See `StateStore`."""
+        found = self._get(self._windows)
+        return found[0] if found else None
+
+    def write_windows(self, body: bytes, revision: Revision) -> None:
+        """See `StateStore`."""
+        item = StoredObject(self._windows, body, "application/octet-stream")
+        Archive(self._client, self._bucket).put_revision(item, revision)
+
+    def _get(self, key: str) -> tuple[bytes, str] | None:
         try:
-            found = self._client.get_object(Bucket=self._bucket, Key=self._key)
-            body = found["Body"].read()
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+            return found["Body"].read(), found["ETag"]
         except ClientError as error:
             if status(error) == 404:
-                self._etag = None
                 return None
-            raise Retry(f"reading s3://{self._bucket}/{self._key}: {error}") from error
+            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
         except BotoCoreError as error:
-            raise Retry(f"reading s3://{self._bucket}/{self._key}: {error}") from error
-        self._etag = found["ETag"]
-        return Head.model_validate_json(body)
+            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
 
     def write(self, head: Head) -> None:
-        """See `HeadStore`. After a time-out or a refusal the head is read: what stands there tells who wrote last."""
+        """See `StateStore`. After a time-out or a refusal the head is read: what stands there tells who wrote last."""
         condition = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
         try:
             answer = self._client.put_object(

@@ -8,30 +8,34 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
 import structlog
 
 from consumer import checks
 from consumer.aws import CALLS, ONE_TRY, session
+from consumer.chart_schedule import ChartRequest
 from consumer.charting import Charting
 from consumer.commit import Commit
-from consumer.committer import Abandoned, Committer
-from consumer.direct import PAGE, DirectSource
+from consumer.committer import Abandoned, Committer, Sinks
+from consumer.direct import PAGE, Clock, DirectSource
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.lane import Lane
 from consumer.logs import configure
 from consumer.outgoing import Reporting
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings, load_settings
+from consumer.snapshot import Snapshot
 from consumer.source import Position, ShardOpened
-from consumer.state import Head, S3HeadStore, lane_prefix
+from consumer.state import Head, S3StateStore, StateStore, lane_prefix
 from consumer.streams import DynamoDBStreams
 from reporting.archive import Archive
 from reporting.links import ChartLinks
+from reporting.message import Message
 from reporting.topic import Topic
 from scoring.bundle import Bundle
 from window.samples import Names
@@ -61,17 +65,40 @@ def run() -> int:
     return _build(settings).run(stop)
 
 
+class Commits(Protocol):
+    """What makes commits durable: `Committer`, or its twin in tests."""
+
+    def submit(self, commit: Commit) -> Future[Commit]:
+        """Begin to write a commit, one at a time."""
+
+    def resend(self, messages: Sequence[Message]) -> None:
+        """Send what the last owner promised."""
+
+    def stop(self) -> None:
+        """Give up retrying."""
+
+
+class Charts(Protocol):
+    """What makes charts: `Charting`, or its twin in tests."""
+
+    def draw(self, requests: Sequence[ChartRequest]) -> None:
+        """Have charts drawn and stored."""
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for those under way, at most that long."""
+
+
 class Worker:
     """One lane, from its source to its commits."""
 
     def __init__(
-        self, lane: Lane, source: DirectSource, committer: Committer, charting: Charting, shards_buffer: int
+        self, lane: Lane, source: DirectSource, committer: Commits, charting: Charts, *, clock: Clock = time.time
     ) -> None:
         self._lane = lane
         self._source = source
         self._committer = committer
         self._charting = charting
-        self._buffer = shards_buffer
+        self._clock = clock
         self._epochs: dict[str, int] = {}
         self._in_flight: Future[Commit] | None = None
         self._watching = False
@@ -79,11 +106,12 @@ class Worker:
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set, then stop in order; returns the exit code."""
+        self.begin()
         self._source.begin()
         code = EXIT_OK
         try:
             while not stop.is_set():
-                self._turn(TICK_S)
+                self.turn(TICK_S)
                 if not self._source.readers_alive:
                     log.error("a reader has died: stopping, so that this is seen and the worker started again")
                     code = EXIT_FAILED
@@ -93,13 +121,19 @@ class Worker:
             code = EXIT_FENCED
         return max(code, self._stop(commit=code != EXIT_FENCED))
 
-    def _turn(self, timeout_s: float) -> None:
+    def begin(self) -> None:
+        """What comes before the first turn."""
+        self._committer.resend(self._lane.promised)
+
+    def turn(self, timeout_s: float) -> None:
+        """One round: take what was read, process it, commit what is due. Waits up to ``timeout_s`` for something to
+        read. Raises `Fenced` when the lane has another owner."""
         events = self._source.poll(timeout_s)
-        now = time.time()
+        now = self._clock()
         for event in events:
             if isinstance(event, ShardOpened):
                 self._epochs[event.shard] = event.epoch
-                self._source.credit(event.shard, event.epoch, max(PAGE, self._buffer // len(self._epochs)))
+                self._source.credit(event.shard, event.epoch, max(PAGE, BUFFERED_RECORDS // len(self._epochs)))
             self._lane.take(event, now)
         self._lane.step(now)
         self._settle()
@@ -126,7 +160,7 @@ class Worker:
                 if position.ended:
                     self._source.ended(shard, self._epochs[shard])
         for message in commit.messages:
-            log.info("event", type=message.type, severity=message.severity, device=message.device, text=message.text)
+            log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id)
 
     def _stop(self, *, commit: bool) -> int:
         """Stop in the order that loses nothing: reading first, so that nothing new comes in; then the commits, so
@@ -152,7 +186,7 @@ class Worker:
         if self._in_flight is not None:
             self._in_flight.result(timeout=STOP_COMMIT_S)
             self._settle()
-        commit = self._lane.cut(time.time(), final=True)
+        commit = self._lane.cut(self._clock(), final=True)
         if commit is not None:
             self._submit(commit)
             if self._in_flight is not None:
@@ -176,8 +210,8 @@ def _build(settings: Settings) -> Worker:
     archive = Archive(s3, settings.bucket)
     links = ChartLinks(s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws))
     prefix = lane_prefix(settings.namespace, settings.table, stream.label, TABLE_LANE)
-    store = S3HeadStore(aws.client("s3", config=ONE_TRY), settings.bucket, f"{prefix}/head")
-    head = _own(store, bundle)
+    store = S3StateStore(aws.client("s3", config=ONE_TRY), settings.bucket, prefix)
+    head, snapshot = _take_over(store, bundle)
     devices, shards = Names(), Names()
     plausible = bundle.config.plausible
     decoder = Decoder(
@@ -190,17 +224,19 @@ def _build(settings: Settings) -> Worker:
     reporting = Reporting(f"urn:battery-watch:{settings.table}", settings.bucket, settings.chart_prefix, links)
     log.info("starting", table=settings.table, bundle=bundle.id, epoch=head.epoch, commit=head.commit)
     return Worker(
-        Lane(bundle, head, reporting, devices=devices, shards=shards),
+        Lane(bundle, head, reporting, devices=devices, shards=shards, snapshot=snapshot),
         DirectSource(
             DynamoDBStreams(aws.client("dynamodbstreams", config=CALLS), stream.arn),
             decoder,
-            positions={s: Position(p.sequence, p.since, p.ended) for s, p in head.positions.items()},
+            positions={
+                shard: Position(position.sequence, position.since, position.ended)
+                for shard, position in (snapshot.positions if snapshot else head.positions).items()
+            },
             start=settings.start,
             clock=time.time,
         ),
-        Committer(store, archive, Topic(aws.client("sns", config=CALLS), settings.topic_arn)),
-        Charting(archive, links),
-        BUFFERED_RECORDS,
+        Committer(Sinks(store, archive, Topic(aws.client("sns", config=CALLS), settings.topic_arn))),
+        Charting(archive),
     )
 
 
@@ -215,16 +251,24 @@ def _surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, check
     return bundle, stream
 
 
-def _own(store: S3HeadStore, bundle: Bundle) -> Head:
-    """Take the lane over from whoever had it: the next epoch of its head, or its first."""
+def _take_over(store: StateStore, bundle: Bundle) -> tuple[Head, Snapshot | None]:
+    """Take the lane over from whoever had it, with its windows: the next epoch of its head, or its first.
+
+    The head is written before anything else is done: from then on the last owner is fenced.
+    """
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        head = store.read()
+        head, windows = store.read(), store.read_windows()
+        snapshot = Snapshot.decode(windows) if head is not None and windows is not None else None
+        if head is None:
+            taken = Head(lane=TABLE_LANE, owner=owner, bundle=bundle.id, heartbeat=time.time())
+        else:
+            own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": time.time()}
+            taken = head.model_copy(update={**own, "bundle": bundle.id})
+        store.write(taken)
     except Retry as error:
-        raise ConfigurationError(f"the state cannot be read: {error}") from error
-    if head is None:
-        return Head(lane=TABLE_LANE, owner=owner, bundle=bundle.id)
-    return head.model_copy(update={"owner": owner, "epoch": head.epoch + 1, "released": False, "bundle": bundle.id})
+        raise ConfigurationError(f"the state cannot be read or written: {error}") from error
+    return taken, snapshot
 
 
 def _expiry(aws: boto3.Session) -> datetime | None:

@@ -74,6 +74,17 @@ class Scorer:
         self.windows.evict(run.device)
         return scored, count
 
+    def recall(self, device: int) -> Scored:
+        """A device's retained rows that were anomalies, scored once more; the window itself stays as it is.
+
+        For what can be told of them again after a restart. The oldest rows, whose features reach back to samples that
+        are no longer retained, are left out.
+        """
+        rows = self.windows.rows(device)
+        _, _, severity = self.windows.scored(rows)
+        keep = (severity > 0) & (np.arange(len(rows)) >= ROLLING - 1)
+        return self._score(Touched(rows.device[keep], rows.slot[keep], rows.rescored[keep]))
+
     def shown(self, device: int) -> tuple[Columns, Floats, Floats]:
         """A device's last 25 minutes, with the current and the temperature the autoencoder expected, each (n,)."""
         columns = self.windows.shown(device)

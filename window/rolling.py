@@ -180,6 +180,17 @@ class Windows:
         first = int(np.searchsorted(kept.ts, self.newest(device) - SHOWN_S, side="right"))
         return Columns(*(getattr(kept, field.name)[first:] for field in fields(Columns)))
 
+    def restore(self, device: int, columns: Columns) -> None:
+        """Put back what `retained` gave, for a device that has nothing yet."""
+        if self.count(device):
+            raise ValueError(f"device {device} has samples already")
+        n = len(columns.ts)
+        self._grow(device + 1, n)
+        self._count[device] = n
+        for name in self._FLOATS:
+            self._columns[name][device, self._slots(device)] = getattr(columns, name)
+        self._severity[device, self._slots(device)] = columns.severity
+
     def rows(self, device: int) -> Touched:
         """All retained rows of a device, in order of time."""
         slots = self._slots(device)

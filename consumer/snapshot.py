@@ -1,0 +1,84 @@
+"""The windows of a lane as a second object beside its head: a restart goes on with full windows (rule 11).
+
+It carries positions of its own, never newer than the head's: what lies between is read again, silently.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from consumer.state import ShardPosition
+from window.rolling import Columns, Windows
+from window.samples import Names
+
+FORMAT = 1
+_NAMES = tuple(field.name for field in fields(Columns))
+
+
+class SnapshotError(Exception):
+    """The object is no snapshot that this version can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every device's retained samples with their scores, as of ``positions``."""
+
+    positions: Mapping[str, ShardPosition]
+    devices: Mapping[str, Columns]
+
+    @classmethod
+    def of(cls, windows: Windows, names: Names, positions: Mapping[str, ShardPosition]) -> Snapshot:
+        """Copies, so that the lane can go on while they are written."""
+        return cls(
+            {shard: position.model_copy() for shard, position in positions.items()},
+            {names[code]: windows.retained(code) for code in range(len(names)) if windows.count(code)},
+        )
+
+    def windows(self, names: Names) -> Windows:
+        """The windows again, under the codes that ``names`` gives."""
+        windows = Windows()
+        for name, columns in self.devices.items():
+            windows.restore(names.code(name), columns)
+        return windows
+
+    def encode(self) -> bytes:
+        """Compressed columns, all devices behind one another; equal snapshots give equal bytes."""
+        about = {
+            "format": FORMAT,
+            "positions": {shard: position.model_dump() for shard, position in self.positions.items()},
+            "devices": list(self.devices),
+            "rows": [len(columns.ts) for columns in self.devices.values()],
+        }
+        body = io.BytesIO()
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(c, name) for c in self.devices.values()] or [np.empty(0)]) for name in _NAMES
+        }
+        columns["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        np.savez_compressed(body, **columns)
+        return body.getvalue()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Snapshot:
+        """The snapshot of `encode`. Raises `SnapshotError`."""
+        try:
+            with np.load(io.BytesIO(body), allow_pickle=False) as stored:
+                about = json.loads(stored["about"].tobytes())
+                columns = {name: stored[name] for name in _NAMES}
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise SnapshotError(f"the windows cannot be read: {error}") from error
+        if about["format"] != FORMAT:
+            raise SnapshotError(f"the windows have format {about['format']}, this version reads {FORMAT}")
+        ends = np.cumsum(about["rows"], dtype=np.int64)
+        devices = {
+            name: Columns(**{column: values[end - rows : end] for column, values in columns.items()})
+            for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
+        }
+        positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
+        return cls(positions, devices)
