@@ -53,7 +53,7 @@ def check_bundle(settings: Settings) -> tuple[Bundle | None, Finding]:
     try:
         bundle = load(settings.bundle)
     except BundleError as error:
-        return None, Finding("bundle", State.FAULT, str(error), "set MODEL_DIR to a bundle, or leave it unset")
+        return None, Finding("bundle", State.FAULT, str(error), "Set MODEL_DIR to a bundle, or leave it unset")
     return bundle, Finding("bundle", State.FINE, f"{bundle.id}, verified")
 
 
@@ -62,10 +62,10 @@ def check_credentials(session: boto3.Session) -> Finding:
     try:
         credentials = session.get_credentials()
     except BotoCoreError as error:
-        return Finding("credentials", State.FAULT, str(error), "check the AWS profile or the task role")
+        return Finding("credentials", State.FAULT, str(error), "Check the AWS profile or the task role")
     if credentials is None:
         return Finding(
-            "credentials", State.FAULT, "none found", "run under a task role, or set AWS_PROFILE or the AWS_* keys"
+            "credentials", State.FAULT, "none found", "Run under a task role, or set AWS_PROFILE or the AWS_* keys"
         )
     return Finding("credentials", State.FINE, f"found by {credentials.method}")
 
@@ -78,9 +78,7 @@ def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | No
         table = client.describe_table(TableName=name)["Table"]
     except (ClientError, BotoCoreError) as error:
         return None, [
-            _refused(
-                "table", f"table {name!r} in {settings.region}", error, "BATTERY_TABLE_NAME and AWS_DEFAULT_REGION"
-            )
+            refused("table", f"table {name!r} in {settings.region}", error, "BATTERY_TABLE_NAME and AWS_DEFAULT_REGION")
         ]
     keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
     partition = keys["HASH"]
@@ -100,7 +98,7 @@ def check_bucket(session: boto3.Session, settings: Settings) -> Finding:
     try:
         session.client("s3", config=CALLS).head_bucket(Bucket=settings.bucket)
     except (ClientError, BotoCoreError) as error:
-        return _refused("bucket", f"bucket {settings.bucket!r}", error, "RESULTS_BUCKET_NAME and the role's s3 rights")
+        return refused("bucket", f"bucket {settings.bucket!r}", error, "RESULTS_BUCKET_NAME and the role's s3 rights")
     return Finding("bucket", State.FINE, settings.bucket)
 
 
@@ -109,7 +107,7 @@ def check_topic(session: boto3.Session, settings: Settings) -> Finding:
     try:
         session.client("sns", config=CALLS).get_topic_attributes(TopicArn=settings.topic_arn)
     except (ClientError, BotoCoreError) as error:
-        return _refused("topic", settings.topic_arn, error, "TOPIC_ARN and the role's sns rights")
+        return refused("topic", settings.topic_arn, error, "TOPIC_ARN and the role's sns rights")
     return Finding("topic", State.FINE, settings.topic_arn)
 
 
@@ -127,17 +125,18 @@ def _stream(table: TableDescriptionTypeDef, partition: str, time_keyed: bool) ->
     )
     specification = table.get("StreamSpecification", {})
     if not specification.get("StreamEnabled") or "LatestStreamArn" not in table:
-        return None, Finding("stream", State.FAULT, f"table {table['TableName']} has no stream", f"turn it on: {how}")
+        return None, Finding("stream", State.FAULT, f"table {table['TableName']} has no stream", f"Turn it on: {how}")
     view = specification.get("StreamViewType", "")
     if view not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
         return None, Finding(
-            "stream", State.FAULT, f"its records carry no new image ({view})", f"turn it off, then on again: {how}"
+            "stream", State.FAULT, f"its records carry no new image ({view})", f"Turn it off, then on again: {how}"
         )
     stream = Stream(table["LatestStreamArn"], table["LatestStreamLabel"], partition, time_keyed)
     return stream, Finding("stream", State.FINE, f"{view}, {stream.label}")
 
 
-def _refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
+def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
+    """The finding of a call that AWS did not answer as hoped; ``settings``: what to look at."""
     reason = str(error)
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")

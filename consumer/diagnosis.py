@@ -1,0 +1,75 @@
+"""All checks in the order a person would make them; one that needs another's result is left out where that failed."""
+
+from __future__ import annotations
+
+from time import time
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer import checks
+from consumer.aws import CALLS, session
+from consumer.checks import Finding, State, Stream
+from consumer.errors import BatteryWatchError
+from consumer.newest import judge_newest, read_newest
+from consumer.records import Decoder, Plausible
+from consumer.settings import Settings
+from consumer.streams import DynamoDBStreams
+from scoring.bundle import Bundle
+from window.samples import Names
+
+
+def diagnose(settings: Settings, *, publish: bool) -> list[Finding]:
+    """Check everything; blocks for the calls' time-outs at most. ``publish``: send a test message as well."""
+    bundle, about_bundle = checks.check_bundle(settings)
+    aws = session(settings.region)
+    credentials = checks.check_credentials(aws)
+    findings = [about_bundle, credentials]
+    if credentials.state is State.FAULT:
+        return findings
+    stream, about_table = checks.check_table(aws, settings)
+    findings += about_table
+    bucket, topic = checks.check_bucket(aws, settings), checks.check_topic(aws, settings)
+    findings.append(_try_bucket(aws, settings) if bucket.state is State.FINE else bucket)
+    findings.append(_try_topic(aws, settings) if publish and topic.state is State.FINE else topic)
+    if stream is not None and bundle is not None:
+        findings += _newest(aws, settings, stream, bundle)
+    return findings
+
+
+def _try_bucket(aws: boto3.Session, settings: Settings) -> Finding:
+    key = f"state/{settings.namespace}/doctor"
+    try:
+        aws.client("s3", config=CALLS).put_object(Bucket=settings.bucket, Key=key, Body=str(int(time())).encode())
+    except (ClientError, BotoCoreError) as error:
+        return checks.refused("bucket", f"writing s3://{settings.bucket}/{key}", error, "the role's s3:PutObject right")
+    return Finding("bucket", State.FINE, f"{settings.bucket}: wrote {key}")
+
+
+def _try_topic(aws: boto3.Session, settings: Settings) -> Finding:
+    try:
+        sent = aws.client("sns", config=CALLS).publish(
+            TopicArn=settings.topic_arn,
+            Subject="Battery Watch: test",
+            Message="A test by `battery-watch doctor --publish`. Nothing is wrong.",
+            MessageAttributes={"type": {"DataType": "String", "StringValue": "test"}},
+        )
+    except (ClientError, BotoCoreError) as error:
+        return checks.refused("topic", settings.topic_arn, error, "the role's sns:Publish right")
+    return Finding("topic", State.FINE, f"{settings.topic_arn}: published test message {sent['MessageId']}")
+
+
+def _newest(aws: boto3.Session, settings: Settings, stream: Stream, bundle: Bundle) -> list[Finding]:
+    plausible = bundle.config.plausible
+    decoder = Decoder(
+        table=settings.table,
+        device_key=settings.device_key,
+        devices=Names(),
+        shards=Names(),
+        plausible=Plausible(plausible.current_a, plausible.temperature_c),
+    )
+    try:
+        newest = read_newest(DynamoDBStreams(aws.client("dynamodbstreams", config=CALLS), stream.arn), decoder)
+    except BatteryWatchError as error:
+        return [Finding("newest records", State.FAULT, str(error), "check the role's dynamodb stream rights")]
+    return judge_newest(newest, bundle, time_keyed=stream.time_keyed)

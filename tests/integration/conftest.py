@@ -1,0 +1,103 @@
+"""The embedded AWS with an owner's account in it, and the real worker over real sockets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from demo.emulator import Emulator
+from demo.environment import scrubbed
+from demo.worker import Worker
+from demo.world import TABLE, World, clients
+
+
+@dataclass(frozen=True)
+class Account:
+    """A table with a stream, a bucket, a topic and a subscribed queue; ``environment`` is the worker's."""
+
+    world: World
+    environment: dict[str, str]
+
+    def put(self, ts: float | str, current: Any = "2.5", temperature: Any = "25.0", **more: Any) -> None:
+        """Write a sample; a value that is a dict stands as it is, in DynamoDB's JSON."""
+        item: dict[str, Any] = {"ts": {"N": ts if isinstance(ts, str) else repr(ts)}}
+        for name, value in {"current": current, "temperature": temperature, **more}.items():
+            if value is not None:
+                item[name] = value if isinstance(value, dict) else {"N": str(value)}
+        self.world.put(item)
+
+    def charge(self, start: float, seconds: int, *, faults: Mapping[int, float] | None = None) -> None:
+        """A quiet charge at 1 Hz from ``start``, with a temperature of its own at the seconds named in ``faults``."""
+        for second in range(seconds):
+            ripple = (second * 7919 % 13 - 6) / 200
+            temperature = (faults or {}).get(second, round(25 + second / 400 + ripple, 2))
+            self.put(start + second, round(2.5 + ripple / 8, 4), temperature)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """All messages that wait in the queue: body and attributes."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.world.aws.sqs.receive_message(
+                QueueUrl=self.world.queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            if not answer.get("Messages"):
+                return found
+            for message in answer["Messages"]:
+                found.append(dict(message))
+                self.world.aws.sqs.delete_message(QueueUrl=self.world.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def run(self, *command: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
+        """Run a `battery-watch` command to its end."""
+        merged = {k: v for k, v in {**self.environment, **environment}.items() if v is not None}
+        return subprocess.run(
+            [sys.executable, "-m", "battery_watch", *command],
+            env=merged,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An emulator of the test's own."""
+    with Emulator() as emulator:
+        world = World.create(clients(emulator.environment()))
+        yield Account(world, {**scrubbed(os.environ), **emulator.environment(), **world.worker_settings()})
+
+
+@pytest.fixture
+def worker(account: Account) -> Iterator[Worker]:
+    """A worker that is watching the account's table."""
+    with Worker(account.environment) as running:
+        running.wait_until_watching()
+        yield running
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Ask again until the answer is true, for at most 20 s; returns it."""
+
+    def ask(question: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + 20
+        while not (answer := question()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"still {answer!r} after 20 s")
+            time.sleep(0.05)
+        return answer
+
+    return ask
+
+
+@pytest.fixture
+def table() -> str:
+    """The table's name, which is the device's too where items name none."""
+    return TABLE
