@@ -1,0 +1,237 @@
+"""The demo's face: a live board in a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from demo.score import Message, Summary
+from demo.view import Progress, View, clock, milliseconds
+
+SEVERITY_STYLES = {
+    "low": "yellow",
+    "medium": "dark_orange",
+    "high": "bold red",
+    "critical": "bold white on dark_magenta",
+}
+PROGRESS_STYLES = {
+    Progress.AHEAD: "dim",
+    Progress.NOW: "bold yellow",
+    Progress.FOUND: "green",
+    Progress.OPEN: "bold red",
+}
+FRAME_S = 0.25
+
+
+class Board(Protocol):
+    """What a run tells its audience."""
+
+    def step(self, text: str) -> None:
+        """One thing is done."""
+
+    def show(self, view: View) -> None:
+        """This is how it stands; called often."""
+
+    def close(self) -> None:
+        """The run is over; what was shown stays."""
+
+
+class PlainBoard:
+    """Lines, one a fact: for pipes, logs and dumb terminals."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._messages = 0
+        self._begun = 0
+        self._charts = 0
+        self._phase = ""
+
+    def step(self, text: str) -> None:
+        """One line."""
+        self._line(Text(text))
+
+    def show(self, view: View) -> None:
+        """What is new since the last call."""
+        if view.phase != self._phase:
+            self._phase = view.phase
+            self._line(Text(view.phase))
+        now_s = view.measurement.offset_s if view.measurement else -float("inf")
+        for fault in view.script.faults[self._begun :]:
+            if fault.start_s > now_s:
+                break
+            self._begun += 1
+            if fault.part == "live":
+                self._line(Text(f"the charger's fault: {fault.kind}, {fault.says}", "bold"))
+        for message in view.messages[self._messages :]:
+            self._line(_event(message))
+        self._messages = len(view.messages)
+        if view.charts > self._charts:
+            self._charts = view.charts
+            self._line(Text(f"chart {view.charts}: {view.link}"))
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def _line(self, text: Text) -> None:
+        stamp = Text(f"{clock(time.time())}  ", "dim")
+        self._console.print(stamp + text, soft_wrap=True, highlight=False)
+
+
+class LiveBoard:
+    """A picture that is drawn anew a few times a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._steps: list[str] = []
+        self._drawn_s = 0.0
+        self._view: View | None = None
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._live.start()
+
+    def step(self, text: str) -> None:
+        """A line above the picture."""
+        self._console.print(Text(f"{clock(time.time())}  ", "dim") + Text(text), highlight=False)
+
+    def show(self, view: View) -> None:
+        """Draw it, unless the last picture is younger than `FRAME_S`."""
+        self._view = view
+        if time.monotonic() - self._drawn_s >= FRAME_S:
+            self._draw()
+
+    def close(self) -> None:
+        """Draw the last picture and leave it standing."""
+        if self._view is not None:
+            self._draw()
+        self._live.stop()
+
+    def _draw(self) -> None:
+        if self._view is None:
+            return
+        self._drawn_s = time.monotonic()
+        self._live.update(picture(self._view, self._console.height), refresh=True)
+
+
+class BoardOn:
+    """The board that fits a console; a context manager that closes it."""
+
+    def __init__(self, console: Console) -> None:
+        plain = not console.is_terminal or console.is_dumb_terminal
+        self._board: Board = PlainBoard(console) if plain else LiveBoard(console)
+
+    def __enter__(self) -> Board:
+        return self._board
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._board.close()
+
+
+def picture(view: View, height: int) -> RenderableType:
+    """The whole board, cut to ``height`` rows."""
+    script = script_table(view, limit=8)
+    events = max(3, min(10, height - script.row_count - 14))
+    return Group(_charge(view), Panel(script, title="what goes wrong", title_align="left"), _events(view, events))
+
+
+def script_table(view: View, limit: int) -> Table:
+    """The faults around now, and what became of each."""
+    table = Table(box=None, pad_edge=False, expand=True)
+    for column in ("part", "fault", "", "from", "for"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("found", no_wrap=True, ratio=1)
+    for fault in view.shown_faults(limit):
+        progress, count = view.progress(fault)
+        said = f"found, {count} message{'s' if count > 1 else ''}" if count else str(progress)
+        table.add_row(
+            fault.part,
+            str(fault.kind),
+            fault.says,
+            clock(view.epoch_s + fault.start_s),
+            f"{fault.end_s - fault.start_s} s",
+            Text(said, PROGRESS_STYLES[progress]),
+        )
+    return table
+
+
+def _charge(view: View) -> Panel:
+    grid = Table.grid(padding=(0, 3))
+    if view.measurement is None:
+        grid.add_row(Text("nothing measured yet"))
+    else:
+        odd = "bold yellow" if view.measurement.fault else "bold"
+        charts = f"{view.charts} chart{'' if view.charts == 1 else 's'}"
+        grid.add_row(
+            Text(f"{view.measurement.current_a:.3f} A", odd),
+            Text(f"{view.measurement.temperature_c:.2f} °C", odd),
+            f"{view.charged:.0%} charged",
+            f"{view.written:,} written",
+            f"{len(view.messages)} messages",
+            # Many terminals open it on a click.
+            Text(charts, f"underline link {view.link}" if view.link else ""),
+        )
+    latency = f"put to message: p50 {milliseconds(view.latency.p50)}, p99 {milliseconds(view.latency.p99)}"
+    title = f"{view.phase} · {view.second}" if view.second else view.phase
+    return Panel(grid, title=title, title_align="left", subtitle=latency, subtitle_align="right")
+
+
+def _events(view: View, rows: int) -> Panel:
+    lines = [_event(message) for message in view.messages[-rows:]]
+    body = Text("\n", no_wrap=True, overflow="ellipsis").join(lines) if lines else Text("none yet", "dim")
+    body.no_wrap, body.overflow = True, "ellipsis"
+    return Panel(body, title="events on the topic", title_align="left")
+
+
+def _event(message: Message) -> Text:
+    style = SEVERITY_STYLES.get(message.severity, "")
+    return Text.assemble((clock(message.ts), "dim"), " ", (f"{message.severity:<8}", style), " ", message.summary)
+
+
+def print_script(console: Console, view: View) -> None:
+    """The script, before anything happens."""
+    console.print(Text("The charger's script (the upload's faults lie in the past):", "bold"))
+    for fault in view.script.faults:
+        console.print(
+            f"  {clock(view.epoch_s + fault.start_s)}  {fault.part:<6}  {fault.kind:<17}  "
+            f"{fault.end_s - fault.start_s:>2} s  {fault.says}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def print_summary(console: Console, summary: Summary, chart: Path | None, link: str, folder: Path) -> None:
+    """The figures, where the charts are, and the verdict."""
+    found = summary.faults_injected - summary.faults_missed
+    for name, value in (
+        (
+            "records",
+            f"{summary.written:,} written, {summary.scored:,} scored, {summary.duplicate} duplicate,"
+            f" {summary.quarantined} quarantined, {summary.late} late",
+        ),
+        (
+            "anomalies",
+            f"{summary.anomalies} samples archived, {summary.messages} messages,"
+            f" {summary.time_in_alarm:.1%} of the time in alarm",
+        ),
+        ("faults", f"{found} of {summary.faults_injected} found, {summary.false_alarms} false alarms"),
+        (
+            "latency",
+            f"put to message: p50 {milliseconds(summary.latency_ms.p50)}, p99 {milliseconds(summary.latency_ms.p99)}",
+        ),
+        ("charts", f"{summary.charts}, the last: {chart}" if chart else "none"),
+        ("link", f"{link} (as long as the embedded AWS ran)" if link else "none"),
+        ("kept in", str(folder)),
+    ):
+        console.print(Text(f"{name:<11}", "bold") + Text(value, ""), soft_wrap=True, highlight=False)
+    if summary.passed:
+        console.print(Text("Passed: every record accounted for, every fault found, no false alarm.", "bold green"))
+    for failure in summary.failures:
+        console.print(Text(f"Failed: {failure}", "bold red"), soft_wrap=True)

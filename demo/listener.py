@@ -1,0 +1,91 @@
+"""The subscriber: takes the messages off the queue as they come."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from types import TracebackType
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from demo.score import Message
+from demo.world import World
+from reporting.contract.events import Event
+
+POLL_S = 1
+
+
+class Listener:
+    """A thread that long-polls the queue; a context manager. `take` hands its messages to the caller's thread."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
+        self.unreadable: list[str] = []
+        self.heard_s = time.monotonic()
+
+    def __enter__(self) -> Listener:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving.set()
+        self._thread.join(timeout=POLL_S + 5.0)
+
+    def take(self) -> list[Message]:
+        """The messages since the last call, in the order they came; never blocks."""
+        taken = []
+        while not self._inbox.empty():
+            taken.append(self._inbox.get())
+        return taken
+
+    def _listen(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                self._receive()
+            except (BotoCoreError, ClientError):
+                # The emulator may be on its way out; the caller notices its end by itself.
+                self._leaving.wait(0.2)
+
+    def _receive(self) -> None:
+        sqs, url = self._world.aws.sqs, self._world.queue_url
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=POLL_S)
+        now = time.monotonic()
+        received = answer.get("Messages", [])
+        if not received:
+            return
+        for found in received:
+            try:
+                self._inbox.put(parse(found["Body"], now))
+            except ValidationError as fault:
+                self.unreadable.append(str(fault))
+        self.heard_s = now
+        sqs.delete_message_batch(
+            QueueUrl=url,
+            Entries=[{"Id": str(k), "ReceiptHandle": m["ReceiptHandle"]} for k, m in enumerate(received)],
+        )
+
+
+def parse(body: str, received_s: float) -> Message:
+    """A message from its body, which raw delivery leaves as the bare event.
+
+    Raises pydantic's ValidationError where it is not what the contract says.
+    """
+    event = Event.model_validate_json(body)
+    data = event.data
+    return Message(
+        id=event.id,
+        type=event.type,
+        device=data.device,
+        ts=data.ts,
+        severity=data.severity,
+        episode=data.episode,
+        summary=data.summary,
+        received_s=received_s,
+    )

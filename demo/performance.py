@@ -1,0 +1,183 @@
+"""The charger plays its script to a worker that watches, while a listener listens."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from demo import archive
+from demo.board import Board
+from demo.charger import Charger, Measurement
+from demo.interrupt import Interrupted
+from demo.listener import Listener
+from demo.score import Evidence, Message, latency
+from demo.script import UPLOAD_S, Fault, Script
+from demo.view import View
+from demo.worker import Worker
+from demo.world import BATCH, World
+
+QUIET_S = 3.0
+"""No message for so long means that there will be no more."""
+SETTLE_TIMEOUT_S = 20.0
+LOOK_S = 2.0
+"""Between two looks into the bucket for new charts."""
+TICK_S = 0.1
+RECENT = 1000
+"""Messages that count for the latency on the board; the summary counts all."""
+
+
+class Performance:
+    """One run's play: `upload`, then `live` or `endless`, then `settle`; afterwards `evidence`.
+
+    The clock is monotonic from the start on, so a correction of the wall clock moves no sample. ``pause`` is every
+    wait; it raises `Interrupted` when somebody wants to leave.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        worker: Worker,
+        listener: Listener,
+        board: Board,
+        pause: Callable[[float], object],
+        charger: Charger,
+    ) -> None:
+        self._world, self._worker, self._listener, self._board = world, worker, listener, board
+        self._pause = pause
+        self._charger = charger
+        now = time.time()
+        self.epoch_s = int(now)
+        self._zero_s = time.monotonic() - (now - self.epoch_s)
+        self._phase, self._second = "the charger is out of reach", ""
+        self._written = 0
+        self._measurement: Measurement | None = None
+        self._messages: list[Message] = []
+        self._found: Counter[Fault] = Counter()
+        self._put_s: dict[int, float] = {}
+        self._charts: list[str] = []
+        self._looked_s = 0.0
+
+    @property
+    def script(self) -> Script:
+        """What is played."""
+        return self._charger.script
+
+    def upload(self) -> None:
+        """The device reconnects: the last 20 minutes of its charge, as fast as the table takes them."""
+        self._phase = "upload: 20 minutes that the charger kept while it was out of reach"
+        for first_s in range(-UPLOAD_S, 0, BATCH):
+            measured = [self._charger.measure(offset_s) for offset_s in range(first_s, first_s + BATCH)]
+            self._world.put_batch([each.item(self.epoch_s) for each in measured])
+            self._measurement = measured[-1]
+            self._written += len(measured)
+            self._tick(0.0)
+
+    def live(self, from_s: int = 0) -> None:
+        """One sample a second until the script ends; blocks for as long."""
+        self._phase = "live: a sample a second"
+        for offset_s in range(from_s, self.script.live_s):
+            self._second = f"{offset_s + 1} of {self.script.live_s}"
+            self._measure(offset_s)
+
+    def endless(self) -> None:
+        """Live, round after round, until somebody interrupts; then the script ends there."""
+        self._phase = "live: a sample a second, until Ctrl-C"
+        offset_s = 0
+        try:
+            while True:
+                if offset_s == self.script.live_s:
+                    self._charger = self._charger.playing(self.script.extended())
+                self._second = str(offset_s + 1)
+                self._measure(offset_s)
+                offset_s += 1
+        except Interrupted:
+            self._charger = self._charger.playing(self.script.cut(offset_s, self._found))
+            raise
+
+    def settle(self) -> None:
+        """Wait until no more messages come, at most `SETTLE_TIMEOUT_S`."""
+        self._phase, self._second = "the charger rests; the last messages come in", ""
+        self._until_quiet(QUIET_S)
+
+    def finish(self) -> int:
+        """Ask the worker to stop, take what it says last; its exit code."""
+        self._phase, self._second = "the worker commits, draws its last chart and stops", ""
+        self._board.show(self.view())
+        code = self._worker.stop()
+        self._until_quiet(1.0)
+        self._look()
+        self._phase, self._second = "done", ""
+        self._board.show(self.view())
+        return code
+
+    def evidence(self, worker_exit: int) -> Evidence:
+        """All that it left behind, read from the bucket."""
+        return Evidence(
+            script=self.script,
+            epoch_s=self.epoch_s,
+            written=self._written,
+            messages=self._messages,
+            ledger=archive.ledger(self._world),
+            anomalies=archive.anomalies(self._world),
+            charts=len(self._charts),
+            put_s=self._put_s,
+            unreadable=len(self._listener.unreadable),
+            worker_exit=worker_exit,
+        )
+
+    def last_chart(self) -> str | None:
+        """The newest chart's key."""
+        return self._charts[-1] if self._charts else None
+
+    def view(self) -> View:
+        """How it stands."""
+        now_s = self._measurement.offset_s if self._measurement else -UPLOAD_S
+        return View(
+            phase=self._phase,
+            second=self._second,
+            script=self.script,
+            epoch_s=self.epoch_s,
+            measurement=self._measurement,
+            charged=self._charger.charged(now_s),
+            written=self._written,
+            messages=self._messages,
+            found=self._found,
+            charts=len(self._charts),
+            link=self._world.link(self._charts[-1]) if self._charts else "",
+            latency=latency(self._messages[-RECENT:], self._put_s),
+        )
+
+    def _measure(self, offset_s: int) -> None:
+        while (wait_s := self._zero_s + offset_s - time.monotonic()) > 0:
+            self._tick(min(TICK_S, wait_s))
+        measurement = self._charger.measure(offset_s)
+        self._put_s[self.epoch_s + offset_s] = time.monotonic()
+        self._world.put(measurement.item(self.epoch_s))
+        self._measurement = measurement
+        self._written += 1
+        self._tick(0.0)
+
+    def _tick(self, wait_s: float) -> None:
+        """Everything that happens beside the charge."""
+        self._pause(wait_s)
+        self._worker.check()
+        for message in self._listener.take():
+            self._messages.append(message)
+            fault = self.script.at(message.ts - self.epoch_s)
+            if fault is not None:
+                self._found[fault] += 1
+        if time.monotonic() - self._looked_s >= LOOK_S:
+            self._look()
+        self._board.show(self.view())
+
+    def _look(self) -> None:
+        self._charts = archive.charts(self._world)
+        self._looked_s = time.monotonic()
+
+    def _until_quiet(self, quiet_s: float) -> None:
+        begin_s = time.monotonic()
+        while (now_s := time.monotonic()) < begin_s + SETTLE_TIMEOUT_S:
+            if now_s - max(begin_s, self._listener.heard_s) >= quiet_s:
+                return
+            self._tick(TICK_S)

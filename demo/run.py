@@ -1,0 +1,82 @@
+"""The whole product on a laptop, in order: embedded AWS, worker, charger, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from demo import archive
+from demo.board import BoardOn, print_script, print_summary
+from demo.charger import Charger
+from demo.emulator import Emulator
+from demo.environment import scrubbed
+from demo.interrupt import Interrupted, interrupts
+from demo.listener import Listener
+from demo.performance import Performance
+from demo.score import Summary, summarise
+from demo.script import ROUND_S, write
+from demo.worker import Worker
+from demo.world import TABLE, World, clients
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller chose. ``keep`` is the folder in which each run makes one of its own."""
+
+    live_s: int = 60
+    forever: bool = False
+    keep: Path = Path("demo-out")
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to; ``exit_code`` is 0 only where the summary passed and nobody cut it short."""
+
+    summary: Summary
+    exit_code: int
+
+
+def run(options: Options, console: Console) -> Outcome:
+    """Play the demo, show it on ``console``, and end every process it started, whatever happens.
+
+    Blocks for the live part and about ten seconds more. Raises `EmulatorError` or `WorkerError` with a message that
+    says what to do, OSError where the folder cannot be written, `Interrupted` where somebody ended it early.
+    """
+    script = write(options.seed, ROUND_S if options.forever else options.live_s)
+    folder = options.keep / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    folder.mkdir(parents=True, exist_ok=True)
+    exit_code = 0
+    with interrupts() as interrupt, Emulator(pause=interrupt.pause) as emulator:
+        world = World.create(clients(emulator.environment()))
+        environment = scrubbed(os.environ) | emulator.environment() | world.worker_settings()
+        with (
+            BoardOn(console) as board,
+            Worker(environment, log=folder / "worker.log", pause=interrupt.pause) as worker,
+            Listener(world) as listener,
+        ):
+            board.step(f"An embedded AWS serves {emulator.url}: table {TABLE}, a bucket, a topic and a queue.")
+            worker.wait_until_watching()
+            board.step(f"The worker (process {worker.pid}) watches the table's stream.")
+            play = Performance(world, worker, listener, board, interrupt.pause, Charger(options.seed, script))
+            print_script(console, play.view())
+            play.upload()
+            try:
+                play.endless() if options.forever else play.live()
+            except Interrupted as wish:
+                if not options.forever:
+                    raise
+                # The ordinary end of an endless demo: it still has its summary, and another Ctrl-C ends that.
+                exit_code = wish.exit_code
+                interrupt.rearm()
+            play.settle()
+            summary = summarise(play.evidence(play.finish()))
+        archive.copy(world, folder)
+        last = play.last_chart()
+        link = world.link(last) if last else ""
+    print_summary(console, summary, folder / last if last else None, link, folder)
+    return Outcome(summary, exit_code or (0 if summary.passed else 1))

@@ -1,0 +1,156 @@
+"""What the worker said against what happened: the demo's figures and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from demo.script import Fault, Script
+
+ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
+"""A record that was read is in exactly one of these accounts of the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it came off the queue; ``received_s`` is on the clock of the puts."""
+
+    id: str
+    type: str
+    device: str
+    ts: float
+    severity: str
+    episode: str
+    summary: str
+    received_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Put to message received, milliseconds; None where the live part had no message."""
+
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a run left behind. Times are epoch seconds, except those of puts and messages, which share a clock.
+
+    ``ledger`` holds the sums of the worker's accounts, ``anomalies`` the samples in the archive, ``put_s`` the time
+    at which each live sample was put, by its ``ts``.
+    """
+
+    script: Script
+    epoch_s: int
+    written: int
+    messages: Sequence[Message]
+    ledger: Mapping[str, int]
+    anomalies: int
+    charts: int
+    put_s: Mapping[int, float]
+    unreadable: int = 0
+    worker_exit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of a run. ``time_in_alarm`` is the share of the written charge that lay inside an episode."""
+
+    written: int
+    scored: int
+    duplicate: int
+    quarantined: int
+    late: int
+    anomalies: int
+    messages: int
+    charts: int
+    faults_injected: int
+    faults_missed: int
+    false_alarms: int
+    time_in_alarm: float
+    latency_ms: Latency
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when every record is accounted for, every fault was found, and nothing else was called one."""
+        return not self.failures
+
+    def as_json(self) -> dict[str, object]:
+        """The figures under their own names; the failures are for people."""
+        return {name: value for name, value in asdict(self).items() if name != "failures"}
+
+
+def summarise(evidence: Evidence) -> Summary:
+    """The figures of a run, and a sentence for each reason to call it failed."""
+    script, ledger = evidence.script, evidence.ledger
+    # A topic may deliver a message twice; its id tells.
+    messages = list({message.id: message for message in reversed(evidence.messages)}.values())[::-1]
+    # A fault is found by a message about a sample inside it, and by nothing else.
+    found = {script.at(message.ts - evidence.epoch_s) for message in messages}
+    missed = [fault for fault in script.faults if fault not in found]
+    false_alarms = [m for m in messages if not script.explains(m.ts - evidence.epoch_s)]
+    return Summary(
+        written=evidence.written,
+        scored=ledger.get("scored", 0),
+        duplicate=ledger.get("duplicate", 0),
+        quarantined=ledger.get("quarantined", 0),
+        late=ledger.get("late", 0),
+        anomalies=evidence.anomalies,
+        messages=len(messages),
+        charts=evidence.charts,
+        faults_injected=len(script.faults),
+        faults_missed=len(missed),
+        false_alarms=len(false_alarms),
+        time_in_alarm=time_in_alarm(messages, evidence.written),
+        latency_ms=latency(messages, evidence.put_s),
+        failures=tuple(_failures(evidence, missed, false_alarms)),
+    )
+
+
+def latency(messages: Iterable[Message], put_s: Mapping[int, float]) -> Latency:
+    """Percentiles over the messages whose sample was put live."""
+    waits = [(m.received_s - put_s[int(m.ts)]) * 1000.0 for m in messages if m.ts in put_s]
+    if not waits:
+        return Latency(None, None)
+    p50, p99 = np.percentile(waits, [50, 99])
+    return Latency(round(float(p50), 1), round(float(p99), 1))
+
+
+def time_in_alarm(messages: Iterable[Message], written: int) -> float:
+    """Seconds from each episode's first to its last sample, both included, as a share of the seconds written."""
+    spans: dict[tuple[str, str], tuple[float, float]] = {}
+    for message in messages:
+        key = (message.device, message.episode)
+        first, last = spans.get(key, (message.ts, message.ts))
+        spans[key] = (min(first, message.ts), max(last, message.ts))
+    alarmed_s = sum(last - first + 1.0 for first, last in spans.values())
+    return round(alarmed_s / written, 4) if written else 0.0
+
+
+def _failures(evidence: Evidence, missed: Sequence[Fault], false_alarms: Sequence[Message]) -> Iterable[str]:
+    accounted = sum(evidence.ledger.get(account, 0) for account in ACCOUNTS)
+    if accounted != evidence.written:
+        yield (
+            f"{evidence.written} records were written and {accounted} are in the ledger: "
+            f"{abs(evidence.written - accounted)} {'too many' if accounted > evidence.written else 'unaccounted for'}."
+        )
+    if lost := evidence.ledger.get("lost", 0):
+        yield f"The ledger says that {lost} records are lost."
+    for fault in missed:
+        yield f"No message about the {fault.kind} in the {fault.part} part ({fault.start_s:+d} to {fault.end_s:+d} s)."
+    if false_alarms:
+        first = false_alarms[0]
+        yield (
+            f"{len(false_alarms)} false alarms, the first about the sample at "
+            f"{first.ts - evidence.epoch_s:+.0f} s: {first.summary}"
+        )
+    if not evidence.charts:
+        yield "No chart was made."
+    if evidence.unreadable:
+        yield f"{evidence.unreadable} messages on the queue are not what the topic's contract says."
+    if evidence.worker_exit:
+        yield f"The worker ended with exit code {evidence.worker_exit} instead of 0."

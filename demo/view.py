@@ -1,0 +1,73 @@
+"""What the board shows: the state of a run at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from demo.charger import Measurement
+from demo.score import Latency, Message
+from demo.script import Fault, Script
+
+
+class Progress(StrEnum):
+    """Where a fault stands."""
+
+    AHEAD = "ahead"
+    NOW = "now"
+    FOUND = "found"
+    OPEN = "not found yet"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A moment of a run.
+
+    ``second`` says how far the phase is; ``epoch_s`` is the first live second; ``charged`` is 0 to 1; ``found`` counts
+    the messages about each fault; ``link`` opens the newest chart while the demo runs.
+    """
+
+    phase: str
+    second: str
+    script: Script
+    epoch_s: int
+    measurement: Measurement | None
+    charged: float
+    written: int
+    messages: Sequence[Message]
+    found: Mapping[Fault, int]
+    charts: int
+    link: str
+    latency: Latency
+
+    def progress(self, fault: Fault) -> tuple[Progress, int]:
+        """Where a fault stands, and the number of messages about it."""
+        found = self.found.get(fault, 0)
+        now_s = self.measurement.offset_s if self.measurement else -float("inf")
+        if found:
+            return Progress.FOUND, found
+        if now_s < fault.start_s:
+            return Progress.AHEAD, 0
+        return (Progress.NOW, 0) if now_s < fault.end_s else (Progress.OPEN, 0)
+
+    def shown_faults(self, limit: int) -> Sequence[Fault]:
+        """All faults, or the ``limit`` around now where they are more."""
+        faults = self.script.faults
+        if len(faults) <= limit:
+            return faults
+        now_s = self.measurement.offset_s if self.measurement else -float("inf")
+        passed = sum(fault.end_s <= now_s for fault in faults)
+        first = min(max(0, passed - limit // 2), len(faults) - limit)
+        return faults[first : first + limit]
+
+
+def clock(epoch_s: float) -> str:
+    """The time of day, UTC."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%H:%M:%S")
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency in words."""
+    return "-" if value is None else f"{value:,.0f} ms"

@@ -1,0 +1,95 @@
+"""The head of a chart: device, verdict, interval, model, and the key with its counts."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+
+from reporting.charts.axis import interval
+from reporting.charts.figure import SEVERITIES, ChartData
+from reporting.charts.looks import EXPECTED, FONT, INK, LOOKS, SOFT, drawable
+
+LEFT, RIGHT = 0.075, 0.968
+
+
+def head(figure: Figure, data: ChartData) -> None:
+    """Write it above the panels, whose area ends at 0.865 of the figure's height."""
+    device = drawable(data.device)
+    # A device's name comes from a table: a dollar sign in it is no formula, and it must not reach the verdict.
+    figure.text(
+        LEFT,
+        0.972,
+        device,
+        fontsize=17 if len(device) <= 32 else 11,
+        fontweight="bold",
+        color=INK,
+        va="top",
+        fontfamily=FONT,
+        parse_math=False,
+    )
+    figure.text(
+        LEFT,
+        0.935,
+        f"{interval(data.ts)}   ·   model {drawable(data.model)}",
+        fontsize=10,
+        color=SOFT,
+        va="top",
+        fontfamily=FONT,
+        parse_math=False,
+    )
+    worst = int(data.severity.max()) if len(data) else 0
+    figure.text(
+        RIGHT,
+        0.970,
+        verdict(data),
+        fontsize=12.5,
+        fontweight="bold",
+        ha="right",
+        va="top",
+        color=LOOKS[worst].colour if worst >= 3 else INK,
+        fontfamily=FONT,
+    )
+    _key(figure, data)
+
+
+def verdict(data: ChartData) -> str:
+    """What the chart shows, in words."""
+    if len(data) == 0:
+        return "no samples"
+    anomalies = int((data.severity > 0).sum())
+    samples = f"{len(data):,} sample{'s' if len(data) > 1 else ''}"
+    if not anomalies:
+        return f"{samples}, none anomalous"
+    return f"{anomalies:,} of {samples} anomalous, worst {SEVERITIES[int(data.severity.max())]}"
+
+
+def _key(figure: Figure, data: ChartData) -> None:
+    handles = [Line2D([], [], color=INK, linewidth=1.2), Line2D([], [], color=EXPECTED, linewidth=2.8)]
+    labels = ["measured", "expected by the autoencoder"]
+    for code, look in LOOKS.items():
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker=look.shape,
+                markersize=7.5,
+                markerfacecolor=look.colour,
+                markeredgecolor=look.edge,
+                markeredgewidth=0.6,
+            )
+        )
+        labels.append(f"{SEVERITIES[code]} {int((data.severity == code).sum()):,}")
+    figure.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(LEFT - 0.007, 0.915),
+        ncols=len(labels),
+        frameon=False,
+        prop=FontProperties(family=FONT, size=10),
+        labelcolor=INK,
+        handletextpad=0.4,
+        columnspacing=1.8,
+    )

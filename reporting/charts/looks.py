@@ -1,0 +1,39 @@
+"""Colours, shapes and letters of a chart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matplotlib.font_manager import findfont, get_font
+
+FONT = "DejaVu Sans"
+"""Shipped with matplotlib, so a chart looks the same everywhere."""
+INK, SOFT, FAINT, EXPECTED, LIMIT = "#1f2933", "#616e7c", "#d9dee4", "#7fb3e6", "#c0392b"
+LONGEST_NAME = 56
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a severity is marked: in colour for most, in shape and size for everyone, grey printers included."""
+
+    colour: str
+    edge: str
+    shape: str
+    size: float
+
+
+LOOKS = {
+    1: Look("#f5d400", "#8a7500", "o", 22.0),
+    2: Look("#f08c00", "#8a5000", "s", 24.0),
+    3: Look("#d9480f", "#7a2405", "D", 28.0),
+    4: Look("#7a0177", "#3d003b", "X", 48.0),
+}
+"""By severity code. Lightness falls with severity, so the order survives every kind of colour blindness."""
+
+
+def drawable(text: str) -> str:
+    """``text`` in one line, not too long, with a box for each character that the font lacks."""
+    if len(text) > LONGEST_NAME:
+        text = f"{text[: LONGEST_NAME // 2]}…{text[-(LONGEST_NAME // 2 - 1) :]}"
+    font = get_font(findfont(FONT))
+    return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "\N{WHITE SQUARE}" for c in text)

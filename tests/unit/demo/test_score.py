@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from demo.score import Evidence, Message, summarise
+from demo.script import Fault, FaultKind, Script
+
+EPOCH_S = 1_700_000_000
+SCRIPT = Script(
+    60,
+    (
+        Fault(FaultKind.DROP_OUT, "upload", -500, -490, 1.0),
+        Fault(FaultKind.OVER_CURRENT, "live", 15, 18, 4.5),
+    ),
+)
+
+
+def message(offset_s: float, *, identity: str = "", episode: str = "", received_s: float = 0.0) -> Message:
+    return Message(
+        id=identity or f"id{offset_s}",
+        type="anomaly.sample",
+        device="device4",
+        ts=EPOCH_S + offset_s,
+        severity="high",
+        episode=episode or f"episode{offset_s}",
+        summary="It got hot.",
+        received_s=received_s,
+    )
+
+
+GOOD = Evidence(
+    script=SCRIPT,
+    epoch_s=EPOCH_S,
+    written=1260,
+    messages=(message(-500), message(-485), message(15, received_s=100.2), message(16, received_s=101.1)),
+    ledger={"read": 1262, "scored": 1258, "duplicate": 1, "late": 0, "quarantined": 1, "ignored": 0, "lost": 0},
+    anomalies=4,
+    charts=2,
+    put_s={EPOCH_S + 14: 99.0, EPOCH_S + 15: 100.0, EPOCH_S + 16: 101.0},
+)
+
+
+def test_a_good_run_passes_with_the_figures_of_the_issue() -> None:
+    """Every record accounted for, every fault found, no false alarm; the JSON holds exactly the agreed fields."""
+    summary = summarise(GOOD)
+    assert summary.passed
+    assert summary.as_json() == {
+        "written": 1260,
+        "scored": 1258,
+        "duplicate": 1,
+        "quarantined": 1,
+        "late": 0,
+        "anomalies": 4,
+        "messages": 4,
+        "charts": 2,
+        "faults_injected": 2,
+        "faults_missed": 0,
+        "false_alarms": 0,
+        "time_in_alarm": round(4 / 1260, 4),
+        "latency_ms": {"p50": 150.0, "p99": 199.0},
+    }
+
+
+def test_a_fault_is_found_only_by_a_message_about_a_sample_inside_it() -> None:
+    """A message in the ten seconds behind a fault excuses itself but finds nothing."""
+    summary = summarise(replace(GOOD, messages=(message(-490), message(-485), message(15))))
+    assert summary.faults_missed == 1
+    assert summary.false_alarms == 0
+    assert summary.failures == ("No message about the drop-out in the upload part (-500 to -490 s).",)
+
+
+@pytest.mark.parametrize("offset_s", [-501, -479, 14, 29, 59])
+def test_a_message_outside_every_fault_and_its_aftermath_is_a_false_alarm(offset_s: int) -> None:
+    """One second too early, and from the eleventh second after a fault."""
+    summary = summarise(replace(GOOD, messages=(*GOOD.messages, message(offset_s))))
+    assert summary.false_alarms == 1
+    assert "false alarms" in summary.failures[0]
+    assert "It got hot." in summary.failures[0]
+
+
+@pytest.mark.parametrize("offset_s", [-480, 18, 28])
+def test_a_message_in_the_aftermath_is_no_false_alarm(offset_s: int) -> None:
+    """Up to the tenth second after a fault."""
+    assert summarise(replace(GOOD, messages=(*GOOD.messages, message(offset_s)))).passed
+
+
+@pytest.mark.parametrize(("scored", "says"), [(1257, "1 unaccounted for"), (1259, "1 too many")])
+def test_a_record_that_is_in_no_account_fails_the_run(scored: int, says: str) -> None:
+    """Written must equal scored, duplicate, late, quarantined and ignored together."""
+    summary = summarise(replace(GOOD, ledger={**GOOD.ledger, "scored": scored}))
+    assert not summary.passed
+    assert says in summary.failures[0]
+
+
+def test_no_ledger_at_all_leaves_every_record_unaccounted_for() -> None:
+    """A worker that died before its books were closed fails the run."""
+    assert "1260 unaccounted for" in summarise(replace(GOOD, ledger={})).failures[0]
+
+
+def test_other_reasons_to_fail_each_have_their_sentence() -> None:
+    """Lost records, no chart, unreadable messages and a bad end of the worker."""
+    summary = summarise(replace(GOOD, charts=0, unreadable=2, worker_exit=-9, ledger={**GOOD.ledger, "lost": 3}))
+    text = " ".join(summary.failures)
+    for part in ("3 records are lost", "No chart", "2 messages on the queue", "exit code -9"):
+        assert part in text
+
+
+def test_a_message_delivered_twice_counts_once_with_its_first_arrival() -> None:
+    """A topic may repeat itself; the id tells."""
+    twice = (*GOOD.messages, replace(GOOD.messages[2], received_s=999.0))
+    assert summarise(replace(GOOD, messages=twice)) == summarise(GOOD)
+
+
+def test_time_in_alarm_counts_an_episode_from_its_first_to_its_last_sample() -> None:
+    """Samples between two messages of an episode were in alarm as well; order of arrival plays no part."""
+    messages = (message(-492, episode="a"), message(-500, episode="a"), message(15, episode="b"))
+    summary = summarise(replace(GOOD, messages=messages, written=1000))
+    assert summary.time_in_alarm == 0.01
+
+
+def test_latency_is_that_of_the_live_part_alone() -> None:
+    """Messages about the upload carry no latency; without live messages there is none to state."""
+    summary = summarise(replace(GOOD, messages=(message(-500, received_s=5e6),)))
+    assert summary.latency_ms.p50 is None
+    assert summary.latency_ms.p99 is None
