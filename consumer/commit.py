@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consumer.snapshot import Snapshot
@@ -16,12 +15,11 @@ class Commit:
     """What is made durable together, in this order (rule 10): the head with its outbox, then archive, quarantine,
     books and topic, then the windows where it carries them; only then are the positions acknowledged.
 
-    ``minutes`` are written under the head's revision. ``credit`` is what left the merge into this commit, by shard.
+    ``minutes`` are written under the head's revision.
     """
 
     head: Head
     messages: tuple[Message, ...]
     minutes: tuple[StoredObject, ...]
     objects: tuple[StoredObject, ...]
-    credit: Mapping[str, int]
     snapshot: Snapshot | None

@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
+from consumer.credit import Credit
 from consumer.ledger import Days, Ledger
 from consumer.outgoing import Outgoing, Reporting
+from consumer.ownership import HEARTBEAT_S
 from consumer.records import Reject
 from consumer.snapshot import Snapshot
 from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
+from consumer.stall import MOST_AHEAD_S, Stall
 from consumer.state import EpisodeState, Head, Outbox, OutboxMessage, ShardPosition
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
@@ -33,7 +36,6 @@ from window.merge import Merge, Released
 from window.samples import Kind, Names
 
 MAX_MESSAGES = 50
-COMMIT_EVERY_S = 5.0
 SNAPSHOT_EVERY_S = 60.0
 log = structlog.get_logger(__name__)
 
@@ -70,13 +72,15 @@ class Lane:
         self._told = {shard: int(p.sequence) for shard, p in head.positions.items() if p.sequence is not None}
         self._forget_told()
         self._parents: dict[str, str | None] = {}
+        self._epochs: dict[str, int] = {}
         self._heard: set[str] = set()
         self._rejects: dict[tuple[str, str], Reject] = {}
         self._ready: Released | None = None
-        self._credit: dict[str, int] = {}
+        self._credit = Credit()
+        self._stall = Stall()
+        self._forced = head.forced
         self._last_cut = -inf
         self._last_snapshot = -inf
-        self._dirty = False
         self._outgoing.promise(head.outbox.minutes)
         for code in range(len(devices)):
             self._outgoing.recall(self._scorer.recall(code))
@@ -104,6 +108,11 @@ class Lane:
         return self._merge.watermark
 
     @property
+    def lagging(self) -> bool:
+        """True while the lane waits for a shard that it may not pass by."""
+        return self._stall.lagging
+
+    @property
     def ledger(self) -> Ledger:
         """The books, with all that was processed so far, committed or not."""
         return self._ledger
@@ -121,15 +130,17 @@ class Lane:
                 self._batch(event)
             case ShardEnded():
                 self._merge.end(event.shard)
+                self._credit.closed(event.shard)
             case ShardLost() | Gap() | Failed():
                 self._forget_told(gone={event.shard} if event.shard else set())
                 log.error("source", kind=type(event).__name__, shard=event.shard, reason=event.reason)
 
     def step(self, now: float) -> None:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
+        self._pass_by(now)
         while self._outgoing.messages + ROLLING <= MAX_MESSAGES:
             if self._ready is None:
-                self._ready = self._merge.release(before=self.charts.due)
+                self._ready = self._merge.release(before=min(self.charts.due, self._merge.slowest + MOST_AHEAD_S))
             if self._ready is not None:
                 self._process(self._ready, now)
             elif self._merge.watermark >= self.charts.due:
@@ -139,16 +150,18 @@ class Lane:
         self._close_parents()
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
-        """The next commit, or None while none is due: at once with a message, else every 5 s where anything changed.
+        """The next commit, or None while none is due: at once with a message, else every 5 s, as a sign of life.
 
         ``final`` releases the lane: the next worker may take it over without waiting.
         """
-        due = final or self._outgoing.messages > 0 or now - self._last_cut >= COMMIT_EVERY_S
-        if not due or not (final or self._dirty or not self._outgoing.empty) or self.recovering:
+        due = final or now - self._last_cut >= HEARTBEAT_S
+        if self.recovering:
+            return self._heartbeat(now) if due and not final else None
+        if not due and self._outgoing.messages == 0:
             return None
-        self._last_cut, self._dirty = now, False
+        self._last_cut = now
         batch = self._outgoing.drain()
-        credit, self._credit = self._credit, {}
+        self._credit.cut()
         snapshot = None
         if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
             self._last_snapshot = now
@@ -163,6 +176,7 @@ class Lane:
                 "positions": {shard: position.model_copy() for shard, position in self._positions.items()},
                 "episodes": {name: EpisodeState.of(e) for name, e in self._outgoing.episodes.current.items()},
                 "ledger": days,
+                "forced": self._forced + self._merge.broken,
                 "outbox": Outbox(messages=[OutboxMessage.of(m) for m in batch.messages], minutes=list(batch.minutes)),
             }
         )
@@ -171,24 +185,46 @@ class Lane:
             messages=batch.messages,
             minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
             objects=(*batch.objects, *self._books(days)),
-            credit=credit,
             snapshot=snapshot,
         )
 
+    def grants(self) -> dict[str, tuple[int, int]]:
+        """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
+        changes = self._credit.grants(self._merge.read_to(), self._merge.shards, idle=self._ready is None)
+        return {shard: (self._epochs[shard], change) for shard, change in changes.items()}
+
+    def epoch(self, shard: str) -> int | None:
+        """The epoch in which a shard is being read; None for one that is not."""
+        return self._epochs.get(shard)
+
+    def _heartbeat(self, now: float) -> Commit:
+        """A sign of life while nothing may be committed: the last owner's head as it was, promises included."""
+        self._last_cut = now
+        self._head = self._head.model_copy(update={"commit": self._head.commit + 1, "heartbeat": now})
+        return Commit(self._head, (), (), (), None)
+
+    def _pass_by(self, now: float) -> None:
+        """Stop waiting for a shard that has said nothing for too long, where the rules allow it (rule 7)."""
+        if self._stall.look(self._merge.watermark, now):
+            passed = self._merge.pass_by()
+            if passed:
+                self._forced += 1
+                log.warning("forced release", shards=passed, watermark=self._merge.watermark)
+
     def _open(self, event: ShardOpened, now: float) -> None:
-        known = self._positions.get(event.shard)
-        after = known.stamp if known is not None and known.stamp is not None else -inf
-        if event.parent is not None:
-            after = max(after, self._merge.last(event.parent))
-        self._merge.open(event.shard, after=after)
+        """A shard holds at its own last stamp, or its parent's, whichever is known."""
+        parent = event.parent or ""
+        stamps = [at.stamp for at in map(self._positions.get, (event.shard, parent)) if at and at.stamp is not None]
+        self._merge.open(event.shard, after=max([*stamps, self._merge.last(parent)]))
         self._parents[event.shard] = event.parent
+        self._epochs[event.shard] = event.epoch
         self._positions.setdefault(event.shard, ShardPosition(since=None if event.parent else now))
-        self._dirty = True
 
     def _batch(self, event: ShardBatch) -> None:
         if len(event.samples) == 0:
             self._merge.empty(event.shard, event.asked_at)
             return
+        self._credit.delivered(event.shard, len(event.samples))
         for row, reject in event.rejects.items():
             self._rejects[event.shard, str(event.sequence[row])] = reject
         self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
@@ -238,7 +274,6 @@ class Lane:
 
     def _move_past(self, run: Released) -> None:
         """Move the positions past records, and give back the room they took in the merge."""
-        self._dirty = True
         codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
         counts = np.bincount(run.samples.shard)
         for code, back in zip(codes, first_from_end, strict=True):
@@ -246,7 +281,7 @@ class Lane:
             shard = self._shards[int(code)]
             self._positions[shard].sequence = str(run.sequence[last])
             self._positions[shard].stamp = float(run.stamp[last])
-            self._credit[shard] = self._credit.get(shard, 0) + int(counts[code])
+            self._credit.processed(shard, int(counts[code]))
         self._forget_told()
 
     def _set_rejects_aside(self, run: Released) -> None:
@@ -272,7 +307,6 @@ class Lane:
         for shard in list(self._merge.shards):
             if self._merge.drained(shard) and not self._positions[shard].ended:
                 self._positions[shard].ended = True
-                self._dirty = True
             if self._merge.drained(shard) and shard in parents:
                 self._merge.close(shard)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -22,16 +19,17 @@ from consumer.chart_schedule import ChartRequest
 from consumer.charting import Charting
 from consumer.commit import Commit
 from consumer.committer import Abandoned, Committer, Sinks
-from consumer.direct import PAGE, Clock, DirectSource
+from consumer.direct import Clock, DirectSource
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.lane import Lane
 from consumer.logs import configure
 from consumer.outgoing import Reporting
+from consumer.ownership import claim, new_owner
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings, load_settings
-from consumer.snapshot import Snapshot
-from consumer.source import Position, ShardOpened
-from consumer.state import Head, S3StateStore, StateStore, lane_prefix
+from consumer.snapshot import Snapshot, SnapshotError
+from consumer.source import Position
+from consumer.state import S3StateStore, StateStore, lane_prefix
 from consumer.streams import DynamoDBStreams
 from reporting.archive import Archive
 from reporting.links import ChartLinks
@@ -43,7 +41,6 @@ from window.samples import Names
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUFFERED_RECORDS = 20_000
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
 PROGRESS_EVERY_S = 60.0
@@ -62,7 +59,8 @@ def run() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    return _build(settings).run(stop)
+    worker = _build(settings, stop)
+    return worker.run(stop) if worker is not None else EXIT_OK
 
 
 class Commits(Protocol):
@@ -99,7 +97,6 @@ class Worker:
         self._committer = committer
         self._charting = charting
         self._clock = clock
-        self._epochs: dict[str, int] = {}
         self._in_flight: Future[Commit] | None = None
         self._watching = False
         self._progress_at = 0.0
@@ -131,22 +128,15 @@ class Worker:
         events = self._source.poll(timeout_s)
         now = self._clock()
         for event in events:
-            if isinstance(event, ShardOpened):
-                self._epochs[event.shard] = event.epoch
-                self._source.credit(event.shard, event.epoch, max(PAGE, BUFFERED_RECORDS // len(self._epochs)))
             self._lane.take(event, now)
         self._lane.step(now)
         self._settle()
         if self._in_flight is None and (commit := self._lane.cut(now)) is not None:
-            self._submit(commit)
+            self._in_flight = self._committer.submit(commit)
+        for shard, (epoch, records) in self._lane.grants().items():
+            self._source.credit(shard, epoch, records)
         self._charting.draw(self._lane.charts.drain())
         self._say(now)
-
-    def _submit(self, commit: Commit) -> None:
-        self._in_flight = self._committer.submit(commit)
-        # What left the merge into a commit makes room for as much to be read.
-        for shard, records in commit.credit.items():
-            self._source.credit(shard, self._epochs[shard], records)
 
     def _settle(self) -> None:
         """Acknowledge a commit that has become durable. Raises what broke it."""
@@ -155,10 +145,11 @@ class Worker:
         commit = self._in_flight.result()
         self._in_flight = None
         for shard, position in commit.head.positions.items():
-            if shard in self._epochs and position.sequence is not None:
-                self._source.ack(shard, self._epochs[shard], position.sequence)
+            epoch = self._lane.epoch(shard)
+            if epoch is not None and position.sequence is not None:
+                self._source.ack(shard, epoch, position.sequence)
                 if position.ended:
-                    self._source.ended(shard, self._epochs[shard])
+                    self._source.ended(shard, epoch)
         for message in commit.messages:
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id)
 
@@ -188,9 +179,8 @@ class Worker:
             self._settle()
         commit = self._lane.cut(self._clock(), final=True)
         if commit is not None:
-            self._submit(commit)
-            if self._in_flight is not None:
-                self._in_flight.result(timeout=STOP_COMMIT_S)
+            self._in_flight = self._committer.submit(commit)
+            self._in_flight.result(timeout=STOP_COMMIT_S)
             self._settle()
 
     def _say(self, now: float) -> None:
@@ -202,8 +192,11 @@ class Worker:
             log.info("progress", lag_s=round(max(0.0, now - self._lane.watermark), 1))
 
 
-def _build(settings: Settings) -> Worker:
-    """Check the surroundings and put the parts together. Raises `ConfigurationError`."""
+def _build(settings: Settings, stop: threading.Event) -> Worker | None:
+    """Check the surroundings, become the lane's owner, and put the parts together; None when told to stop before.
+
+    Raises `ConfigurationError`.
+    """
     aws = session(settings.region)
     bundle, stream = _surroundings(aws, settings)
     s3: S3Client = aws.client("s3", config=CALLS)
@@ -211,7 +204,10 @@ def _build(settings: Settings) -> Worker:
     links = ChartLinks(s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws))
     prefix = lane_prefix(settings.namespace, settings.table, stream.label, TABLE_LANE)
     store = S3StateStore(aws.client("s3", config=ONE_TRY), settings.bucket, prefix)
-    head, snapshot = _take_over(store, bundle)
+    head = claim(store, lane=TABLE_LANE, owner=new_owner(), bundle=bundle.id, clock=time.time, wait=stop.wait)
+    if head is None:
+        return None
+    snapshot = _windows(store)
     devices, shards = Names(), Names()
     plausible = bundle.config.plausible
     decoder = Decoder(
@@ -251,24 +247,14 @@ def _surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, check
     return bundle, stream
 
 
-def _take_over(store: StateStore, bundle: Bundle) -> tuple[Head, Snapshot | None]:
-    """Take the lane over from whoever had it, with its windows: the next epoch of its head, or its first.
-
-    The head is written before anything else is done: from then on the last owner is fenced.
-    """
-    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+def _windows(store: StateStore) -> Snapshot | None:
+    """The last owner's windows. Raises `ConfigurationError`: without them a minute of the archive might be rewritten
+    with less than it held."""
     try:
-        head, windows = store.read(), store.read_windows()
-        snapshot = Snapshot.decode(windows) if head is not None and windows is not None else None
-        if head is None:
-            taken = Head(lane=TABLE_LANE, owner=owner, bundle=bundle.id, heartbeat=time.time())
-        else:
-            own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": time.time()}
-            taken = head.model_copy(update={**own, "bundle": bundle.id})
-        store.write(taken)
-    except Retry as error:
-        raise ConfigurationError(f"the state cannot be read or written: {error}") from error
-    return taken, snapshot
+        body = store.read_windows()
+        return Snapshot.decode(body) if body is not None else None
+    except (Retry, SnapshotError) as error:
+        raise ConfigurationError(f"cannot go on where the last worker stood: {error}") from error
 
 
 def _expiry(aws: boto3.Session) -> datetime | None:

@@ -20,6 +20,8 @@ from demo.world import BATCH, World
 QUIET_S = 3.0
 """No message for so long means that there will be no more."""
 SETTLE_TIMEOUT_S = 20.0
+BOOKS_S = 0.5
+"""Between two looks into the worker's books."""
 LOOK_S = 2.0
 """Between two looks into the bucket for new charts."""
 TICK_S = 0.1
@@ -96,8 +98,14 @@ class Performance:
             raise
 
     def settle(self) -> None:
-        """Wait until no more messages come, at most `SETTLE_TIMEOUT_S`."""
+        """Wait until all that was written stands in the worker's books and no more messages come, at most
+        `SETTLE_TIMEOUT_S` for each."""
         self._phase, self._second = "the charger rests; the last messages come in", ""
+        begin_s = time.monotonic()
+        while time.monotonic() < begin_s + SETTLE_TIMEOUT_S:
+            if archive.ledger(self._world).get("read", 0) >= self._written:
+                break
+            self._tick(BOOKS_S)
         self._until_quiet(QUIET_S)
 
     def finish(self) -> int:

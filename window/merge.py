@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from window.samples import Floats, Samples, concat
 
-IDLE_SLACK_S = 2.0
+IDLE_SLACK_S = 4.0
+"""How far an idle promise stays behind the clock: a stamp may lag 2 s behind `created`, `created` has whole seconds,
+and the table's clock is not ours (docs/decisions/0002)."""
 IDLE_PAGES = 3
 IDLE_OVER_S = 1.0
 LATEST_LEAD_S = 5.0
@@ -63,6 +65,7 @@ class _Lineage:
     empty_pages: int = 0
     empty_since: float = np.inf
     tip: bool = False
+    passed: bool = False
     waiting: deque[Released] = field(default_factory=deque)
 
     @property
@@ -77,6 +80,9 @@ class Merge:
         self._lineages: dict[str, _Lineage] = {}
         self._ready = False
         self._buffered = 0
+        self._reached = -np.inf
+        self.broken = 0
+        """Records that came below the watermark: a lineage that had been passed, or a broken promise of idleness."""
 
     @property
     def buffered(self) -> int:
@@ -90,10 +96,30 @@ class Merge:
 
     @property
     def watermark(self) -> float:
-        """Nothing released from now on has a stamp below it; -inf until every lineage has a hold."""
-        if not self._ready or not self._lineages:
-            return -np.inf
-        return min(self._floor(lineage) for lineage in self._lineages.values())
+        """Nothing released from now on has a stamp below it, but what `broken` counts; -inf until every lineage has a
+        hold. It never falls."""
+        if self._ready:
+            floors = [self._floor(lineage) for lineage in self._lineages.values() if not lineage.passed]
+            self._reached = max(self._reached, min(floors, default=-np.inf))
+        return self._reached
+
+    @property
+    def slowest(self) -> float:
+        """The lowest hold of all lineages, those that were passed included; inf where there is none."""
+        return min((lineage.hold for lineage in self._lineages.values()), default=np.inf)
+
+    def read_to(self) -> dict[str, float]:
+        """The last stamp read of every shard that has not ended."""
+        return {shard: lineage.last for shard, lineage in self._lineages.items() if not lineage.ended}
+
+    def pass_by(self) -> list[str]:
+        """Stop waiting for the lineages that hold the watermark, and say which (a forced release, rule 7). They hold
+        again once they have caught up."""
+        low = self.watermark
+        stalled = [s for s, o in self._lineages.items() if not o.passed and self._floor(o) <= low and not o.waiting]
+        for shard in stalled:
+            self._lineages[shard].passed = True
+        return stalled
 
     def listed(self) -> None:
         """The first complete listing has been opened."""
@@ -113,7 +139,9 @@ class Merge:
         """A page of records of an open shard. A full page says nothing about the tip: there may be more."""
         lineage = self._lineages[shard]
         stamp = stamps(samples, lineage.last)
+        self.broken += int((stamp < self.watermark).sum())
         lineage.last = float(stamp[-1])
+        self._catch_up(lineage)
         lineage.waiting.append(Released(samples, stamp, sequence))
         self._buffered += len(samples)
         if full:
@@ -129,6 +157,7 @@ class Merge:
             lineage.tip = True
         if lineage.tip and not lineage.ended:
             lineage.idle = max(lineage.idle, asked_at - IDLE_SLACK_S)
+            self._catch_up(lineage)
 
     def close(self, shard: str) -> None:
         """The shard lies behind: all its records are released and its children hold, or it has none."""
@@ -150,8 +179,8 @@ class Merge:
             return None
         parts: list[Released] = []
         names: list[str] = []
-        for shard in self._lineages:
-            for part in self._leaving(shard, before):
+        for shard, strict, loose in self._bounds():
+            for part in self._leaving(shard, strict, loose, before):
                 parts.append(part)
                 names.extend([shard] * len(part))
         if not parts:
@@ -168,11 +197,26 @@ class Merge:
     def _floor(self, lineage: _Lineage) -> float:
         return float(lineage.waiting[0].stamp[0]) if lineage.waiting else lineage.hold
 
-    def _leaving(self, shard: str, before: float) -> list[Released]:
+    def _catch_up(self, lineage: _Lineage) -> None:
+        if lineage.passed and lineage.hold >= self.watermark:
+            lineage.passed = False
+
+    def _bounds(self) -> list[tuple[str, float, float]]:
+        """For every shard with records waiting: the lowest hold among the shards that sort before it, which its
+        records must stay below, and among those that sort after it, which they may reach."""
+        order = sorted(self._lineages)
+        holds = [np.inf if self._lineages[s].passed else self._lineages[s].hold for s in order]
+        before = np.minimum.accumulate([np.inf, *holds])
+        after = np.minimum.accumulate([np.inf, *reversed(holds)])[::-1]
+        return [
+            (shard, float(before[row]), float(after[row + 1]))
+            for row, shard in enumerate(order)
+            if self._lineages[shard].waiting
+        ]
+
+    def _leaving(self, shard: str, strict: float, loose: float, before: float) -> list[Released]:
         """Take from a shard's queue the records that no other lineage holds back."""
         waiting = self._lineages[shard].waiting
-        strict = min((o.hold for s, o in self._lineages.items() if s < shard), default=np.inf)
-        loose = min((o.hold for s, o in self._lineages.items() if s > shard), default=np.inf)
         taken = []
         while waiting:
             part = waiting[0]

@@ -1,0 +1,65 @@
+"""Who owns the lane: one worker writes its head, another stands by, ready, until that one falls silent (rule 13)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+
+import structlog
+
+from consumer.errors import Fenced, Retry
+from consumer.state import Head, StateStore
+
+HEARTBEAT_S = 5.0
+STALE_S = 15.0
+LOOK_EVERY_S = 2.0
+log = structlog.get_logger(__name__)
+
+
+def new_owner() -> str:
+    """A name that no other worker has, and that tells a person where this one runs."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def claim(
+    store: StateStore,
+    *,
+    lane: str,
+    owner: str,
+    bundle: str,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+) -> Head | None:
+    """Make the lane one's own: at once where nobody has it, its owner released it or is silent for `STALE_S`; else
+    stand by until then.
+
+    The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
+    stands in the head's outbox. ``wait`` waits that many seconds and says whether to give up; None is returned then.
+    """
+    standing_by = False
+    while True:
+        try:
+            head = store.read()
+            if head is None or head.released or clock() - head.heartbeat >= STALE_S:
+                taken = _next(head, lane=lane, owner=owner, bundle=bundle, now=clock())
+                store.write(taken)
+                return taken
+        except Fenced:
+            log.info("another worker was faster", lane=lane)
+        except Retry as error:
+            log.warning("the state cannot be read or written, will retry", lane=lane, error=str(error))
+        else:
+            if not standing_by:
+                log.info("standing by", lane=lane, owner=head.owner)
+                standing_by = True
+        if wait(LOOK_EVERY_S):
+            return None
+
+
+def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) -> Head:
+    if head is None:
+        return Head(lane=lane, owner=owner, bundle=bundle, heartbeat=now)
+    own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now, "bundle": bundle}
+    return head.model_copy(update=own)

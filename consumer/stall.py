@@ -1,0 +1,31 @@
+"""When the watermark stands still: may the lane go on without the shard that holds it? (rule 7)"""
+
+from __future__ import annotations
+
+from math import inf
+
+RELEASE_AFTER_S = 60.0
+NEAR_NOW_S = 120.0
+MOST_AHEAD_S = 20 * 60.0
+"""Stamps processed are never further than this ahead of the slowest lineage."""
+
+
+class Stall:
+    """Watches the watermark. ``lagging``: it has stood still for too long, and going on without the shard that holds
+    it would be a guess: the lane holds, and says so."""
+
+    def __init__(self) -> None:
+        self._watermark = -inf
+        self._since: float | None = None
+        self.lagging = False
+
+    def look(self, watermark: float, now: float) -> bool:
+        """True when the lineages that hold may be passed by. Both in epoch seconds."""
+        if self._since is None or watermark > self._watermark:
+            self._watermark, self._since, self.lagging = watermark, now, False
+            return False
+        if now - self._since < RELEASE_AFTER_S:
+            return False
+        near = now - watermark <= NEAR_NOW_S
+        self.lagging = not near
+        return near
