@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 import orjson
@@ -24,9 +25,10 @@ from consumer.records import Reject
 from consumer.snapshot import Snapshot
 from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
 from consumer.stall import MOST_AHEAD_S, Stall
-from consumer.state import EpisodeState, Head, Outbox, OutboxMessage, ShardPosition
+from consumer.state import Head, Outbox, ShardPosition
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
+from reporting.health import Observation, Watch
 from reporting.keys import ledger_key
 from reporting.message import Message
 from scoring.bundle import Bundle
@@ -36,6 +38,8 @@ from window.merge import Merge, Released
 from window.samples import Kind, Names
 
 MAX_MESSAGES = 50
+NOTICES = 10
+"""Of a commit's messages, those kept free for notices about health."""
 SNAPSHOT_EVERY_S = 60.0
 log = structlog.get_logger(__name__)
 
@@ -63,8 +67,9 @@ class Lane:
         self._merge = Merge()
         self._scorer = Scorer(bundle, snapshot.windows(devices) if snapshot else None)
         self._ledger = Ledger(devices, head.ledger)
-        episodes = Episodes({name: state.episode() for name, state in head.episodes.items()})
-        self._outgoing = Outgoing(bundle, to, episodes, devices=devices, shards=shards)
+        self._outgoing = Outgoing(bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
+        self._watch = Watch(to.table, devices)
+        self._watch.restore(snapshot.health if snapshot else head.health)
         self._devices = devices
         self.charts = ChartSchedule(self._scorer, devices, to.chart_prefix)
         begin = snapshot.positions if snapshot else head.positions
@@ -90,7 +95,7 @@ class Lane:
     @property
     def promised(self) -> tuple[Message, ...]:
         """The last owner's outbox: to be sent, word for word, before anything else."""
-        return tuple(stored.message() for stored in self._head.outbox.messages)
+        return tuple(self._head.outbox.messages)
 
     @property
     def recovering(self) -> bool:
@@ -138,15 +143,20 @@ class Lane:
     def step(self, now: float) -> None:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
         self._pass_by(now)
-        while self._outgoing.messages + ROLLING <= MAX_MESSAGES:
+        while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
+            due = min(self.charts.due, self._watch.due)
             if self._ready is None:
-                self._ready = self._merge.release(before=min(self.charts.due, self._merge.slowest + MOST_AHEAD_S))
+                self._ready = self._merge.release(before=min(due, self._merge.slowest + MOST_AHEAD_S))
             if self._ready is not None:
                 self._process(self._ready, now)
-            elif self._merge.watermark >= self.charts.due:
-                self.charts.fire()
-            else:
+            elif self._merge.watermark < due:
                 break
+            elif self._watch.due == due:
+                notices = self._watch.fire()
+                # While recovering, they were told before the restart.
+                self._outgoing.notify([] if self.recovering else notices, now=now)
+            else:
+                self.charts.fire()
         self._close_parents()
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
@@ -165,7 +175,7 @@ class Lane:
         snapshot = None
         if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
             self._last_snapshot = now
-            snapshot = Snapshot.of(self._scorer.windows, self._devices, self._positions)
+            snapshot = Snapshot.of(self._scorer.windows, self._devices, self._positions, self._watch.states)
         days = self._ledger.days
         self._head = self._head.model_copy(
             update={
@@ -174,10 +184,11 @@ class Lane:
                 "released": final,
                 "watermark": self.watermark if isfinite(self.watermark) else None,
                 "positions": {shard: position.model_copy() for shard, position in self._positions.items()},
-                "episodes": {name: EpisodeState.of(e) for name, e in self._outgoing.episodes.current.items()},
+                "episodes": self._outgoing.episodes.current,
+                "health": self._watch.states,
                 "ledger": days,
                 "forced": self._forced + self._merge.broken,
-                "outbox": Outbox(messages=[OutboxMessage.of(m) for m in batch.messages], minutes=list(batch.minutes)),
+                "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
             }
         )
         return Commit(
@@ -232,30 +243,45 @@ class Lane:
     def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``."""
         told = self._is_told(ready)
-        kinds = ready.samples.kind
-        other = np.flatnonzero((kinds != kinds[0]) | (told != told[0]))
-        run = ready.take(slice(0, int(other[0]) if len(other) else len(ready)))
-        silent, kind = bool(told[0]), Kind(int(kinds[0]))
+        silent = bool(told[0])
+        run = ready.take(slice(0, _run_length(told)))
+        seen = self._watch.observe(run.samples, run.stamp)
+        if len(seen.notices) > NOTICES:
+            run = run.take(slice(0, max(1, seen.notices[NOTICES][0])))
+        kind = Kind(int(seen.kind[0]))
+        run = run.take(slice(0, _run_length(seen.kind[: len(run)])))
+        scored = None
         if kind.scored:
-            room = len(run) + ROLLING if silent else MAX_MESSAGES - self._outgoing.messages
+            room = len(run) + ROLLING if silent else MAX_MESSAGES - NOTICES - self._outgoing.messages
             scored, count = self._scorer.take(run.samples, most_anomalies=room)
             run = run.take(slice(0, count))
-            if silent:
-                self._outgoing.recall(scored)
-            else:
-                self._outgoing.tell(scored, run, now=now)
-        self._move_past(run)
+        if len(run) < len(seen.kind):
+            seen = self._watch.observe(run.samples, run.stamp)
+        self._watch.apply(seen)
         if not silent:
-            self._ledger.read(run.samples)
-            self._ledger.classed(run.samples)
-            self.charts.begin(float(run.stamp[0]))
-            if kind.scored:
-                self._set_unscorable_aside(scored, run)
-                for device, ts in self._outgoing.opened():
-                    self.charts.opening(self._devices.code(device), ts)
-            elif kind.quarantined:
-                self._set_rejects_aside(run)
+            self._account(run, seen, scored, now)
+        elif scored is not None:
+            self._outgoing.recall(scored)
+        self._move_past(run)
         self._ready = ready.take(slice(len(run), None)) if len(run) < len(ready) else None
+
+    def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float) -> None:
+        """Enter records of one class in the books and tell of them."""
+        samples = run.samples.of_kind(seen.kind)
+        self._ledger.read(samples)
+        self._ledger.classed(samples)
+        self.charts.begin(float(run.stamp[0]))
+        if scored is None:
+            self._outgoing.notify((notice for _, notice in seen.notices), now=now)
+            if Kind(int(seen.kind[0])).quarantined:
+                self._set_rejects_aside(run)
+            return
+        self._outgoing.tell(scored, run, seen.notices, now=now)
+        self._set_unscorable_aside(scored, run)
+        for device, ts in self._outgoing.opened():
+            self.charts.opening(self._devices.code(device), ts)
+        for code in np.unique(samples.device):
+            self._outgoing.forget(self._devices[int(code)], self._scorer.windows.newest(int(code)))
 
     def _is_told(self, records: Released) -> NDArray[np.bool_]:
         """Which records the head already stands for, by position alone (rule 1)."""
@@ -271,6 +297,9 @@ class Lane:
             reached = at is not None and at.sequence is not None and int(at.sequence) >= self._told[shard]
             if reached or shard in gone:
                 del self._told[shard]
+                if not self._told:
+                    # From here on the head's word counts: timers that fired since the snapshot are not to fire again.
+                    self._watch.restore(self._head.health)
 
     def _move_past(self, run: Released) -> None:
         """Move the positions past records, and give back the room they took in the merge."""
@@ -282,12 +311,15 @@ class Lane:
             self._positions[shard].sequence = str(run.sequence[last])
             self._positions[shard].stamp = float(run.stamp[last])
             self._credit.processed(shard, int(counts[code]))
+        if self._rejects:
+            for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
+                self._rejects.pop((self._shards[int(code)], str(sequence)), None)
         self._forget_told()
 
     def _set_rejects_aside(self, run: Released) -> None:
         for row in range(len(run)):
             shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
-            reject = self._rejects.pop((shard, sequence))
+            reject = self._rejects[shard, sequence]
             self._outgoing.quarantine(float(run.samples.created[row]), shard, sequence, reject)
 
     def _set_unscorable_aside(self, scored: Scored, run: Released) -> None:
@@ -319,3 +351,9 @@ class Lane:
             )
             for day, devices in days.items()
         ]
+
+
+def _run_length(values: NDArray[Any]) -> int:
+    """How many leading values are equal to the first."""
+    other = np.flatnonzero(values != values[0])
+    return int(other[0]) if len(other) else len(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from reporting.archive import StoredObject
 from reporting.contract.events import StreamPosition, utc
 from reporting.episodes import Episodes
 from reporting.evidence import ChartLinker, Evidence
-from reporting.keys import chart_key, minute_key, minute_of, quarantine_key
+from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of, quarantine_key
 from reporting.message import Message
+from reporting.notice import Notice
 from scoring.bundle import Bundle
 from scoring.explanation import explain
 from scoring.scorer import Scored
@@ -35,6 +36,7 @@ class Reporting:
     """What must be known of the world that is reported to. ``source``: the CloudEvents source."""
 
     source: str
+    table: str
     bucket: str
     chart_prefix: str
     link: ChartLinker
@@ -74,14 +76,23 @@ class Outgoing:
         """True when nothing waits."""
         return not (self._messages or self._minutes or self._objects)
 
-    def tell(self, scored: Scored, run: Released, *, now: float) -> None:
-        """Tell of rows just scored. ``run``: the records they come from, one a row where they were in order; else one
-        record, whose row is the first, and followers it touched. ``now``: when it is written down."""
-        self._forget(float(run.samples.ts.max()))
+    def tell(self, scored: Scored, run: Released, notices: Sequence[tuple[int, Notice]], *, now: float) -> None:
+        """Tell of rows just scored, and of what else those records mean, in their order.
+
+        ``run``: the records the rows come from, one a row where they were in order; else one record, whose row is the
+        first, and followers it touched. ``now``: when it is written down.
+        """
+        told: list[tuple[int, Message]] = [(row, self._notice(notice, now)) for row, notice in notices]
         for row, evidence in self._record(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
             if evidence is not None:
-                self._add_message(evidence, run, row, revision=int(scored.rescored[row]), now=now)
+                told.append((row, self._anomaly(evidence, run, row, revision=int(scored.rescored[row]), now=now)))
+        told.sort(key=lambda found: found[0])
+        self._messages.extend(message for _, message in told)
+
+    def notify(self, notices: Iterable[Notice], *, now: float) -> None:
+        """Tell of something that is not about a scored sample."""
+        self._messages.extend(self._notice(notice, now) for notice in notices)
 
     def recall(self, scored: Scored) -> None:
         """Take in rows that were told of before a restart: their archive lines are known again, nothing is sent."""
@@ -131,23 +142,24 @@ class Outgoing:
                 lines[ts] = evidence.line()
             yield int(row), evidence
 
-    def _add_message(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> None:
+    def _notice(self, notice: Notice, now: float) -> Message:
+        return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
+
+    def _anomaly(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> Message:
         episode = self.episodes.see(evidence.device, evidence.ts)
         if episode.opened == evidence.ts:
             self._opened.append((evidence.device, evidence.ts))
         record = row if row < len(run) else 0
-        self._messages.append(
-            evidence.message(
-                source=self._to.source,
-                bucket=self._to.bucket,
-                episode=episode.id,
-                position=StreamPosition(
-                    shard=self._shards[int(run.samples.shard[record])], sequence=str(run.sequence[record])
-                ),
-                chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
-                revision=revision,
-                recorded=utc(now),
-            )
+        return evidence.message(
+            source=self._to.source,
+            bucket=self._to.bucket,
+            episode=episode.id,
+            position=StreamPosition(
+                shard=self._shards[int(run.samples.shard[record])], sequence=str(run.sequence[record])
+            ),
+            chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
+            revision=revision,
+            recorded=utc(now),
         )
 
     def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
@@ -168,9 +180,9 @@ class Outgoing:
             model=self._bundle.id,
         )
 
-    def _forget(self, ts: float) -> None:
-        """Drop the lines of minutes that have left every window."""
-        # Devices differ by less than the retained time: a sample is late at 25 minutes and future at 5.
-        horizon = ts - 2 * RETAINED_S
-        for minute in [m for m in self._lines if m[1] < horizon and m not in self._minutes]:
-            del self._lines[minute]
+    def forget(self, device: str, newest: float) -> None:
+        """Drop the lines of minutes that have left a device's window, whose newest sample is at ``newest``."""
+        horizon = newest - RETAINED_S
+        for minute in [m for m in self._lines if m[0] == device and m[1] + MINUTE_S < horizon]:
+            if minute not in self._minutes:
+                del self._lines[minute]

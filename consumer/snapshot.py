@@ -13,12 +13,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from consumer.state import ShardPosition
+from reporting.health import DeviceHealth
 from window.rolling import Columns, Windows
 from window.samples import Names
 
 FORMAT = 1
+_HEALTH = TypeAdapter(dict[str, DeviceHealth])
 _NAMES = tuple(field.name for field in fields(Columns))
 
 
@@ -28,17 +31,25 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every device's retained samples with their scores, as of ``positions``."""
+    """Every device's retained samples with their scores, and what was known of its health, as of ``positions``."""
 
     positions: Mapping[str, ShardPosition]
     devices: Mapping[str, Columns]
+    health: Mapping[str, DeviceHealth]
 
     @classmethod
-    def of(cls, windows: Windows, names: Names, positions: Mapping[str, ShardPosition]) -> Snapshot:
+    def of(
+        cls,
+        windows: Windows,
+        names: Names,
+        positions: Mapping[str, ShardPosition],
+        health: Mapping[str, DeviceHealth],
+    ) -> Snapshot:
         """Copies, so that the lane can go on while they are written."""
         return cls(
             {shard: position.model_copy() for shard, position in positions.items()},
             {names[code]: windows.retained(code) for code in range(len(names)) if windows.count(code)},
+            dict(health),
         )
 
     def windows(self, names: Names) -> Windows:
@@ -53,6 +64,7 @@ class Snapshot:
         about = {
             "format": FORMAT,
             "positions": {shard: position.model_dump() for shard, position in self.positions.items()},
+            "health": _HEALTH.dump_python(dict(self.health), mode="json"),
             "devices": list(self.devices),
             "rows": [len(columns.ts) for columns in self.devices.values()],
         }
@@ -81,4 +93,4 @@ class Snapshot:
             for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
         }
         positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
-        return cls(positions, devices)
+        return cls(positions, devices, _HEALTH.validate_python(about["health"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from consumer.errors import Fenced, Retry
 from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
+from reporting.health import DeviceHealth
 from reporting.message import Message
 
 if TYPE_CHECKING:
@@ -31,51 +31,11 @@ class ShardPosition(_Part):
     ended: bool = False
 
 
-class OutboxMessage(_Part):
-    """A rendered message, as `reporting.message.Message`."""
-
-    id: str
-    type: str
-    severity: str
-    device: str
-    state: str
-    schema_uri: str
-    body: str
-    text: str
-
-    @classmethod
-    def of(cls, message: Message) -> OutboxMessage:
-        """The stored form."""
-        return cls(**asdict(message))
-
-    def message(self) -> Message:
-        """The message, to be sent verbatim."""
-        return Message(**self.model_dump())
-
-
 class Outbox(_Part):
     """What this commit promises: a successor sends it again, word for word. ``minutes``: (device, epoch seconds)."""
 
-    messages: list[OutboxMessage] = Field(default_factory=list)
+    messages: list[Message] = Field(default_factory=list)
     minutes: list[tuple[str, int]] = Field(default_factory=list)
-
-
-class EpisodeState(_Part):
-    """A device's current episode, as `reporting.episodes.Episode`."""
-
-    id: str
-    device: str
-    opened: float
-    last: float
-
-    @classmethod
-    def of(cls, episode: Episode) -> EpisodeState:
-        """The stored form."""
-        return cls(**asdict(episode))
-
-    def episode(self) -> Episode:
-        """The episode."""
-        return Episode(**self.model_dump())
 
 
 Counts = dict[str, int]
@@ -94,7 +54,8 @@ class Head(_Part):
     bundle: str
     watermark: float | None = None
     positions: dict[str, ShardPosition] = Field(default_factory=dict)
-    episodes: dict[str, EpisodeState] = Field(default_factory=dict)
+    episodes: dict[str, Episode] = Field(default_factory=dict)
+    health: dict[str, DeviceHealth] = Field(default_factory=dict)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     forced: int = 0
     outbox: Outbox = Field(default_factory=Outbox)

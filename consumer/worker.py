@@ -217,7 +217,9 @@ def _build(settings: Settings, stop: threading.Event) -> Worker | None:
         shards=shards,
         plausible=Plausible(plausible.current_a, plausible.temperature_c),
     )
-    reporting = Reporting(f"urn:battery-watch:{settings.table}", settings.bucket, settings.chart_prefix, links)
+    reporting = Reporting(
+        f"urn:battery-watch:{settings.table}", settings.table, settings.bucket, settings.chart_prefix, links
+    )
     log.info("starting", table=settings.table, bundle=bundle.id, epoch=head.epoch, commit=head.commit)
     return Worker(
         Lane(bundle, head, reporting, devices=devices, shards=shards, snapshot=snapshot),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from demo.score import Message
 from demo.world import World
-from reporting.contract.events import Event
+from reporting.contract import events
 
 POLL_S = 1
 
@@ -62,9 +62,12 @@ class Listener:
             return
         for found in received:
             try:
-                self._inbox.put(parse(found["Body"], now))
+                message = parse(found["Body"], now)
             except ValidationError as fault:
                 self.unreadable.append(str(fault))
+            else:
+                if message is not None:
+                    self._inbox.put(message)
         self.heard_s = now
         sqs.delete_message_batch(
             QueueUrl=url,
@@ -72,12 +75,14 @@ class Listener:
         )
 
 
-def parse(body: str, received_s: float) -> Message:
-    """A message from its body, which raw delivery leaves as the bare event.
+def parse(body: str, received_s: float) -> Message | None:
+    """An anomaly's message from its body, which raw delivery leaves as the bare event; None for a health notice.
 
     Raises pydantic's ValidationError where it is not what the contract says.
     """
-    event = Event.model_validate_json(body)
+    event = events.parse(body)
+    if not isinstance(event, events.AnomalyEvent):
+        return None
     data = event.data
     return Message(
         id=event.id,

@@ -12,10 +12,10 @@ import orjson
 
 from reporting.contract.events import (
     SEVERITY_NUMBERS,
+    AnomalyEvent,
     AnomalySample,
     ArchiveLink,
     ChartLink,
-    Event,
     Reading,
     Score,
     Scores,
@@ -82,7 +82,7 @@ class Evidence:
         twice can be told."""
         identity = f"{source}\n{self.device}\n{self.ts!r}\n{self.model}\n{revision}"
         severity = SEVERITIES[self.severity]
-        event = Event(
+        event = AnomalyEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             source=source,
             type="anomaly.sample",

@@ -144,8 +144,8 @@ class Merge:
         self._catch_up(lineage)
         lineage.waiting.append(Released(samples, stamp, sequence))
         self._buffered += len(samples)
-        if full:
-            lineage.tip = False
+        lineage.tip = lineage.tip and not full
+        if not lineage.tip:  # short of the tip a page of any size ends the run of empty ones
             lineage.empty_pages, lineage.empty_since = 0, np.inf
 
     def empty(self, shard: str, asked_at: float) -> None:

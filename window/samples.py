@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any
 
@@ -66,6 +66,10 @@ class Samples:
     def take(self, rows: Any) -> Samples:
         """The rows named by an index array, a mask or a slice, in that order."""
         return Samples(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def of_kind(self, kind: Kinds) -> Samples:
+        """The same samples under other kinds, shape (n,)."""
+        return replace(self, kind=kind)
 
     @classmethod
     def of(

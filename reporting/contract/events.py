@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION = "1"
 SeverityName = Literal["low", "medium", "high", "critical"]
@@ -88,15 +88,40 @@ class AnomalySample(Payload):
     revision: int = Field(default=0, ge=0, description="Grows when a later record changed the sample.")
 
 
-class Event(BaseModel):
-    """The CloudEvents envelope. Extensions carry no underscore: the specification allows [a-z0-9] only."""
+class Health(Payload):
+    """Something about the watching itself that a user must know."""
+
+    device: str | None = Field(description="None where it concerns the whole table.")
+    summary: str = Field(description="One sentence: what happened, and what to do where something can be done.")
+    state: Literal["opened", "closed"]
+    since: float | None = Field(default=None, description="Begin of what it is about, epoch seconds.")
+    until: float | None = Field(default=None, description="Its end, epoch seconds.")
+    count: int | None = Field(default=None, description="Records concerned, as far as known.")
+    offset_s: float | None = Field(default=None, description="How far the device's clock is ahead (negative: behind).")
+    command: str | None = Field(default=None, description="The command that helps.")
+
+
+AnomalyType = Literal["anomaly.sample"]
+HealthType = Literal[
+    "health.silence",
+    "health.stuck",
+    "health.clock_skew",
+    "health.gap",
+    "health.late",
+    "health.lagging",
+    "health.quarantine",
+    "health.warming",
+]
+
+
+class Envelope(BaseModel):
+    """The CloudEvents attributes. Extensions carry no underscore: the specification allows [a-z0-9] only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     specversion: Literal["1.0"] = "1.0"
     id: str
     source: str
-    type: Literal["anomaly.sample"]
     subject: str
     time: datetime = Field(description="Event time: when it happened, not when it was told.")
     datacontenttype: Literal["application/json"] = "application/json"
@@ -106,7 +131,29 @@ class Event(BaseModel):
     sequence: str | None = None
     partitionkey: str
     recordedtime: datetime | None = Field(default=None, description="When it was written down; not compared.")
+
+
+class AnomalyEvent(Envelope):
+    """An anomaly, as CloudEvent."""
+
+    type: AnomalyType
     data: AnomalySample
+
+
+class HealthEvent(Envelope):
+    """A notice about the watching itself, as CloudEvent."""
+
+    type: HealthType
+    data: Health
+
+
+Event = AnomalyEvent | HealthEvent
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def parse(body: str | bytes) -> Event:
+    """The event in a message's body. Raises pydantic's `ValidationError` for one that is not in the contract."""
+    return _EVENT.validate_json(body)
 
 
 SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}

@@ -1,0 +1,78 @@
+"""A notice about the watching itself, and its message."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from reporting.contract.events import SEVERITY_NUMBERS, Health, HealthEvent, HealthType, SeverityName, schema_uri, utc
+from reporting.message import Message
+
+SEVERITIES: dict[HealthType, SeverityName] = {
+    "health.silence": "high",
+    "health.stuck": "high",
+    "health.gap": "high",
+    "health.lagging": "high",
+    "health.clock_skew": "medium",
+    "health.quarantine": "medium",
+    "health.late": "low",
+    "health.warming": "low",
+}
+"""How much a notice matters when it opens; one that closes is always low."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened, to whom, and when by event time (``at``, epoch seconds). The other fields as in the contract's
+    `Health`."""
+
+    type: HealthType
+    device: str | None
+    at: float
+    state: Literal["opened", "closed"]
+    summary: str
+    since: float | None = None
+    until: float | None = None
+    count: int | None = None
+    offset_s: float | None = None
+    command: str | None = None
+
+    def message(self, *, source: str, table: str, recorded: datetime) -> Message:
+        """The notice's message. Its id depends on what happened to whom and when alone."""
+        severity = SEVERITIES[self.type] if self.state == "opened" else "low"
+        identity = f"{source}\n{self.type}\n{self.device}\n{self.state}\n{self.at!r}"
+        event = HealthEvent(
+            id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            source=source,
+            type=self.type,
+            subject=self.device or table,
+            time=utc(self.at),
+            dataschema=schema_uri(self.type),
+            severitytext=severity,
+            severitynumber=SEVERITY_NUMBERS[severity],
+            partitionkey=self.device or table,
+            recordedtime=recorded,
+            data=Health(
+                device=self.device,
+                summary=self.summary,
+                state=self.state,
+                since=self.since,
+                until=self.until,
+                count=self.count,
+                offset_s=self.offset_s,
+                command=self.command,
+            ),
+        )
+        text = [f"{severity.upper()}: {event.subject} at {event.time:%Y-%m-%d %H:%M:%S} UTC", self.summary]
+        return Message(
+            id=event.id,
+            type=event.type,
+            severity=severity,
+            device=event.subject,
+            state=self.state,
+            schema_uri=event.dataschema,
+            body=event.model_dump_json(exclude_none=True),
+            text="\n".join([*text, f"Run: {self.command}"] if self.command else text),
+        )
