@@ -12,7 +12,9 @@ COMMANDS = {
     "run": "Watch a table: score every sample, tell of anomalies.",
     "doctor": "Check everything the worker needs.",
     "demo": "See the whole product work on this machine.",
+    "ledger": "What became of every record, and whether the books balance.",
     "train": "Make a bundle.",
+    "healthcheck": "Is the worker on this machine well?",
 }
 
 

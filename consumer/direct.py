@@ -98,6 +98,7 @@ class DirectSource:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._listed = False
+        self._turned: dict[int, float] = {}
         self._schedule(0.0, None)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
 
@@ -142,6 +143,11 @@ class DirectSource:
         """False when a reader thread has died: the worker is then not well, whatever else it says."""
         return all(thread.is_alive() for thread in self._threads)
 
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the reader thread that is furthest behind last finished a piece of work."""
+        return monotonic() - min(self._turned.values(), default=monotonic())
+
     def step(self, now: float) -> float:
         """Do what is due at ``now`` (monotonic seconds), at most one call's worth; returns when more is due."""
         with self._lock:
@@ -158,6 +164,7 @@ class DirectSource:
     def _run(self) -> None:
         while not self._stopping.is_set():
             now = monotonic()
+            self._turned[threading.get_ident()] = now
             try:
                 wake = self.step(now)
             except Exception as error:  # a reader must not die in silence: the worker decides

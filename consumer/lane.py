@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
 from consumer.credit import Credit
-from consumer.ledger import Days, Ledger
+from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEAT_S
 from consumer.records import Reject
@@ -41,6 +41,7 @@ MAX_MESSAGES = 50
 NOTICES = 10
 """Of a commit's messages, those kept free for notices about health."""
 SNAPSHOT_EVERY_S = 60.0
+BOOKS_EVERY_S = 5.0
 log = structlog.get_logger(__name__)
 
 
@@ -86,6 +87,7 @@ class Lane:
         self._forced = head.forced
         self._last_cut = -inf
         self._last_snapshot = -inf
+        self._last_books = -inf
         self._outgoing.promise(head.outbox.minutes)
         for code in range(len(devices)):
             self._outgoing.recall(self._scorer.recall(code))
@@ -195,7 +197,7 @@ class Lane:
             head=self._head,
             messages=batch.messages,
             minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
-            objects=(*batch.objects, *self._books(days)),
+            objects=(*batch.objects, *self._books(now, final=final)),
             snapshot=snapshot,
         )
 
@@ -342,14 +344,18 @@ class Lane:
             if self._merge.drained(shard) and shard in parents:
                 self._merge.close(shard)
 
-    def _books(self, days: Days) -> list[StoredObject]:
+    def _books(self, now: float, *, final: bool) -> list[StoredObject]:
+        """The books of the days that changed, now and then: the head holds them all the same."""
+        if not final and now - self._last_books < BOOKS_EVERY_S:
+            return []
+        self._last_books = now
         lane = self._head.lane
         return [
             StoredObject(
                 ledger_key(day, lane),
                 orjson.dumps({"day": day, "lane": lane, "devices": devices}, option=orjson.OPT_INDENT_2),
             )
-            for day, devices in days.items()
+            for day, devices in self._ledger.changed().items()
         ]
 
 

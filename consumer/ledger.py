@@ -7,6 +7,8 @@ import numpy as np
 from window.samples import Kind, Names, Samples
 
 CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost")
+ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
+"""A record read is exactly one of these."""
 DAY_S = 86_400
 _CLASS_OF = {
     Kind.SAMPLE: "scored",
@@ -17,6 +19,8 @@ _CLASS_OF = {
     Kind.IMPLAUSIBLE: "quarantined",
     Kind.FUTURE: "quarantined",
 }
+OPEN_DAYS = 4
+"""Days kept: the stream holds 24 h, so two dates; the rest is for an upload that comes late."""
 Days = dict[str, dict[str, dict[str, int]]]
 
 
@@ -29,12 +33,27 @@ class Ledger:
 
     def __init__(self, devices: Names, days: Days | None = None) -> None:
         self._devices = devices
-        self._days: Days = {day: {d: dict(c) for d, c in devices.items()} for day, devices in (days or {}).items()}
+        self._days: Days = {
+            day: {device: {**dict.fromkeys(CLASSES, 0), **counts} for device, counts in devices.items()}
+            for day, devices in (days or {}).items()
+        }
+        self._dirty = set(self._days)
 
     @property
     def days(self) -> Days:
-        """A copy of the books."""
-        return {day: {d: dict(c) for d, c in devices.items()} for day, devices in self._days.items()}
+        """The open days, without the zeros: what is not there is 0."""
+        return {
+            day: {device: {name: n for name, n in counts.items() if n} for device, counts in devices.items()}
+            for day, devices in self._days.items()
+        }
+
+    def changed(self) -> Days:
+        """The days that changed since the last call, whole; days that ended long ago are closed with it."""
+        changed = {day: {d: dict(c) for d, c in self._days[day].items()} for day in sorted(self._dirty)}
+        self._dirty.clear()
+        for day in sorted(self._days)[:-OPEN_DAYS]:
+            del self._days[day]
+        return changed
 
     def read(self, samples: Samples) -> None:
         """Records came from the stream."""
@@ -60,8 +79,7 @@ class Ledger:
         total = 0
         for devices in self._days.values():
             for counts in devices.values():
-                accounted = sum(counts[c] for c in ("scored", "duplicate", "late", "quarantined", "ignored"))
-                total += abs(counts["read"] - accounted)
+                total += abs(counts["read"] - sum(counts[name] for name in ACCOUNTED))
         return total
 
     def _add(self, samples: Samples, name: str) -> None:
@@ -72,5 +90,6 @@ class Ledger:
 
     def _counts(self, created: float, device: int) -> dict[str, int]:
         day = str(np.datetime64(int(created // DAY_S), "D"))
+        self._dirty.add(day)
         devices = self._days.setdefault(day, {})
         return devices.setdefault(self._devices[device], dict.fromkeys(CLASSES, 0))

@@ -47,6 +47,11 @@ class Settings(BaseSettings):
     link_ttl_s: int = Field(
         default=12 * 3600, ge=60, le=7 * 86_400, validation_alias="LINK_TTL_S", description="life of a chart link"
     )
+    pulse_file: Path | None = Field(
+        default=None,
+        validation_alias="PULSE_FILE",
+        description="the file for `healthcheck`; by default one in the temporary folder",
+    )
     log_format: Literal["json", "console"] = Field(
         default="json", validation_alias="LOG_FORMAT", description="one JSON object a line, or lines for people"
     )

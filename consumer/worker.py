@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
@@ -22,6 +23,7 @@ from consumer.committer import Abandoned, Committer, Sinks
 from consumer.direct import Clock, DirectSource
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.lane import Lane
+from consumer.liveness import Pulse, PulseFile, default_path
 from consumer.logs import configure
 from consumer.outgoing import Reporting
 from consumer.ownership import claim, new_owner
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
 PROGRESS_EVERY_S = 60.0
+READER_STUCK_S = 100.0  # a call with all its retries ends before
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
 TABLE_LANE = "table"
 log = structlog.get_logger(__name__)
@@ -90,13 +93,21 @@ class Worker:
     """One lane, from its source to its commits."""
 
     def __init__(
-        self, lane: Lane, source: DirectSource, committer: Commits, charting: Charts, *, clock: Clock = time.time
+        self,
+        lane: Lane,
+        source: DirectSource,
+        committer: Commits,
+        charting: Charts,
+        *,
+        pulse: PulseFile | None = None,
+        clock: Clock = time.time,
     ) -> None:
         self._lane = lane
         self._source = source
         self._committer = committer
         self._charting = charting
         self._clock = clock
+        self._pulse = pulse
         self._in_flight: Future[Commit] | None = None
         self._watching = False
         self._progress_at = 0.0
@@ -170,6 +181,8 @@ class Worker:
             self._charting.draw(self._lane.charts.drain())
         self._committer.stop()
         self._charting.finish(STOP_CHARTS_S)
+        if self._pulse is not None:
+            self._pulse.remove()
         log.info("stopped", code=code, ledger=self._lane.ledger.days, unaccounted=self._lane.ledger.imbalance())
         return code
 
@@ -187,9 +200,20 @@ class Worker:
         if self._lane.watching and not self._watching:
             self._watching = True
             log.info("watching")
+        lag_s = max(0.0, now - self._lane.watermark) if isfinite(self._lane.watermark) else None
         if now - self._progress_at >= PROGRESS_EVERY_S and self._watching:
             self._progress_at = now
-            log.info("progress", lag_s=round(max(0.0, now - self._lane.watermark), 1))
+            log.info("progress", lag_s=lag_s and round(lag_s, 1))
+        if self._pulse is not None:
+            state = "watching" if self._watching else "recovering"
+            self._pulse.write(Pulse(now, state, lag_s, self._fault()))
+
+    def _fault(self) -> str:
+        if self._source.idle_s > READER_STUCK_S:
+            return f"a reader has been in one call for {self._source.idle_s:.0f} s"
+        if self._lane.lagging:
+            return "the lane waits for a shard that cannot be read"
+        return ""
 
 
 def _build(settings: Settings, stop: threading.Event) -> Worker | None:
@@ -204,7 +228,13 @@ def _build(settings: Settings, stop: threading.Event) -> Worker | None:
     links = ChartLinks(s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws))
     prefix = lane_prefix(settings.namespace, settings.table, stream.label, TABLE_LANE)
     store = S3StateStore(aws.client("s3", config=ONE_TRY), settings.bucket, prefix)
-    head = claim(store, lane=TABLE_LANE, owner=new_owner(), bundle=bundle.id, clock=time.time, wait=stop.wait)
+    pulse = PulseFile(settings.pulse_file or default_path(settings.namespace, settings.table))
+
+    def wait(seconds: float) -> bool:
+        pulse.write(Pulse(time.time(), "standing by"))
+        return stop.wait(seconds)
+
+    head = claim(store, lane=TABLE_LANE, owner=new_owner(), bundle=bundle.id, clock=time.time, wait=wait)
     if head is None:
         return None
     snapshot = _windows(store)
@@ -235,6 +265,7 @@ def _build(settings: Settings, stop: threading.Event) -> Worker | None:
         ),
         Committer(Sinks(store, archive, Topic(aws.client("sns", config=CALLS), settings.topic_arn))),
         Charting(archive),
+        pulse=pulse,
     )
 
 

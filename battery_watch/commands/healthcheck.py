@@ -1,0 +1,27 @@
+"""`battery-watch healthcheck`: is the worker beside us well?"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+
+@click.command()
+def command() -> None:
+    """Ask whether the worker on this machine makes progress (the container's health check).
+
+    Reads the file that the worker's main loop writes as it turns; makes no call. Exit codes: 0 well, 1 not: the loop is
+    blocked, a reader is dead, the lane waits for a shard, or no worker runs here.
+    """
+    import os
+
+    from consumer.liveness import PulseFile, default_path
+
+    # Not the settings class: a health check must answer within a second, whatever else is wrong.
+    named = os.environ.get("PULSE_FILE")
+    path = default_path(os.environ.get("NAMESPACE", "default"), os.environ.get("BATTERY_TABLE_NAME", "device4"))
+    well, said = PulseFile(type(path)(named) if named else path).check(time.time())
+    click.echo(said, err=not well)
+    sys.exit(0 if well else 1)
