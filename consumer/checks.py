@@ -45,7 +45,12 @@ class Stream:
     arn: str
     label: str
     partition_key: str
-    time_keyed: bool
+    sort_key: str | None
+
+    @property
+    def time_keyed(self) -> bool:
+        """True when the table is keyed by time alone, which scatters a device over all shards."""
+        return self.partition_key == "ts" and self.sort_key is None
 
 
 def check_bundle(settings: Settings) -> tuple[Bundle | None, Finding]:
@@ -82,14 +87,12 @@ def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | No
         ]
     keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
     partition = keys["HASH"]
-    time_keyed = partition == "ts"
-    lanes = "one lane for the whole table" if time_keyed else "one lane a shard lineage"
     sort = f", sort key {keys['RANGE']!r}" if "RANGE" in keys else ""
     findings = [
         Finding("table", State.FINE, f"{name}: {table.get('TableStatus', '?').lower()}"),
-        Finding("key schema", State.FINE, f"partition key {partition!r}{sort}: {lanes}"),
+        Finding("key schema", State.FINE, f"partition key {partition!r}{sort}"),
     ]
-    stream, finding = _stream(table, partition, time_keyed)
+    stream, finding = _stream(table, partition, keys.get("RANGE"))
     return stream, [*findings, finding]
 
 
@@ -118,7 +121,7 @@ def require(findings: Iterable[Finding]) -> None:
         raise ConfigurationError("cannot start:\n" + "\n".join(faults))
 
 
-def _stream(table: TableDescriptionTypeDef, partition: str, time_keyed: bool) -> tuple[Stream | None, Finding]:
+def _stream(table: TableDescriptionTypeDef, partition: str, sort: str | None) -> tuple[Stream | None, Finding]:
     how = (
         f"aws dynamodb update-table --table-name {table['TableName']} "
         "--stream-specification StreamEnabled=true,StreamViewType=NEW_IMAGE"
@@ -131,7 +134,7 @@ def _stream(table: TableDescriptionTypeDef, partition: str, time_keyed: bool) ->
         return None, Finding(
             "stream", State.FAULT, f"its records carry no new image ({view})", f"Turn it off, then on again: {how}"
         )
-    stream = Stream(table["LatestStreamArn"], table["LatestStreamLabel"], partition, time_keyed)
+    stream = Stream(table["LatestStreamArn"], table["LatestStreamLabel"], partition, sort)
     return stream, Finding("stream", State.FINE, f"{view}, {stream.label}")
 
 

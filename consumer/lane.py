@@ -15,13 +15,14 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
+from consumer import gaps
 from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
 from consumer.credit import Credit
 from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEAT_S
-from consumer.records import Reject
+from consumer.records import Decoded, Reject
 from consumer.snapshot import Snapshot
 from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
 from consumer.stall import MOST_AHEAD_S, Stall
@@ -35,7 +36,7 @@ from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
 from window.merge import Merge, Released
-from window.samples import Kind, Names
+from window.samples import Kind, Names, Samples
 
 MAX_MESSAGES = 50
 NOTICES = 10
@@ -88,6 +89,9 @@ class Lane:
         self._last_cut = -inf
         self._last_snapshot = -inf
         self._last_books = -inf
+        self._gaps = gaps.Gaps(head.gaps)
+        for gap in head.gaps:
+            self._open_gap(gap)
         self._outgoing.promise(head.outbox.minutes)
         for code in range(len(devices)):
             self._outgoing.recall(self._scorer.recall(code))
@@ -120,6 +124,11 @@ class Lane:
         return self._stall.lagging
 
     @property
+    def devices(self) -> list[str]:
+        """The devices seen so far."""
+        return [self._devices[code] for code in range(len(self._devices))]
+
+    @property
     def ledger(self) -> Ledger:
         """The books, with all that was processed so far, committed or not."""
         return self._ledger
@@ -129,21 +138,47 @@ class Lane:
         match event:
             case Topology():
                 self._merge.listed()
-                self._forget_told(gone={*self._told}.difference(node.shard for node in event.shards))
+                self._forget_told(gone=self._gone(event))
             case ShardOpened():
                 self._open(event, now)
             case ShardBatch():
                 self._heard.add(event.shard)
-                self._batch(event)
+                self._batch(event, now)
             case ShardEnded():
                 self._merge.end(event.shard)
                 self._credit.closed(event.shard)
-            case ShardLost() | Gap() | Failed():
-                self._forget_told(gone={event.shard} if event.shard else set())
-                log.error("source", kind=type(event).__name__, shard=event.shard, reason=event.reason)
+            case Gap() | ShardLost():
+                log.error("records are missing", shard=event.shard, reason=event.reason)
+                self._lose(event, now)
+            case Failed():
+                log.error("the source failed", shard=event.shard, reason=event.reason)
+
+    def gaps_to_read(self) -> list[gaps.Gap]:
+        """Gaps that are to be read from the table now; each is named once. `take_items` takes what was found."""
+        return self._gaps.to_read()
+
+    def take_items(self, gap: gaps.Gap, decoded: Decoded) -> None:
+        """Take in all that the table has of a gap, in order of time."""
+        for row, reject in decoded.rejects.items():
+            self._rejects[gap.name, str(decoded.sequence[row])] = reject
+        if len(decoded.samples):
+            self._merge.push(gap.name, decoded.samples, decoded.sequence, full=False)
+        self._merge.end(gap.name)
+
+    def fill(self, samples: Samples) -> None:
+        """Fill the windows at a first start, silently: the samples are context, and are not scored, counted or told.
+        The first stream record of one of them is scored as new (rule 18)."""
+        rest = samples.take(samples.kind == Kind.BACKFILL)
+        while len(rest):
+            count = max(1, self._scorer.windows.in_order(rest))
+            self._scorer.windows.upsert(rest.take(slice(0, count)))
+            self._scorer.windows.evict(rest.device[:count])
+            rest = rest.take(slice(count, None))
 
     def step(self, now: float) -> None:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
+        if self._gaps.overdue(now):
+            self._resolve_gaps(now, now)
         self._pass_by(now)
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
             due = min(self.charts.due, self._watch.due)
@@ -159,7 +194,7 @@ class Lane:
                 self._outgoing.notify([] if self.recovering else notices, now=now)
             else:
                 self.charts.fire()
-        self._close_parents()
+        self._close_parents(now)
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
         """The next commit, or None while none is due: at once with a message, else every 5 s, as a sign of life.
@@ -188,6 +223,7 @@ class Lane:
                 "positions": {shard: position.model_copy() for shard, position in self._positions.items()},
                 "episodes": self._outgoing.episodes.current,
                 "health": self._watch.states,
+                "gaps": self._gaps.open,
                 "ledger": days,
                 "forced": self._forced + self._merge.broken,
                 "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
@@ -233,14 +269,45 @@ class Lane:
         self._epochs[event.shard] = event.epoch
         self._positions.setdefault(event.shard, ShardPosition(since=None if event.parent else now))
 
-    def _batch(self, event: ShardBatch) -> None:
+    def _batch(self, event: ShardBatch, now: float) -> None:
         if len(event.samples) == 0:
             self._merge.empty(event.shard, event.asked_at)
             return
         self._credit.delivered(event.shard, len(event.samples))
         for row, reject in event.rejects.items():
             self._rejects[event.shard, str(event.sequence[row])] = reject
+        self._resolve_gaps(float(event.samples.created[0]), now)
         self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
+
+    def _gone(self, listing: Topology) -> set[str]:
+        """Shards that were to be read again and are not in the stream any more."""
+        there = {node.shard for node in listing.shards}
+        return {shard for shard in self._told if shard not in there and not gaps.is_backfill(shard)}
+
+    def _lose(self, event: Gap | ShardLost, now: float) -> None:
+        """Declare a gap after the last record known of a shard; a lineage of its own will bring what the table has,
+        and holds everything later until then."""
+        position = self._positions.get(event.shard)
+        self._forget_told(gone={event.shard})
+        if position is not None and position.stamp is not None:
+            self.declare_gap(position.stamp, event.reason, now)
+        if isinstance(event, ShardLost) and event.shard in self._merge.shards:
+            self._merge.close(event.shard)
+            self._credit.closed(event.shard)
+            self._positions.pop(event.shard, None)
+
+    def declare_gap(self, since: float, reason: str, now: float) -> None:
+        """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
+        gap = self._gaps.declare(since, reason, now)
+        self._open_gap(gap)
+
+    def _open_gap(self, gap: gaps.Gap) -> None:
+        at = self._positions.setdefault(gap.name, ShardPosition(stamp=gap.since))
+        self._merge.open(gap.name, after=gap.since if at.stamp is None else at.stamp)
+
+    def _resolve_gaps(self, created: float, now: float) -> None:
+        for _, notice in self._gaps.resolve(created):
+            self._outgoing.notify([notice], now=now)
 
     def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``."""
@@ -270,7 +337,8 @@ class Lane:
     def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float) -> None:
         """Enter records of one class in the books and tell of them."""
         samples = run.samples.of_kind(seen.kind)
-        self._ledger.read(samples)
+        from_stream = samples.kind != Kind.BACKFILL
+        self._ledger.read(samples.take(from_stream))
         self._ledger.classed(samples)
         self.charts.begin(float(run.stamp[0]))
         if scored is None:
@@ -313,6 +381,8 @@ class Lane:
             self._positions[shard].sequence = str(run.sequence[last])
             self._positions[shard].stamp = float(run.stamp[last])
             self._credit.processed(shard, int(counts[code]))
+            if gaps.is_backfill(shard):
+                self._gaps.count(shard, int(counts[code]))
         if self._rejects:
             for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
                 self._rejects.pop((self._shards[int(code)], str(sequence)), None)
@@ -335,10 +405,17 @@ class Lane:
             reject = Reject("the models give no finite score for this sample", raw)
             self._outgoing.quarantine(float(at.samples.created[0]), shard, str(at.sequence[0]), reject)
 
-    def _close_parents(self) -> None:
+    def _close_parents(self, now: float) -> None:
         """A parent goes on holding until its records are out and its children hold (rule 5)."""
         parents = {parent for parent in self._parents.values() if parent}
         for shard in list(self._merge.shards):
+            if gaps.is_backfill(shard):
+                if self._merge.drained(shard) and self._ready is None:
+                    self._merge.close(shard)
+                    self._positions.pop(shard)
+                    self._forget_told(gone={shard})
+                    self._outgoing.notify([self._gaps.close(shard)], now=now)
+                continue
             if self._merge.drained(shard) and not self._positions[shard].ended:
                 self._positions[shard].ended = True
             if self._merge.drained(shard) and shard in parents:

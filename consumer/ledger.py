@@ -83,6 +83,8 @@ class Ledger:
         return total
 
     def _add(self, samples: Samples, name: str) -> None:
+        if len(samples) == 0:
+            return
         days = np.floor(samples.created / DAY_S)
         keys, counts = np.unique(np.stack([days, samples.device]), axis=1, return_counts=True)
         for (day, device), count in zip(keys.T, counts, strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import structlog
 
+from consumer.gaps import is_backfill
 from consumer.records import Reject
 from reporting.archive import StoredObject
 from reporting.contract.events import StreamPosition, utc
@@ -150,13 +151,12 @@ class Outgoing:
         if episode.opened == evidence.ts:
             self._opened.append((evidence.device, evidence.ts))
         record = row if row < len(run) else 0
+        shard = self._shards[int(run.samples.shard[record])]
         return evidence.message(
             source=self._to.source,
             bucket=self._to.bucket,
             episode=episode.id,
-            position=StreamPosition(
-                shard=self._shards[int(run.samples.shard[record])], sequence=str(run.sequence[record])
-            ),
+            position=None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[record])),
             chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
             revision=revision,
             recorded=utc(now),

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumer.errors import Fenced, Retry
+from consumer.gaps import Gap
 from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
 from reporting.health import DeviceHealth
@@ -56,6 +57,7 @@ class Head(_Part):
     positions: dict[str, ShardPosition] = Field(default_factory=dict)
     episodes: dict[str, Episode] = Field(default_factory=dict)
     health: dict[str, DeviceHealth] = Field(default_factory=dict)
+    gaps: list[Gap] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     forced: int = 0
     outbox: Outbox = Field(default_factory=Outbox)

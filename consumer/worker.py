@@ -22,6 +22,8 @@ from consumer.commit import Commit
 from consumer.committer import Abandoned, Committer, Sinks
 from consumer.direct import Clock, DirectSource
 from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.gaps import FIRST_WINDOW, Gap
+from consumer.history import TableHistory
 from consumer.lane import Lane
 from consumer.liveness import Pulse, PulseFile, default_path
 from consumer.logs import configure
@@ -33,11 +35,13 @@ from consumer.snapshot import Snapshot, SnapshotError
 from consumer.source import Position
 from consumer.state import S3StateStore, StateStore, lane_prefix
 from consumer.streams import DynamoDBStreams
+from consumer.table_reader import TableReader, Tables
 from reporting.archive import Archive
 from reporting.links import ChartLinks
 from reporting.message import Message
 from reporting.topic import Topic
 from scoring.bundle import Bundle
+from window.rolling import SHOWN_S
 from window.samples import Names
 
 if TYPE_CHECKING:
@@ -99,6 +103,8 @@ class Worker:
         committer: Commits,
         charting: Charts,
         *,
+        tables: Tables | None = None,
+        fill: bool = False,
         pulse: PulseFile | None = None,
         clock: Clock = time.time,
     ) -> None:
@@ -108,7 +114,10 @@ class Worker:
         self._charting = charting
         self._clock = clock
         self._pulse = pulse
+        self._tables = tables
+        self._to_fill = fill and tables is not None
         self._in_flight: Future[Commit] | None = None
+        self._filling = False
         self._watching = False
         self._progress_at = 0.0
 
@@ -140,7 +149,9 @@ class Worker:
         now = self._clock()
         for event in events:
             self._lane.take(event, now)
-        self._lane.step(now)
+        self._read_tables(now)
+        if not self._to_fill:
+            self._lane.step(now)
         self._settle()
         if self._in_flight is None and (commit := self._lane.cut(now)) is not None:
             self._in_flight = self._committer.submit(commit)
@@ -148,6 +159,23 @@ class Worker:
             self._source.credit(shard, epoch, records)
         self._charting.draw(self._lane.charts.drain())
         self._say(now)
+
+    def _read_tables(self, now: float) -> None:
+        """At a first start the iterators come first, then the window from the table, then the first record: what is
+        written in between is in both, and met again it is scored as new (rule 18)."""
+        if self._tables is None:
+            return
+        if self._to_fill and self._lane.watching and not self._filling:
+            self._filling = True
+            self._tables.ask(Gap(FIRST_WINDOW, now - SHOWN_S, "first start", now, until=now), [])
+        for gap in self._lane.gaps_to_read():
+            self._tables.ask(gap, self._lane.devices)
+        for gap, decoded in self._tables.answers():
+            if gap.name == FIRST_WINDOW:
+                self._lane.fill(decoded.samples)
+                self._to_fill = False
+            else:
+                self._lane.take_items(gap, decoded)
 
     def _settle(self) -> None:
         """Acknowledge a commit that has become durable. Raises what broke it."""
@@ -168,6 +196,8 @@ class Worker:
         """Stop in the order that loses nothing: reading first, so that nothing new comes in; then the commits, so
         that all that was scored is durable; the charts last, as nothing waits for them."""
         self._source.stop(STOP_READING_S)
+        if self._tables is not None:
+            self._tables.stop()
         code = EXIT_OK
         if commit:
             try:
@@ -197,7 +227,7 @@ class Worker:
             self._settle()
 
     def _say(self, now: float) -> None:
-        if self._lane.watching and not self._watching:
+        if self._lane.watching and not self._to_fill and not self._watching:
             self._watching = True
             log.info("watching")
         lag_s = max(0.0, now - self._lane.watermark) if isfinite(self._lane.watermark) else None
@@ -247,6 +277,9 @@ def _build(settings: Settings, stop: threading.Event) -> Worker | None:
         shards=shards,
         plausible=Plausible(plausible.current_a, plausible.temperature_c),
     )
+    history = TableHistory(
+        aws.client("dynamodb", config=CALLS), settings.table, partition=stream.partition_key, sort=stream.sort_key
+    )
     reporting = Reporting(
         f"urn:battery-watch:{settings.table}", settings.table, settings.bucket, settings.chart_prefix, links
     )
@@ -265,6 +298,8 @@ def _build(settings: Settings, stop: threading.Event) -> Worker | None:
         ),
         Committer(Sinks(store, archive, Topic(aws.client("sns", config=CALLS), settings.topic_arn))),
         Charting(archive),
+        tables=TableReader(history, decoder),
+        fill=not head.positions and settings.start == "latest",
         pulse=pulse,
     )
 

@@ -5,7 +5,7 @@ The worker and a replay of recorded data run this very code, in batches of one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,16 @@ class Scorer:
     def recall(self, device: int) -> Scored:
         """A device's retained rows that were anomalies, scored once more; the window itself stays as it is.
 
-        For what can be told of them again after a restart. The oldest rows, whose features reach back to samples that
-        are no longer retained, are left out.
+        For what can be told of them again after a restart, so all count as changed. Left out are those of the oldest
+        rows that score otherwise now: the samples their features reached back to are no longer retained.
         """
         rows = self.windows.rows(device)
         _, _, severity = self.windows.scored(rows)
-        keep = (severity > 0) & (np.arange(len(rows)) >= ROLLING - 1)
-        return self._score(Touched(rows.device[keep], rows.slot[keep], rows.rescored[keep]))
+        keep = severity > 0
+        oldest = rows.take(slice(0, ROLLING - 1))
+        keep[: len(oldest)] &= ~self._score(oldest).changed
+        scored = self._score(Touched(rows.device[keep], rows.slot[keep], rows.rescored[keep]))
+        return replace(scored, changed=np.ones(len(scored.ts), bool))
 
     def shown(self, device: int) -> tuple[Columns, Floats, Floats]:
         """A device's last 25 minutes, with the current and the temperature the autoencoder expected, each (n,)."""

@@ -1,0 +1,238 @@
+"""A model bundle: a folder that holds both models and all they need, verified when it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scoring.config import FORMAT, BundleConfig
+from scoring.graph import Graph
+from window.features import FEATURES
+from window.samples import Floats
+
+MANIFEST = "manifest.json"
+CARD = "MODEL_CARD.md"
+FILES = (
+    "autoencoder.keras",
+    "scaler.json",
+    "isolation_forest.npz",
+    "model.onnx",
+    "feature_names.json",
+    "config.json",
+    "golden.json",
+    CARD,
+)
+"""What the manifest vouches for: every file of a bundle but itself."""
+
+ERROR_RTOL, ERROR_ATOL = 5e-5, 1e-6
+"""Graph (float64) against Keras (float32): the reconstruction error, relative and absolute."""
+FOREST_ATOL = 1e-9
+"""Graph against scikit-learn, both exact but for the last bits of one power."""
+
+
+class BundleError(Exception):
+    """A bundle cannot be used. The message says what is wrong, where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """Standardisation of the features: ``(x - mean) / scale``, each of shape (14,)."""
+
+    mean: Floats
+    scale: Floats
+
+    def standardise(self, features: Floats) -> Floats:
+        """Features of shape (..., 14) in standard deviations from their training mean."""
+        return (features - self.mean) / self.scale
+
+
+class Manifest(BaseModel):
+    """The whole of `manifest.json`: what vouches for the bundle and tells where it comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    id: str
+    sha256: dict[str, str]
+    versions: dict[str, str]
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle, ready to score."""
+
+    id: str
+    path: Path
+    config: BundleConfig
+    scaler: Scaler
+    graph: Graph
+    manifest: Manifest
+
+
+def identity(sha256: Mapping[str, str]) -> str:
+    """A bundle's id from the hashes of its files: the same models and choices have the same id everywhere.
+
+    The card is left out, so that it can name the id and so that a corrected sentence is not a new model.
+    """
+    lines = "".join(f"{sha256[name]}  {name}\n" for name in sorted(sha256) if name != CARD)
+    return f"bw-{hashlib.sha256(lines.encode()).hexdigest()[:12]}"
+
+
+def load(path: Path | str) -> Bundle:
+    """The bundle at ``path``, or in its folder ``default``, after checking hashes, features and golden rows.
+
+    Reads a few hundred kilobytes and takes some tenths of a second. Raises `BundleError` for any damage.
+    """
+    folder = _folder(Path(path))
+    manifest = _manifest(folder)
+    contents = _verified(folder, manifest)
+    names = _json(contents, "feature_names.json", folder)
+    if names != list(FEATURES):
+        raise _damaged(folder, "feature_names.json", "does not name the 14 features in their order")
+    config = _config(contents["config.json"], folder)
+    scaler = _scaler(contents, folder)
+    try:
+        graph = Graph(contents["model.onnx"])
+    # ONNX Runtime's errors share no base class but Exception.
+    except Exception as error:
+        raise _damaged(folder, "model.onnx", f"cannot be opened ({_first_line(error)})") from error
+    _check_golden(graph, contents, folder)
+    return Bundle(manifest.id, folder, config, scaler, graph, manifest)
+
+
+def _damaged(folder: Path, name: str, what: str) -> BundleError:
+    return BundleError(
+        f"Model bundle {folder}: {name} {what}. Copy the bundle again from where it was made, "
+        "or make a new one with `battery-watch train`."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _folder(path: Path) -> Path:
+    for folder in (path, path / "default"):
+        if (folder / MANIFEST).is_file():
+            return folder
+    what = f"holds neither {MANIFEST} nor default/{MANIFEST}" if path.is_dir() else "is not a folder"
+    raise BundleError(
+        f"Model bundle {path} {what}. Point MODEL_DIR at a bundle or at a folder that holds `default/`, "
+        "or make one with `battery-watch train`."
+    )
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        raise _damaged(folder, name, "is missing") from error
+    except OSError as error:
+        raise _damaged(folder, name, f"cannot be read ({error.strerror})") from error
+
+
+def _manifest(folder: Path) -> Manifest:
+    content = _read(folder, MANIFEST)
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise _damaged(folder, MANIFEST, f"is not a manifest ({_faults(error)})") from error
+    if manifest.format != FORMAT:
+        raise BundleError(
+            f"Model bundle {folder}: its format is {manifest.format}, this version reads {FORMAT}. "
+            "Use the version of battery-watch that made it, or make a new bundle with `battery-watch train`."
+        )
+    return manifest
+
+
+def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    if sorted(manifest.sha256) != sorted(FILES):
+        odd = sorted(set(manifest.sha256) ^ set(FILES))
+        raise _damaged(folder, MANIFEST, f"does not list the files of a bundle (look at: {', '.join(odd)})")
+    contents = {name: _read(folder, name) for name in FILES}
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != manifest.sha256[name]:
+            raise _damaged(folder, name, "is not the file that was made (its sha256 differs)")
+    if identity(manifest.sha256) != manifest.id:
+        raise _damaged(folder, MANIFEST, "has an id that does not belong to its files")
+    return contents
+
+
+def _json(contents: Mapping[str, bytes], name: str, folder: Path) -> Any:
+    try:
+        return orjson.loads(contents[name])
+    except orjson.JSONDecodeError as error:
+        raise _damaged(folder, name, f"is not JSON ({_first_line(error)})") from error
+
+
+def _config(content: bytes, folder: Path) -> BundleConfig:
+    try:
+        return BundleConfig.model_validate_json(content)
+    except ValidationError as error:
+        raise _damaged(folder, "config.json", f"is not valid ({_faults(error)})") from error
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all of it'}: {e['msg']}" for e in error.errors())
+
+
+def _columns(content: Any, name: str, shapes: Mapping[str, tuple[int, ...]], folder: Path) -> list[Floats]:
+    """The named arrays of a JSON object; -1 in a shape stands for the number of rows."""
+    try:
+        columns = [np.asarray(content[key], np.float64) for key in shapes]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, name, f"lacks numbers it needs ({_first_line(error)})") from error
+    for column, (key, shape) in zip(columns, shapes.items(), strict=True):
+        fits = column.ndim == len(shape) and all(
+            want in (-1, have) for have, want in zip(column.shape, shape, strict=True)
+        )
+        if not fits or column.size == 0 or not np.isfinite(column).all():
+            raise _damaged(folder, name, f"has no usable {key}")
+    return columns
+
+
+def _scaler(contents: Mapping[str, bytes], folder: Path) -> Scaler:
+    shape = (len(FEATURES),)
+    mean, scale = _columns(
+        _json(contents, "scaler.json", folder), "scaler.json", {"mean": shape, "scale": shape}, folder
+    )
+    if not (scale > 0).all():
+        raise _damaged(folder, "scaler.json", "has a scale that is not positive")
+    return Scaler(mean, scale)
+
+
+def _check_golden(graph: Graph, contents: Mapping[str, bytes], folder: Path) -> None:
+    """Score the golden rows and compare with what Keras and scikit-learn said when the bundle was made."""
+    shapes = {
+        "features": (-1, len(FEATURES)),
+        "reconstruction_error": (-1,),
+        "forest_score": (-1,),
+    }
+    rows, error, forest = _columns(_json(contents, "golden.json", folder), "golden.json", shapes, folder)
+    if not len(rows) == len(error) == len(forest):
+        raise _damaged(folder, "golden.json", "has columns of unequal length")
+    try:
+        scores = graph.score(rows)
+    except Exception as problem:
+        raise _damaged(folder, "model.onnx", f"cannot score ({_first_line(problem)})") from problem
+    if not np.allclose(scores.reconstruction_error, error, rtol=ERROR_RTOL, atol=ERROR_ATOL):
+        worst = _worst(scores.reconstruction_error, error)
+        raise _damaged(folder, "model.onnx", f"does not score as the trained autoencoder (off by {worst:.3g})")
+    if not np.allclose(scores.forest_score, forest, rtol=0.0, atol=FOREST_ATOL):
+        worst = _worst(scores.forest_score, forest)
+        raise _damaged(folder, "model.onnx", f"does not score as the trained forest (off by {worst:.3g})")
+
+
+def _worst(found: Floats, expected: Floats) -> float:
+    off = float(np.max(np.abs(found - expected)))
+    return off if math.isfinite(off) else math.inf

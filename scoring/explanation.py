@@ -1,0 +1,155 @@
+"""Why a sample was flagged: in shares, in amperes and degrees, and in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.bundle import Bundle
+from scoring.config import BundleConfig
+from scoring.graph import Scores
+from scoring.verdict import Stage
+from window.features import FEATURES, ROLLING
+from window.samples import Floats
+
+_LAST = f"over the last {ROLLING} samples"
+WORDS = {
+    "current": ("current", "A"),
+    "temperature": ("temperature", "°C"),
+    "current_roll_mean": (f"mean of the current {_LAST}", "A"),
+    "current_roll_std": (f"scatter of the current {_LAST}", "A"),
+    "current_roll_min": (f"lowest current {_LAST}", "A"),
+    "current_roll_max": (f"highest current {_LAST}", "A"),
+    "temp_roll_mean": (f"mean of the temperature {_LAST}", "°C"),
+    "temp_roll_std": (f"scatter of the temperature {_LAST}", "°C"),
+    "current_rate": ("change of the current", "A/s"),
+    "temp_rate": ("change of the temperature", "°C/s"),
+    "current_lag1": ("previous current", "A"),
+    "temp_lag1": ("previous temperature", "°C"),
+    "current_temp_ratio": ("current by temperature", "A/°C"),
+    "current_temp_product": ("current times temperature", "A °C"),
+}
+"""The features in a technician's words, and their units."""
+
+_AT = {name: column for column, name in enumerate(FEATURES)}
+_NAMED, _WORTH_NAMING = 2, 0.05
+_JUMP = {"current_rate": 0.2, "temp_rate": 0.5}
+"""Faster changes than these, in A/s and °C/s, are jumps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one sample was flagged.
+
+    ``shares``: each feature's part of the reconstruction error, in the order of `FEATURES`, summing to 1.
+    ``expected_current_a`` and ``expected_temperature_c``: what the autoencoder makes of the sample.
+    ``rarity``: how often normal charging reached such a score, as far as the evidence goes. ``sentence``: all of
+    it for a technician.
+    """
+
+    shares: dict[str, float]
+    expected_current_a: float
+    expected_temperature_c: float
+    rarity: str
+    sentence: str
+
+
+def explain(features_row: Floats, scores_row: Scores, bundle: Bundle) -> Explanation:
+    """Explain one sample from its features (14,), in feature units, and its scores (a `Scores` of one row).
+
+    Costs tens of microseconds. Raises ValueError for more rows than one, or for scores that are not finite: such
+    a sample is unscorable, and there is nothing to explain.
+    """
+    if len(scores_row) != 1:
+        raise ValueError(f"explain takes the scores of one sample, not of {len(scores_row)}")
+    error, forest = float(scores_row.reconstruction_error[0]), float(scores_row.forest_score[0])
+    if not (np.isfinite(error) and np.isfinite(forest)):
+        raise ValueError("a sample without finite scores cannot be explained")
+    expected = scores_row.reconstruction[0]
+    residual = bundle.scaler.standardise(features_row) - bundle.scaler.standardise(expected)
+    squares = residual * residual
+    total = squares.sum()
+    parts = squares / total if total > 0 else np.full(len(FEATURES), 1.0 / len(FEATURES))
+    shares = {name: float(part) for name, part in zip(FEATURES, parts, strict=True)}
+    rarity = _rarity(error, forest, bundle.config)
+    return Explanation(
+        shares=shares,
+        expected_current_a=float(expected[_AT["current"]]),
+        expected_temperature_c=float(expected[_AT["temperature"]]),
+        rarity=rarity,
+        sentence=_sentence(features_row, expected, shares, rarity, _stages(error, forest, bundle.config)),
+    )
+
+
+def _stages(error: float, forest: float, config: BundleConfig) -> Stage:
+    stages = Stage.RECONSTRUCTION if error > config.thresholds.reconstruction_error else Stage.NONE
+    return stages | Stage.FOREST if forest < config.thresholds.forest_score else stages
+
+
+def _rarity(error: float, forest: float, config: BundleConfig) -> str:
+    """The rarer of both scores, in words that the held-out hours bear out."""
+    calibration = config.calibration
+    hours = f"{int(calibration.normal_hours)} h"
+    counts = [
+        times
+        for times in (
+            _times(error, calibration.reconstruction_error),
+            _times(-forest, tuple((-score, times) for score, times in calibration.forest_score)),
+        )
+        if times is not None
+    ]
+    if not counts or calibration.normal_hours < 1:
+        return "how rare this is was not measured"
+    if min(counts) == 0:
+        return f"not seen in {hours} of normal charging"
+    samples = "1 sample" if min(counts) == 1 else f"{min(counts)} samples"
+    return f"reached by at most {samples} in {hours} of normal charging"
+
+
+def _times(score: float, table: tuple[tuple[float, int], ...]) -> int | None:
+    """At most how many normal samples reached ``score``; None when the table cannot say.
+
+    A score between two rows gets the count of the more ordinary one, which is never too small.
+    """
+    if not table or score < table[0][0]:
+        return None
+    if score > table[-1][0]:
+        return 0
+    return next(times for reached, times in reversed(table) if reached <= score)
+
+
+def _sentence(row: Floats, expected: Floats, shares: dict[str, float], rarity: str, stages: Stage) -> str:
+    """The reading that is off against its expectation, the other one, what stands out, and how rare it is."""
+    about_current = sum(share for name, share in shares.items() if name.startswith("current")) >= 0.5
+    if about_current:
+        said = f"Current {_off(row, expected, 'current', 'current_rate')}, at {_value(row, 'temperature')}"
+    else:
+        said = f"Temperature {_off(row, expected, 'temperature', 'temp_rate')}, at {_value(row, 'current')}"
+    clauses = [said]
+    if stages == Stage.FOREST:
+        clauses.append("each reading is near what was expected, but together they lie apart from normal charging")
+    leading = sorted((name for name in shares if name not in ("current", "temperature")), key=lambda n: -shares[n])
+    named = [
+        f"{WORDS[name][0]} {_value(row, name)} instead of {_value(expected, name)} ({shares[name]:.0%})"
+        for name in leading[:_NAMED]
+        if shares[name] >= _WORTH_NAMING
+    ]
+    if named:
+        clauses.append(f"what stands out: {' and '.join(named)}")
+    return "; ".join([*clauses, f"{rarity}."])
+
+
+def _off(row: Floats, expected: Floats, reading: str, rate: str) -> str:
+    """A reading, with what was expected where that makes sense: after a jump far from all it has learnt the
+    autoencoder may expect more than the jump itself, and a rise would be told as a fall."""
+    if (row[_AT[reading]] - expected[_AT[reading]]) * row[_AT[rate]] < 0 and abs(row[_AT[rate]]) > _JUMP[rate]:
+        return _value(row, reading)
+    return f"{_value(row, reading)} where {_value(expected, reading)} was expected"
+
+
+def _value(values: Floats, name: str) -> str:
+    unit = WORDS[name][1]
+    digits = 1 if unit == "°C" and not name.endswith("std") else 2
+    # Plus 0.0: a technician reads no "-0.00".
+    return f"{round(float(values[_AT[name]]), digits) + 0.0:.{digits}f} {unit}"

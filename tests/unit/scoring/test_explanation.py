@@ -1,0 +1,139 @@
+"""Why a sample was flagged, in numbers and in words."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scoring.bundle import Bundle, load
+from scoring.config import Calibration
+from scoring.explanation import WORDS, explain
+from scoring.graph import Scores
+from window.features import FEATURES
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    """The default bundle with a calibration and thresholds a reader can follow."""
+    loaded = load(Path(__file__).parents[3] / "models" / "default")
+    config = loaded.config.model_copy(
+        update={
+            "thresholds": loaded.config.thresholds.model_copy(
+                update={"reconstruction_error": 2.0, "forest_score": -0.7}
+            ),
+            "calibration": Calibration(
+                normal_hours=52.6,
+                reconstruction_error=((0.1, 1000), (0.5, 20), (1.0, 3), (1.5, 1)),
+                forest_score=((-0.4, 900), (-0.5, 40), (-0.65, 1)),
+            ),
+        }
+    )
+    return replace(loaded, config=config)
+
+
+def row(**readings: float) -> np.ndarray:
+    return np.array([readings.get(name, 1.0) for name in FEATURES])
+
+
+def scored(error: float, forest: float, expected: np.ndarray) -> Scores:
+    return Scores(np.array([error]), np.array([forest]), expected[None, :])
+
+
+def test_shares_are_the_squared_residuals_in_standard_deviations(bundle: Bundle) -> None:
+    """Two features off by 1 and 3 sigma share 1 to 9, and all shares add up to one."""
+    expected = row(current=2.5, temperature=25.0)
+    actual = expected.copy()
+    actual[FEATURES.index("current")] += 3.0 * bundle.scaler.scale[FEATURES.index("current")]
+    actual[FEATURES.index("temp_rate")] -= bundle.scaler.scale[FEATURES.index("temp_rate")]
+    shares = explain(actual, scored(5.0, -0.5, expected), bundle).shares
+    assert list(shares) == list(FEATURES)
+    assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
+    assert shares["current"] == pytest.approx(0.9)
+    assert shares["temp_rate"] == pytest.approx(0.1)
+
+
+def test_the_sentence_names_actual_expected_and_what_leads(bundle: Bundle) -> None:
+    """What a technician reads first."""
+    expected = row(current=2.5, temperature=25.0, current_rate=0.1)
+    actual = row(current=4.6, temperature=25.2, current_rate=2.1)
+    found = explain(actual, scored(5.0, -0.5, expected), bundle)
+    assert found.sentence.startswith(
+        "Current 4.60 A where 2.50 A was expected, at 25.2 °C; "
+        "what stands out: change of the current 2.10 A/s instead of 0.10 A/s ("
+    )
+    assert found.sentence.endswith("%); not seen in 52 h of normal charging.")
+    assert (found.expected_current_a, found.expected_temperature_c) == (2.5, 25.0)
+
+
+def test_the_reading_that_is_off_comes_first(bundle: Bundle) -> None:
+    """A temperature alarm begins with the temperature, and names no feature that has no part in it."""
+    expected, actual = row(current=2.5, temperature=25.0), row(current=2.5, temperature=60.0)
+    assert (
+        explain(actual, scored(5.0, -0.5, expected), bundle).sentence
+        == "Temperature 60.0 °C where 25.0 °C was expected, at 2.50 A; not seen in 52 h of normal charging."
+    )
+
+
+def test_a_rise_is_not_told_as_a_fall(bundle: Bundle) -> None:
+    """After a jump up to 33 degrees an expectation of 38 helps nobody."""
+    expected = row(current=2.5, temperature=38.0, temp_rate=0.1)
+    actual = row(current=2.5, temperature=33.0, temp_rate=8.0)
+    found = explain(actual, scored(5.0, -0.5, expected), bundle)
+    assert found.sentence.startswith(
+        "Temperature 33.0 °C, at 2.50 A; "
+        "what stands out: change of the temperature 8.00 °C/s instead of 0.10 °C/s (100%)"
+    )
+
+
+def test_the_forest_alone(bundle: Bundle) -> None:
+    """It has no expectation of its own: the sentence says that the combination is the matter."""
+    expected, actual = row(current=2.5, temperature=25.0), row(current=2.6, temperature=25.2)
+    found = explain(actual, scored(0.2, -0.8, expected), bundle)
+    assert "together they lie apart from normal charging" in found.sentence
+    assert found.rarity == "not seen in 52 h of normal charging"
+    assert sum(found.shares.values()) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("error", "forest", "rarity"),
+    [
+        (1.51, -0.45, "not seen in 52 h of normal charging"),
+        (1.5, -0.45, "reached by at most 1 sample in 52 h of normal charging"),
+        (0.7, -0.45, "reached by at most 20 samples in 52 h of normal charging"),
+        (0.7, -0.66, "not seen in 52 h of normal charging"),
+        (0.01, -0.55, "reached by at most 40 samples in 52 h of normal charging"),
+        (0.01, -0.1, "how rare this is was not measured"),
+    ],
+)
+def test_rarity_never_claims_more_than_the_evidence(bundle: Bundle, error: float, forest: float, rarity: str) -> None:
+    """Between two rows of the table the larger count holds; the rarer of both scores is told."""
+    assert explain(row(current=2.0), scored(error, forest, row()), bundle).rarity == rarity
+
+
+def test_too_little_evidence_claims_nothing(bundle: Bundle) -> None:
+    """Under an hour of held-out charging there is no rarity."""
+    none = bundle.config.model_copy(
+        update={"calibration": Calibration(normal_hours=0.5, reconstruction_error=((0.1, 5),), forest_score=())}
+    )
+    found = explain(row(current=2.0), scored(9.0, -0.9, row()), replace(bundle, config=none))
+    assert found.rarity == "how rare this is was not measured"
+
+
+def test_a_perfect_reconstruction_still_has_shares(bundle: Bundle) -> None:
+    """No residual at all: every feature the same."""
+    shares = explain(row(), scored(0.0, -0.9, row()), bundle).shares
+    assert set(shares.values()) == {1.0 / 14.0}
+
+
+def test_what_cannot_be_explained(bundle: Bundle) -> None:
+    """Two samples, or none that could be scored."""
+    with pytest.raises(ValueError, match="one sample"):
+        explain(row(), Scores(np.zeros(2), np.zeros(2), np.zeros((2, 14))), bundle)
+    with pytest.raises(ValueError, match="finite"):
+        explain(row(), scored(np.nan, -0.5, row()), bundle)
+
+
+def test_every_feature_has_words() -> None:
+    """For a technician."""
+    assert list(WORDS) == list(FEATURES)
