@@ -51,6 +51,7 @@ def clients(environment: Mapping[str, str]) -> Clients:
         connect_timeout=5,
         read_timeout=15,
         retries={"total_max_attempts": 3, "mode": "standard"},
+        signature_version="v4",
         proxies={},
         s3={"addressing_style": "path"},
     )

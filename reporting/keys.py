@@ -44,5 +44,5 @@ def ledger_key(day: str, lane: str) -> str:
 
 
 def _safe(name: str) -> str:
-    """A device may be called anything; a slash in its name must not make a folder."""
-    return quote(name, safe="@:+")
+    """A device may be called anything; a slash in its name must not make a folder, nor dots alone climb out of one."""
+    return quote(name, safe="@:+") if name.strip(".") else name.replace(".", "%2E")

@@ -44,7 +44,7 @@ def _batches(messages: Sequence[Message]) -> Iterator[list[Message]]:
     batch: list[Message] = []
     size = 0
     for message in messages:
-        length = len(message.body.encode()) + len(message.text.encode()) + 1024
+        length = len(_content(message)) + 1024  # all ASCII; the attributes fit into the rest
         if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
             yield batch
             batch, size = [], 0
@@ -54,10 +54,14 @@ def _batches(messages: Sequence[Message]) -> Iterator[list[Message]]:
         yield batch
 
 
+def _content(message: Message) -> str:
+    return json.dumps({"default": message.body, "email": message.text, "sms": message.text.split("\n")[1]})
+
+
 def _entry(row: int, message: Message) -> PublishBatchRequestEntryTypeDef:
     return {
         "Id": str(row),
-        "Message": json.dumps({"default": message.body, "email": message.text, "sms": message.text.split("\n")[1]}),
+        "Message": _content(message),
         "MessageStructure": "json",
         "Subject": f"Battery Watch: {message.severity} anomaly"[:100],
         "MessageAttributes": {

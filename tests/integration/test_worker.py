@@ -95,7 +95,7 @@ def test_a_bad_record_is_set_aside_and_the_next_sample_scored(
 def test_a_killed_worker_goes_on_where_it_stood(account: Any, eventually: Any) -> None:
     """After SIGKILL in the middle of a fault nothing is lost: counts, archive and messages are those of one run."""
     start = float(int(time.time()) - 600)
-    faults = {second: 61.5 for second in (150, 152, 154, 156, 158, 250, 252, 254)}
+    faults = dict.fromkeys((150, 152, 154, 156, 158, 250, 252, 254), 61.5)
     with Worker(account.environment) as first:
         first.wait_until_watching()
         account.charge(start, 155, faults=faults)
