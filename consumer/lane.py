@@ -6,31 +6,32 @@ commit; nothing leaves before the head that promises it is durable.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import inf, isfinite
 from typing import Any
 
 import numpy as np
-import orjson
 import structlog
 from numpy.typing import NDArray
 
-from consumer import gaps
 from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
 from consumer.credit import Credit
+from consumer.gaps import Gap as TableGap
+from consumer.gaps import Gaps, is_backfill
 from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEAT_S
-from consumer.records import Decoded, Reject
+from consumer.records import Decoded
 from consumer.snapshot import Snapshot
 from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
 from consumer.stall import MOST_AHEAD_S, Stall
 from consumer.state import Head, Outbox, ShardPosition
+from consumer.told import Told
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
 from reporting.health import Observation, Watch
-from reporting.keys import ledger_key
 from reporting.message import Message
 from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
@@ -43,6 +44,7 @@ NOTICES = 10
 """Of a commit's messages, those kept free for notices about health."""
 SNAPSHOT_EVERY_S = 60.0
 BOOKS_EVERY_S = 5.0
+CHILDLESS_LISTINGS = 3
 log = structlog.get_logger(__name__)
 
 
@@ -71,17 +73,15 @@ class Lane:
         self._ledger = Ledger(devices, head.ledger)
         self._outgoing = Outgoing(bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
         self._watch = Watch(to.table, devices)
-        self._watch.restore(snapshot.health if snapshot else head.health)
         self._devices = devices
         self.charts = ChartSchedule(self._scorer, devices, to.chart_prefix)
         begin = snapshot.positions if snapshot else head.positions
         self._positions = {shard: position.model_copy() for shard, position in begin.items()}
-        self._told = {shard: int(p.sequence) for shard, p in head.positions.items() if p.sequence is not None}
-        self._forget_told()
+        self._told = Told(head.positions, self._positions, shards)
         self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
         self._heard: set[str] = set()
-        self._rejects: dict[tuple[str, str], Reject] = {}
+        self._childless: Counter[str] = Counter()
         self._ready: Released | None = None
         self._credit = Credit()
         self._stall = Stall()
@@ -89,9 +89,10 @@ class Lane:
         self._last_cut = -inf
         self._last_snapshot = -inf
         self._last_books = -inf
-        self._gaps = gaps.Gaps(head.gaps)
+        self._gaps = Gaps(head.gaps)
         for gap in head.gaps:
             self._open_gap(gap)
+        self._watch.restore(snapshot.health if snapshot and self._told else head.health)
         self._outgoing.promise(head.outbox.minutes)
         for code in range(len(devices)):
             self._outgoing.recall(self._scorer.recall(code))
@@ -137,8 +138,7 @@ class Lane:
         """Take an event of the source in. ``now``: epoch seconds."""
         match event:
             case Topology():
-                self._merge.listed()
-                self._forget_told(gone=self._gone(event))
+                self._listed(event)
             case ShardOpened():
                 self._open(event, now)
             case ShardBatch():
@@ -153,14 +153,13 @@ class Lane:
             case Failed():
                 log.error("the source failed", shard=event.shard, reason=event.reason)
 
-    def gaps_to_read(self) -> list[gaps.Gap]:
+    def gaps_to_read(self) -> list[TableGap]:
         """Gaps that are to be read from the table now; each is named once. `take_items` takes what was found."""
         return self._gaps.to_read()
 
-    def take_items(self, gap: gaps.Gap, decoded: Decoded) -> None:
+    def take_items(self, gap: TableGap, decoded: Decoded) -> None:
         """Take in all that the table has of a gap, in order of time."""
-        for row, reject in decoded.rejects.items():
-            self._rejects[gap.name, str(decoded.sequence[row])] = reject
+        self._outgoing.keep(gap.name, decoded.sequence, decoded.rejects)
         if len(decoded.samples):
             self._merge.push(gap.name, decoded.samples, decoded.sequence, full=False)
         self._merge.end(gap.name)
@@ -274,21 +273,29 @@ class Lane:
             self._merge.empty(event.shard, event.asked_at)
             return
         self._credit.delivered(event.shard, len(event.samples))
-        for row, reject in event.rejects.items():
-            self._rejects[event.shard, str(event.sequence[row])] = reject
+        self._outgoing.keep(event.shard, event.sequence, event.rejects)
         self._resolve_gaps(float(event.samples.created[0]), now)
         self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
 
-    def _gone(self, listing: Topology) -> set[str]:
-        """Shards that were to be read again and are not in the stream any more."""
+    def _listed(self, listing: Topology) -> None:
+        """All shards that there are. Those that were trimmed away need no position any more, and one that has ended and
+        is seen without a child again and again has none: nothing is waited for (a stream that was turned off)."""
+        self._merge.listed()
         there = {node.shard for node in listing.shards}
-        return {shard for shard in self._told if shard not in there and not gaps.is_backfill(shard)}
+        parents = {node.parent for node in listing.shards}
+        self._recovered(gone={shard for shard in self._told.shards if shard not in there and not is_backfill(shard)})
+        for shard in [s for s, at in self._positions.items() if at.ended and s not in there]:
+            del self._positions[shard]
+        for shard in [s for s in self._merge.shards if self._merge.drained(s) and not is_backfill(s)]:
+            self._childless[shard] = 0 if shard in parents else self._childless[shard] + 1
+            if self._childless[shard] >= CHILDLESS_LISTINGS:
+                self._merge.close(shard)
 
     def _lose(self, event: Gap | ShardLost, now: float) -> None:
         """Declare a gap after the last record known of a shard; a lineage of its own will bring what the table has,
         and holds everything later until then."""
         position = self._positions.get(event.shard)
-        self._forget_told(gone={event.shard})
+        self._recovered(gone={event.shard})
         if position is not None and position.stamp is not None:
             self.declare_gap(position.stamp, event.reason, now)
         if isinstance(event, ShardLost) and event.shard in self._merge.shards:
@@ -301,7 +308,7 @@ class Lane:
         gap = self._gaps.declare(since, reason, now)
         self._open_gap(gap)
 
-    def _open_gap(self, gap: gaps.Gap) -> None:
+    def _open_gap(self, gap: TableGap) -> None:
         at = self._positions.setdefault(gap.name, ShardPosition(stamp=gap.since))
         self._merge.open(gap.name, after=gap.since if at.stamp is None else at.stamp)
 
@@ -311,7 +318,7 @@ class Lane:
 
     def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``."""
-        told = self._is_told(ready)
+        told = self._told.rows(ready)
         silent = bool(told[0])
         run = ready.take(slice(0, _run_length(told)))
         seen = self._watch.observe(run.samples, run.stamp)
@@ -344,32 +351,25 @@ class Lane:
         if scored is None:
             self._outgoing.notify((notice for _, notice in seen.notices), now=now)
             if Kind(int(seen.kind[0])).quarantined:
-                self._set_rejects_aside(run)
+                self._outgoing.set_aside(run)
             return
         self._outgoing.tell(scored, run, seen.notices, now=now)
-        self._set_unscorable_aside(scored, run)
+        for row in self._outgoing.set_unscorable_aside(scored, run):
+            self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in self._outgoing.opened():
             self.charts.opening(self._devices.code(device), ts)
         for code in np.unique(samples.device):
             self._outgoing.forget(self._devices[int(code)], self._scorer.windows.newest(int(code)))
 
-    def _is_told(self, records: Released) -> NDArray[np.bool_]:
-        """Which records the head already stands for, by position alone (rule 1)."""
+    def _recovered(self, gone: Iterable[str] = ()) -> None:
+        """Note how far the reading again has come. Once it is done the head's word counts: timers that fired since the
+        snapshot are not to fire again."""
         if not self._told:
-            return np.zeros(len(records), bool)
-        shards = [self._told.get(self._shards[int(code)], -1) for code in records.samples.shard]
-        return np.array([int(s) <= told for s, told in zip(records.sequence, shards, strict=True)])
-
-    def _forget_told(self, gone: Iterable[str] = ()) -> None:
-        """Let go of shards that have been read again as far as the head stands, or cannot be any more."""
-        for shard in [*self._told]:
-            at = self._positions.get(shard)
-            reached = at is not None and at.sequence is not None and int(at.sequence) >= self._told[shard]
-            if reached or shard in gone:
-                del self._told[shard]
-                if not self._told:
-                    # From here on the head's word counts: timers that fired since the snapshot are not to fire again.
-                    self._watch.restore(self._head.health)
+            return
+        self._told.reached(self._positions)
+        self._told.gone(gone)
+        if not self._told:
+            self._watch.restore(self._head.health)
 
     def _move_past(self, run: Released) -> None:
         """Move the positions past records, and give back the room they took in the merge."""
@@ -381,59 +381,36 @@ class Lane:
             self._positions[shard].sequence = str(run.sequence[last])
             self._positions[shard].stamp = float(run.stamp[last])
             self._credit.processed(shard, int(counts[code]))
-            if gaps.is_backfill(shard):
+            if is_backfill(shard):
                 self._gaps.count(shard, int(counts[code]))
-        if self._rejects:
-            for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
-                self._rejects.pop((self._shards[int(code)], str(sequence)), None)
-        self._forget_told()
-
-    def _set_rejects_aside(self, run: Released) -> None:
-        for row in range(len(run)):
-            shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
-            reject = self._rejects[shard, sequence]
-            self._outgoing.quarantine(float(run.samples.created[row]), shard, sequence, reject)
-
-    def _set_unscorable_aside(self, scored: Scored, run: Released) -> None:
-        """A sample without a finite score is not normal: it is quarantined, and said so (invariant 5)."""
-        for row in np.flatnonzero(scored.verdicts.unscorable[: len(run)]):
-            at = run.take(slice(int(row), int(row) + 1))
-            self._ledger.moved(float(at.samples.created[0]), int(at.samples.device[0]), "scored", "quarantined")
-            values = {"ts": scored.ts, "current": scored.current_a, "temperature": scored.temperature_c}
-            raw = {name: repr(float(column[row])) for name, column in values.items()}
-            shard = self._shards[int(at.samples.shard[0])]
-            reject = Reject("the models give no finite score for this sample", raw)
-            self._outgoing.quarantine(float(at.samples.created[0]), shard, str(at.sequence[0]), reject)
+        self._outgoing.let_go(run)
+        self._recovered()
 
     def _close_parents(self, now: float) -> None:
         """A parent goes on holding until its records are out and its children hold (rule 5)."""
         parents = {parent for parent in self._parents.values() if parent}
         for shard in list(self._merge.shards):
-            if gaps.is_backfill(shard):
+            if is_backfill(shard):
                 if self._merge.drained(shard) and self._ready is None:
-                    self._merge.close(shard)
-                    self._positions.pop(shard)
-                    self._forget_told(gone={shard})
-                    self._outgoing.notify([self._gaps.close(shard)], now=now)
+                    self._close_gap(shard, now)
                 continue
             if self._merge.drained(shard) and not self._positions[shard].ended:
                 self._positions[shard].ended = True
             if self._merge.drained(shard) and shard in parents:
                 self._merge.close(shard)
 
+    def _close_gap(self, name: str, now: float) -> None:
+        self._merge.close(name)
+        self._positions.pop(name)
+        self._recovered(gone={name})
+        self._outgoing.notify([self._gaps.close(name)], now=now)
+
     def _books(self, now: float, *, final: bool) -> list[StoredObject]:
         """The books of the days that changed, now and then: the head holds them all the same."""
         if not final and now - self._last_books < BOOKS_EVERY_S:
             return []
         self._last_books = now
-        lane = self._head.lane
-        return [
-            StoredObject(
-                ledger_key(day, lane),
-                orjson.dumps({"day": day, "lane": lane, "devices": devices}, option=orjson.OPT_INDENT_2),
-            )
-            for day, devices in self._ledger.changed().items()
-        ]
+        return self._ledger.objects(self._head.lane)
 
 
 def _run_length(values: NDArray[Any]) -> int:

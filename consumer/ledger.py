@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import orjson
 
+from reporting.archive import StoredObject
+from reporting.keys import ledger_key
 from window.samples import Kind, Names, Samples
 
 CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost")
@@ -47,8 +50,18 @@ class Ledger:
             for day, devices in self._days.items()
         }
 
-    def changed(self) -> Days:
-        """The days that changed since the last call, whole; days that ended long ago are closed with it."""
+    def objects(self, lane: str) -> list[StoredObject]:
+        """The books of the days that changed since the last call, as they go into the bucket."""
+        return [
+            StoredObject(
+                ledger_key(day, lane),
+                orjson.dumps({"day": day, "lane": lane, "devices": devices}, option=orjson.OPT_INDENT_2),
+            )
+            for day, devices in self._changed().items()
+        ]
+
+    def _changed(self) -> Days:
+        """Days that ended long ago are closed with it."""
         changed = {day: {d: dict(c) for d, c in self._days[day].items()} for day in sorted(self._dirty)}
         self._dirty.clear()
         for day in sorted(self._days)[:-OPEN_DAYS]:

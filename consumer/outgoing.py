@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from scoring.bundle import Bundle
 from scoring.explanation import explain
 from scoring.scorer import Scored
 from scoring.verdict import Severity, Stage
-from window.merge import Released
+from window.merge import Released, Sequences
 from window.rolling import RETAINED_S
 from window.samples import Names
 
@@ -66,6 +66,7 @@ class Outgoing:
         self._minutes: set[Minute] = set()
         self._objects: list[StoredObject] = []
         self._opened: list[tuple[str, float]] = []
+        self._rejects: dict[tuple[str, str], Reject] = {}
 
     @property
     def messages(self) -> int:
@@ -104,8 +105,35 @@ class Outgoing:
         """Minutes that the last owner promised to write: they go with the next commit."""
         self._minutes.update(minutes)
 
-    def quarantine(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
-        """Set a record aside, readable: the reason and the record as it came (rule 21)."""
+    def keep(self, shard: str, sequence: Sequences, rejects: Mapping[int, Reject]) -> None:
+        """Records of a page, by row, that are to be set aside when their turn comes."""
+        for row, reject in rejects.items():
+            self._rejects[shard, str(sequence[row])] = reject
+
+    def let_go(self, run: Released) -> None:
+        """Records were processed, whatever became of them."""
+        if self._rejects:
+            for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
+                self._rejects.pop((self._shards[int(code)], str(sequence)), None)
+
+    def set_aside(self, run: Released) -> None:
+        """Quarantine records, readable: the reason and the record as it came (rule 21)."""
+        for row in range(len(run)):
+            shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
+            self._quarantine(float(run.samples.created[row]), shard, sequence, self._rejects[shard, sequence])
+
+    def set_unscorable_aside(self, scored: Scored, run: Released) -> list[int]:
+        """Quarantine samples without a finite score, which are not normal for that; returns their rows."""
+        rows = [int(row) for row in np.flatnonzero(scored.verdicts.unscorable[: len(run)])]
+        for row in rows:
+            values = {"ts": scored.ts, "current": scored.current_a, "temperature": scored.temperature_c}
+            raw = {name: repr(float(column[row])) for name, column in values.items()}
+            shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
+            reject = Reject("the models give no finite score for this sample", raw)
+            self._quarantine(float(run.samples.created[row]), shard, sequence, reject)
+        return rows
+
+    def _quarantine(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
         log.warning("quarantined", shard=shard, sequence=sequence, reason=reject.reason)
         body: dict[str, Any] = {"reason": reject.reason, "shard": shard, "sequence": sequence, "record": reject.raw}
         self._objects.append(

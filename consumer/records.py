@@ -18,6 +18,8 @@ from window.samples import Kind, Names, Samples
 
 FUTURE_S = 5 * 60.0
 LATE_S = 25 * 60.0
+DEVICE_BYTES = 255
+"""A longer device name would not fit into S3 keys (1,024 bytes, each byte three where it is quoted) and messages."""
 NAN = math.nan
 
 Item = Mapping[str, Mapping[str, Any]]
@@ -150,7 +152,10 @@ class Decoder:
             return self._table
         for kind in ("S", "N"):
             if kind in value and value[kind] != "":
-                return str(value[kind])
+                name = str(value[kind])
+                if len(name.encode()) > DEVICE_BYTES:
+                    raise Malformed(f"attribute {self._device_key!r} is longer than {DEVICE_BYTES} bytes")
+                return name
         raise Malformed(f"attribute {self._device_key!r} names the device and must be a string or a number")
 
     def _device_or_table(self, item: Item) -> str:
@@ -180,6 +185,8 @@ def number(item: Item, name: str) -> float:
 def _time(item: Item) -> float:
     """``ts``, as a float that holds it exactly: two samples are the same if and only if the floats are (rule 1)."""
     ts = number(item, "ts")
+    if ts < 0:
+        raise Malformed("attribute 'ts' lies before 1970")
     text = item["ts"]["N"]
     if repr(ts) != text and Decimal(text) != Decimal(repr(ts)):
         raise Malformed("attribute 'ts' has more digits than can be told apart: write microseconds at most")

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
             raise ValueError("is no SNS topic: it looks like arn:aws:sns:eu-central-1:123456789012:name")
         return value
 
-    @field_validator("chart_prefix")
+    @field_validator("chart_prefix", mode="before")
     @classmethod
     def _no_slashes_around(cls, value: str) -> str:
         return value.strip("/")
