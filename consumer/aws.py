@@ -7,8 +7,11 @@ from typing import Any
 import boto3
 import orjson
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
+
+from consumer.errors import ConfigurationError
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 20
@@ -49,7 +52,13 @@ class _ParserFactory(ResponseParserFactory):
 
 
 def session(region: str | None) -> boto3.Session:
-    """A session whose credentials come from wherever boto3 finds them. Makes no call."""
+    """A session whose credentials come from wherever boto3 finds them. Makes no call.
+
+    Raises `ConfigurationError` for a profile that does not exist: boto3 reads it here already.
+    """
     core = BotocoreSession()
     core.register_component("response_parser_factory", _ParserFactory())
-    return boto3.Session(region_name=region, botocore_session=core)
+    try:
+        return boto3.Session(region_name=region, botocore_session=core)
+    except BotoCoreError as error:
+        raise ConfigurationError(f"{error}. Set AWS_PROFILE to a profile that exists, or unset it") from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, inf
 
 from reporting.charts.figure import ChartData
 from reporting.keys import chart_key
 from scoring.scorer import Scorer
-from window.samples import Names
 
 EVERY_S = 300.0
 
@@ -28,12 +28,13 @@ class ChartSchedule:
     ``due`` is the next aligned boundary, epoch seconds; infinite before the first sample.
     """
 
-    def __init__(self, scorer: Scorer, devices: Names, prefix: str) -> None:
+    def __init__(self, scorer: Scorer, devices: Mapping[str, int], prefix: str) -> None:
+        """``devices``: codes by name, of all that the lane has seen; it grows."""
         self._scorer = scorer
         self._devices = devices
         self._prefix = prefix
         self._requests: list[ChartRequest] = []
-        self._drawn: dict[int, float] = {}
+        self._drawn: dict[str, float] = {}
         self.due = inf
 
     def begin(self, stamp: float) -> None:
@@ -43,18 +44,18 @@ class ChartSchedule:
 
     def fire(self) -> None:
         """The watermark has passed ``due``: a chart of every device that has sent since its last one."""
-        for device in range(len(self._devices)):
-            if self._scorer.windows.newest(device) > self._drawn.get(device, -inf):
+        for device, code in self._devices.items():
+            if self._scorer.windows.newest(code) > self._drawn.get(device, -inf):
                 self._ask(device, self.due, periodic=True)
         self.due += EVERY_S
 
     def final(self) -> None:
         """A last chart of every device, at its newest sample."""
-        for device in range(len(self._devices)):
-            if self._scorer.windows.count(device):
-                self._ask(device, self._scorer.windows.newest(device), periodic=False)
+        for device, code in self._devices.items():
+            if self._scorer.windows.count(code):
+                self._ask(device, self._scorer.windows.newest(code), periodic=False)
 
-    def opening(self, device: int, at: float) -> None:
+    def opening(self, device: str, at: float) -> None:
         """An episode of a device has opened at ``at``."""
         self._ask(device, at, periodic=False)
 
@@ -63,13 +64,12 @@ class ChartSchedule:
         requests, self._requests = self._requests, []
         return requests
 
-    def _ask(self, device: int, at: float, *, periodic: bool) -> None:
-        columns, expected_current_a, expected_temperature_c = self._scorer.shown(device)
+    def _ask(self, device: str, at: float, *, periodic: bool) -> None:
+        columns, expected_current_a, expected_temperature_c = self._scorer.shown(self._devices[device])
         thresholds = self._scorer.bundle.config.thresholds
-        self._drawn[device] = self._scorer.windows.newest(device)
-        name = self._devices[device]
+        self._drawn[device] = self._scorer.windows.newest(self._devices[device])
         data = ChartData(
-            device=name,
+            device=device,
             ts=columns.ts,
             current_a=columns.current_a,
             temperature_c=columns.temperature_c,
@@ -82,4 +82,4 @@ class ChartSchedule:
             forest_threshold=thresholds.forest_score,
             model=self._scorer.bundle.id,
         )
-        self._requests.append(ChartRequest(chart_key(self._prefix, name, at), data, periodic))
+        self._requests.append(ChartRequest(chart_key(self._prefix, device, at), data, periodic))

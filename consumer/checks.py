@@ -78,9 +78,8 @@ def check_credentials(session: boto3.Session) -> Finding:
 def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | None, list[Finding]]:
     """The table, its key, and its stream."""
     name = settings.table
-    client = session.client("dynamodb", config=CALLS)
     try:
-        table = client.describe_table(TableName=name)["Table"]
+        table = session.client("dynamodb", config=CALLS).describe_table(TableName=name)["Table"]
     except (ClientError, BotoCoreError) as error:
         return None, [
             refused("table", f"table {name!r} in {settings.region}", error, "BATTERY_TABLE_NAME and AWS_DEFAULT_REGION")

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consumer import checks
 from consumer.aws import CALLS, session
 from consumer.checks import Finding, State, Stream
-from consumer.errors import BatteryWatchError
+from consumer.errors import BatteryWatchError, ConfigurationError
 from consumer.newest import judge_newest, read_newest
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings
@@ -22,7 +22,10 @@ from window.samples import Names
 def diagnose(settings: Settings, *, publish: bool) -> list[Finding]:
     """Check everything; blocks for the calls' time-outs at most. ``publish``: send a test message as well."""
     bundle, about_bundle = checks.check_bundle(settings)
-    aws = session(settings.region)
+    try:
+        aws = session(settings.region)
+    except ConfigurationError as error:
+        return [about_bundle, Finding("credentials", State.FAULT, str(error))]
     credentials = checks.check_credentials(aws)
     findings = [about_bundle, credentials]
     if credentials.state is State.FAULT:

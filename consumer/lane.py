@@ -33,7 +33,6 @@ from reporting.archive import StoredObject
 from reporting.episodes import Episodes
 from reporting.health import Observation, Watch
 from reporting.message import Message
-from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
 from window.merge import Merge, Released
@@ -53,12 +52,13 @@ class Lane:
 
     ``head``: where the last owner stood, already made one's own; ``snapshot``: the windows as of some time before.
     The source must begin at the snapshot's positions: records up to the head's are processed silently, for the
-    windows alone. ``devices`` and ``shards``: the tables of codes that the source's decoder fills.
+    windows alone. ``scorer``: the bundle over the windows, which the lanes of a worker share; each has devices of its
+    own. ``devices`` and ``shards``: the tables of codes that the source's decoder fills.
     """
 
     def __init__(
         self,
-        bundle: Bundle,
+        scorer: Scorer,
         head: Head,
         to: Reporting,
         *,
@@ -69,12 +69,13 @@ class Lane:
         self._head = head
         self._shards = shards
         self._merge = Merge()
-        self._scorer = Scorer(bundle, snapshot.windows(devices) if snapshot else None)
+        self._scorer = scorer
         self._ledger = Ledger(devices, head.ledger)
-        self._outgoing = Outgoing(bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
+        self._outgoing = Outgoing(scorer.bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
         self._watch = Watch(to.table, devices)
         self._devices = devices
-        self.charts = ChartSchedule(self._scorer, devices, to.chart_prefix)
+        self._own: dict[str, int] = {}
+        self.charts = ChartSchedule(scorer, self._own, to.chart_prefix)
         begin = snapshot.positions if snapshot else head.positions
         self._positions = {shard: position.model_copy() for shard, position in begin.items()}
         self._told = Told(head.positions, self._positions, shards)
@@ -86,6 +87,7 @@ class Lane:
         self._credit = Credit()
         self._stall = Stall()
         self._forced = head.forced
+        self._floor = -inf if head.watermark is None else head.watermark
         self._last_cut = -inf
         self._last_snapshot = -inf
         self._last_books = -inf
@@ -94,8 +96,11 @@ class Lane:
             self._open_gap(gap)
         self._watch.restore(snapshot.health if snapshot and self._told else head.health)
         self._outgoing.promise(head.outbox.minutes)
-        for code in range(len(devices)):
-            self._outgoing.recall(self._scorer.recall(code))
+        if snapshot is not None:
+            snapshot.restore(scorer.windows, devices)
+            self._own.update((name, devices.code(name)) for name in snapshot.devices)
+        for code in self._own.values():
+            self._outgoing.recall(scorer.recall(code))
         if head.watermark is not None:
             self.charts.begin(head.watermark)
 
@@ -110,9 +115,19 @@ class Lane:
         return bool(self._told)
 
     @property
+    def name(self) -> str:
+        """The lane's name."""
+        return self._head.lane
+
+    @property
+    def shards(self) -> list[str]:
+        """The shards it has positions in."""
+        return [shard for shard in self._positions if not is_backfill(shard)]
+
+    @property
     def watching(self) -> bool:
-        """True once every open shard has been heard of: what is written from now on will be read."""
-        return bool(self._merge.shards) and self._heard.issuperset(self._merge.shards)
+        """True once the shards have been listed and every open one was heard of."""
+        return self._merge.ready and self._heard.issuperset(s for s in self._merge.shards if not is_backfill(s))
 
     @property
     def watermark(self) -> float:
@@ -127,7 +142,7 @@ class Lane:
     @property
     def devices(self) -> list[str]:
         """The devices seen so far."""
-        return [self._devices[code] for code in range(len(self._devices))]
+        return list(self._own)
 
     @property
     def ledger(self) -> Ledger:
@@ -171,6 +186,7 @@ class Lane:
         while len(rest):
             count = max(1, self._scorer.windows.in_order(rest))
             self._scorer.windows.upsert(rest.take(slice(0, count)))
+            self._own.update((self._devices[int(code)], int(code)) for code in np.unique(rest.device[:count]))
             self._scorer.windows.evict(rest.device[:count])
             rest = rest.take(slice(count, None))
 
@@ -178,7 +194,6 @@ class Lane:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
         if self._gaps.overdue(now):
             self._resolve_gaps(now, now)
-        self._pass_by(now)
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
             due = min(self.charts.due, self._watch.due)
             if self._ready is None:
@@ -186,13 +201,17 @@ class Lane:
             if self._ready is not None:
                 self._process(self._ready, now)
             elif self._merge.watermark < due:
+                self._pass_by(now)
                 break
             elif self._watch.due == due:
+                self._floor = max(self._floor, due)
                 notices = self._watch.fire()
                 # While recovering, they were told before the restart.
                 self._outgoing.notify([] if self.recovering else notices, now=now)
             else:
                 self.charts.fire()
+        else:
+            self._stall.excuse(now)
         self._close_parents(now)
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
@@ -211,7 +230,7 @@ class Lane:
         snapshot = None
         if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
             self._last_snapshot = now
-            snapshot = Snapshot.of(self._scorer.windows, self._devices, self._positions, self._watch.states)
+            snapshot = Snapshot.of(self._scorer.windows, self._own, self._positions, self._watch.states)
         days = self._ledger.days
         self._head = self._head.model_copy(
             update={
@@ -253,7 +272,7 @@ class Lane:
 
     def _pass_by(self, now: float) -> None:
         """Stop waiting for a shard that has said nothing for too long, where the rules allow it (rule 7)."""
-        if self._stall.look(self._merge.watermark, now):
+        if self._stall.look(self._merge.watermark, self._merge.furthest, now):
             passed = self._merge.pass_by()
             if passed:
                 self._forced += 1
@@ -286,7 +305,7 @@ class Lane:
         self._recovered(gone={shard for shard in self._told.shards if shard not in there and not is_backfill(shard)})
         for shard in [s for s, at in self._positions.items() if at.ended and s not in there]:
             del self._positions[shard]
-        for shard in [s for s in self._merge.shards if self._merge.drained(s) and not is_backfill(s)]:
+        for shard in [s for s in self._merge.shards if self._positions[s].ended and not is_backfill(s)]:
             self._childless[shard] = 0 if shard in parents else self._childless[shard] + 1
             if self._childless[shard] >= CHILDLESS_LISTINGS:
                 self._merge.close(shard)
@@ -321,7 +340,9 @@ class Lane:
         told = self._told.rows(ready)
         silent = bool(told[0])
         run = ready.take(slice(0, _run_length(told)))
-        seen = self._watch.observe(run.samples, run.stamp)
+        # After a guess (rule 7) a record may come below what was processed: it shows that its device is alive now.
+        stamp = np.maximum(run.stamp, self._floor)
+        seen = self._watch.observe(run.samples, stamp)
         if len(seen.notices) > NOTICES:
             run = run.take(slice(0, max(1, seen.notices[NOTICES][0])))
         kind = Kind(int(seen.kind[0]))
@@ -330,10 +351,12 @@ class Lane:
         if kind.scored:
             room = len(run) + ROLLING if silent else MAX_MESSAGES - NOTICES - self._outgoing.messages
             scored, count = self._scorer.take(run.samples, most_anomalies=room)
+            self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
         if len(run) < len(seen.kind):
-            seen = self._watch.observe(run.samples, run.stamp)
+            seen = self._watch.observe(run.samples, stamp[: len(run)])
         self._watch.apply(seen)
+        self._floor = max(self._floor, float(run.stamp[-1]))
         if not silent:
             self._account(run, seen, scored, now)
         elif scored is not None:
@@ -357,7 +380,7 @@ class Lane:
         for row in self._outgoing.set_unscorable_aside(scored, run):
             self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in self._outgoing.opened():
-            self.charts.opening(self._devices.code(device), ts)
+            self.charts.opening(device, ts)
         for code in np.unique(samples.device):
             self._outgoing.forget(self._devices[int(code)], self._scorer.windows.newest(int(code)))
 
@@ -387,11 +410,14 @@ class Lane:
         self._recovered()
 
     def _close_parents(self, now: float) -> None:
-        """A parent goes on holding until its records are out and its children hold (rule 5)."""
+        """A parent goes on holding until its records are out and its children hold (rule 5). It has ended once all of
+        them are processed, not before: a restart would skip what is left."""
+        if self._ready is not None:
+            return
         parents = {parent for parent in self._parents.values() if parent}
         for shard in list(self._merge.shards):
             if is_backfill(shard):
-                if self._merge.drained(shard) and self._ready is None:
+                if self._merge.drained(shard):
                     self._close_gap(shard, now)
                 continue
             if self._merge.drained(shard) and not self._positions[shard].ended:

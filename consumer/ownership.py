@@ -30,31 +30,34 @@ def claim(
     owner: str,
     bundle: str,
     clock: Callable[[], float],
-    wait: Callable[[float], bool],
+    wait: Callable[[float], bool] | None,
 ) -> Head | None:
     """Make the lane one's own: at once where nobody has it, its owner released it or is silent for `STALE_S`; else
     stand by until then.
 
     The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
     stands in the head's outbox. ``wait`` waits that many seconds and says whether to give up; None is returned then.
+    Without ``wait`` the lane is taken from whoever has it; raises `Retry` where that fails.
     """
     standing_by = False
     while True:
         try:
             head = store.read()
-            if head is None or head.released or clock() - head.heartbeat >= STALE_S:
+            if head is None or head.released or wait is None or clock() - head.heartbeat >= STALE_S:
                 taken = _next(head, lane=lane, owner=owner, bundle=bundle, now=clock())
                 store.write(taken)
                 return taken
         except Fenced:
             log.info("another worker was faster", lane=lane)
         except Retry as error:
+            if wait is None:
+                raise
             log.warning("the state cannot be read or written, will retry", lane=lane, error=str(error))
         else:
             if not standing_by:
                 log.info("standing by", lane=lane, owner=head.owner)
                 standing_by = True
-        if wait(LOOK_EVERY_S):
+        if wait is not None and wait(LOOK_EVERY_S):
             return None
 
 
@@ -63,3 +66,9 @@ def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) 
         return Head(lane=lane, owner=owner, bundle=bundle, heartbeat=now)
     own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now, "bundle": bundle}
     return head.model_copy(update=own)
+
+
+def inherit(head: Head, before: Head) -> Head:
+    """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
+    kept = ("watermark", "episodes", "health", "ledger", "forced")
+    return head.model_copy(update={name: getattr(before, name) for name in kept})

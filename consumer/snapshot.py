@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,6 +24,8 @@ from window.samples import Names
 FORMAT = 1
 _HEALTH = TypeAdapter(dict[str, DeviceHealth])
 _NAMES = tuple(field.name for field in fields(Columns))
+_DAMAGE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for a damaged archive; one flipped bit can make it "encrypted", a RuntimeError."""
 
 
 class SnapshotError(Exception):
@@ -41,23 +44,21 @@ class Snapshot:
     def of(
         cls,
         windows: Windows,
-        names: Names,
+        devices: Mapping[str, int],
         positions: Mapping[str, ShardPosition],
         health: Mapping[str, DeviceHealth],
     ) -> Snapshot:
-        """Copies, so that the lane can go on while they are written."""
+        """Copies of the windows of ``devices`` (codes by name), so that the lane can go on while they are written."""
         return cls(
             {shard: position.model_copy() for shard, position in positions.items()},
-            {names[code]: windows.retained(code) for code in range(len(names)) if windows.count(code)},
+            {name: windows.retained(code) for name, code in devices.items() if windows.count(code)},
             dict(health),
         )
 
-    def windows(self, names: Names) -> Windows:
-        """The windows again, under the codes that ``names`` gives."""
-        windows = Windows()
+    def restore(self, windows: Windows, names: Names) -> None:
+        """Put the samples back, under the codes that ``names`` gives."""
         for name, columns in self.devices.items():
             windows.restore(names.code(name), columns)
-        return windows
 
     def encode(self) -> bytes:
         """Compressed columns, all devices behind one another; equal snapshots give equal bytes."""
@@ -83,7 +84,7 @@ class Snapshot:
             with np.load(io.BytesIO(body), allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
                 columns = {name: stored[name] for name in _NAMES}
-        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise SnapshotError(f"the windows cannot be read: {error}") from error
         if about["format"] != FORMAT:
             raise SnapshotError(f"the windows have format {about['format']}, this version reads {FORMAT}")

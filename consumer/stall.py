@@ -6,6 +6,7 @@ from math import inf
 
 RELEASE_AFTER_S = 60.0
 NEAR_NOW_S = 120.0
+ALIVE_S = 30.0
 MOST_AHEAD_S = 20 * 60.0
 """Stamps processed are never further than this ahead of the slowest lineage."""
 
@@ -19,13 +20,22 @@ class Stall:
         self._since: float | None = None
         self.lagging = False
 
-    def look(self, watermark: float, now: float) -> bool:
-        """True when the lineages that hold may be passed by. Both in epoch seconds."""
+    def look(self, watermark: float, furthest: float, now: float) -> bool:
+        """True when the lineages that hold may be passed by. All in epoch seconds.
+
+        ``furthest``: the highest hold. Where no lineage has come on, the whole stream is out of reach: there is nothing
+        to gain by passing one by, and its records would only be out of order later.
+        """
         if self._since is None or watermark > self._watermark:
             self._watermark, self._since, self.lagging = watermark, now, False
             return False
         if now - self._since < RELEASE_AFTER_S:
             return False
         near = now - watermark <= NEAR_NOW_S
-        self.lagging = not near
-        return near
+        alive = furthest - watermark >= ALIVE_S
+        self.lagging = not (near and alive)
+        return near and alive
+
+    def excuse(self, now: float) -> None:
+        """It stands still because nothing may be processed: no shard is to blame."""
+        self._since = now

@@ -136,12 +136,50 @@ class S3StateStore:
             if self._etag == before:
                 raise Retry(f"writing s3://{self._bucket}/{self._key}: {error}") from error
             owner = there.owner if there else "nobody"
+            self._etag = before  # what was just read is the other's: written over it, the fence would be gone
             raise Fenced(
                 f"lane {head.lane} is owned by {owner}: s3://{self._bucket}/{self._key} has changed"
             ) from error
         self._etag = answer["ETag"]
 
 
-def lane_prefix(namespace: str, table: str, stream_label: str, lane: str) -> str:
-    """Where a lane's state lives (rule 14): two environments, tables or streams never share it."""
-    return f"state/{namespace}/{table}/{stream_label}/{lane}"
+class Stores:
+    """The state of all lanes in one bucket. ``client`` lists and reads, ``once`` writes heads and never retries."""
+
+    def __init__(self, client: S3Client, once: S3Client, bucket: str) -> None:
+        self._client = client
+        self._once = once
+        self._bucket = bucket
+
+    def store(self, prefix: str, lane: str) -> S3StateStore:
+        """The state of one lane."""
+        return S3StateStore(self._once, self._bucket, f"{prefix}/{lane}")
+
+    def lanes(self, prefix: str) -> list[str]:
+        """The names of the lanes that have a head. Raises `Retry`."""
+        return sorted(key.split("/")[-2] for key in self._heads(f"{prefix}/"))
+
+    def before(self, prefix: str, lane: str) -> tuple[Head, S3StateStore] | None:
+        """The lane's state under the stream's last label before this one, if there was one. Raises `Retry`."""
+        table, label = prefix.rsplit("/", 1)
+        found = []
+        for key in self._heads(f"{table}/"):
+            if key.split("/")[-2] == lane and key.split("/")[-3] != label:
+                store = S3StateStore(self._once, self._bucket, key.removesuffix("/head"))
+                head = store.read()
+                if head is not None:
+                    found.append((head, store))
+        return max(found, key=lambda one: one[0].heartbeat, default=None)
+
+    def _heads(self, prefix: str) -> list[str]:
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"listing s3://{self._bucket}/{prefix}: {error}") from error
+        return [key for key in keys if key.endswith("/head")]
+
+
+def stream_prefix(namespace: str, table: str, stream_label: str) -> str:
+    """Where the state of a stream's lanes lies (rule 14): two environments, tables or streams never share it."""
+    return f"state/{namespace}/{table}/{stream_label}"

@@ -20,11 +20,11 @@ log = structlog.get_logger(__name__)
 class Tables(Protocol):
     """What reads the table for a worker: `TableReader`, or its twin in tests."""
 
-    def ask(self, gap: Gap, devices: Sequence[str]) -> None:
-        """Begin to read what the table has between the gap's ends."""
+    def ask(self, lane: str, gap: Gap, devices: Sequence[str]) -> None:
+        """Begin to read what the table has between the gap's ends. ``devices``: those of the lane; all where empty."""
 
-    def answers(self) -> Iterator[tuple[Gap, Decoded]]:
-        """What has been read since the last call."""
+    def answers(self) -> Iterator[tuple[str, Gap, Decoded]]:
+        """What has been read since the last call, with the lane that asked."""
 
     def stop(self) -> None:
         """Drop what is still to be read."""
@@ -32,6 +32,7 @@ class Tables(Protocol):
 
 @dataclass(slots=True)
 class _Reading:
+    lane: str
     gap: Gap
     devices: Sequence[str]
     future: Future[Decoded]
@@ -47,20 +48,20 @@ class TableReader:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="table")
         self._readings: list[_Reading] = []
 
-    def ask(self, gap: Gap, devices: Sequence[str]) -> None:
+    def ask(self, lane: str, gap: Gap, devices: Sequence[str]) -> None:
         """See `Tables`."""
-        self._readings.append(_Reading(gap, devices, self._thread.submit(self._read, gap, devices)))
+        self._readings.append(_Reading(lane, gap, devices, self._thread.submit(self._read, gap, devices)))
 
-    def answers(self) -> Iterator[tuple[Gap, Decoded]]:
+    def answers(self) -> Iterator[tuple[str, Gap, Decoded]]:
         """See `Tables`."""
         done = [reading for reading in self._readings if reading.future.done()]
         self._readings = [reading for reading in self._readings if not reading.future.done()]
         for reading in done:
             try:
-                yield reading.gap, reading.future.result()
+                yield reading.lane, reading.gap, reading.future.result()
             except Retry as error:
                 log.warning("reading the table failed, will retry", error=str(error))
-                self.ask(reading.gap, reading.devices)
+                self.ask(reading.lane, reading.gap, reading.devices)
 
     def stop(self) -> None:
         """See `Tables`."""

@@ -78,9 +78,10 @@ class Evidence:
         revision: int,
         recorded: datetime,
     ) -> Message:
-        """The sample's message. Its id depends on the sample, the model and the revision alone, so a message sent
-        twice can be told."""
-        identity = f"{source}\n{self.device}\n{self.ts!r}\n{self.model}\n{revision}"
+        """The sample's message. Its id depends on the sample and the model, and for an amendment on the record that
+        caused it: a message sent twice can be told, and two that differ never share one."""
+        cause = f"{position.shard}\n{position.sequence}" if revision and position else ""
+        identity = f"{source}\n{self.device}\n{self.ts!r}\n{self.model}\n{revision}\n{cause}"
         severity = SEVERITIES[self.severity]
         event = AnomalyEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],

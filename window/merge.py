@@ -78,7 +78,8 @@ class Merge:
 
     def __init__(self) -> None:
         self._lineages: dict[str, _Lineage] = {}
-        self._ready = False
+        self.ready = False
+        """True once all shards have been listed for the first time."""
         self._buffered = 0
         self._reached = -np.inf
         self.broken = 0
@@ -98,7 +99,7 @@ class Merge:
     def watermark(self) -> float:
         """Nothing released from now on has a stamp below it, but what `broken` counts; -inf until every lineage has a
         hold. It never falls."""
-        if self._ready:
+        if self.ready:
             floors = [self._floor(lineage) for lineage in self._lineages.values() if not lineage.passed]
             self._reached = max(self._reached, min(floors, default=-np.inf))
         return self._reached
@@ -107,6 +108,11 @@ class Merge:
     def slowest(self) -> float:
         """The lowest hold of all lineages, those that were passed included; inf where there is none."""
         return min((lineage.hold for lineage in self._lineages.values()), default=np.inf)
+
+    @property
+    def furthest(self) -> float:
+        """The highest hold of all lineages; -inf where there is none."""
+        return max((lineage.hold for lineage in self._lineages.values()), default=-np.inf)
 
     def read_to(self) -> dict[str, float]:
         """The last stamp read of every shard that has not ended."""
@@ -123,7 +129,7 @@ class Merge:
 
     def listed(self) -> None:
         """The first complete listing has been opened."""
-        self._ready = True
+        self.ready = True
 
     def open(self, shard: str, *, after: float = -np.inf) -> None:
         """A shard is being read. It holds at ``after``: its parent's last stamp, or its own before a restart."""
@@ -175,7 +181,7 @@ class Merge:
 
     def release(self, *, before: float = np.inf) -> Released | None:
         """All records that may leave and whose stamp is below ``before``, in order; None where there are none."""
-        if not self._ready or self._buffered == 0:
+        if not self.ready or self._buffered == 0:
             return None
         parts: list[Released] = []
         names: list[str] = []

@@ -23,8 +23,8 @@ def command() -> None:
     Exit codes: 0 stopped in order (SIGTERM, Ctrl-C), 1 failed, 2 something must be put right first, 75 another worker
     owns the lane.
     """
+    from consumer.assembly import run
     from consumer.errors import ConfigurationError
-    from consumer.worker import run
 
     try:
         code = run()
