@@ -29,7 +29,7 @@ from consumer.owned import OwnedLane
 from consumer.ownership import claim, inherit, new_owner
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings, load_settings
-from consumer.snapshot import Snapshot, SnapshotError
+from consumer.snapshot import Snapshot, SnapshotError, beginning
 from consumer.source import Position
 from consumer.state import ShardPosition, StateStore, Stores, stream_prefix
 from consumer.streams import DynamoDBStreams
@@ -173,7 +173,7 @@ class Assembly:
             snapshot, gap_since = _without_positions(_windows(before[1])), before[0].watermark
             head = inherit(head, before[0])
             self._inherited = True
-        self._begin.update(snapshot.positions if snapshot else head.positions)
+        self._begin.update(beginning(head.positions, snapshot))
         log.info("owner", lane=name, bundle=bundle, epoch=head.epoch, commit=head.commit)
         lane = Lane(self._scorer, head, self._reporting, devices=self._devices, shards=self._shards, snapshot=snapshot)
         if gap_since is not None:

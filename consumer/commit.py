@@ -12,14 +12,16 @@ from reporting.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What is made durable together, in this order (rule 10): the head with its outbox, then archive, quarantine,
-    books and topic, then the windows where it carries them; only then are the positions acknowledged.
+    """What is made durable together, in this order (rule 10): what is set aside, which is a function of the record
+    alone; the head with its outbox; archive, books and topic; the windows where it carries them. Only then are the
+    positions acknowledged.
 
     ``minutes`` are written under the head's revision.
     """
 
     head: Head
-    messages: tuple[Message, ...]
-    minutes: tuple[StoredObject, ...]
-    objects: tuple[StoredObject, ...]
-    snapshot: Snapshot | None
+    messages: tuple[Message, ...] = ()
+    minutes: tuple[StoredObject, ...] = ()
+    quarantine: tuple[StoredObject, ...] = ()
+    books: tuple[StoredObject, ...] = ()
+    snapshot: Snapshot | None = None

@@ -64,9 +64,11 @@ class Abandoned(Exception):
 def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     """A commit as groups of steps: a group begins when all of the one before is done; within one, any order does."""
     revision = (commit.head.epoch, commit.head.commit)
+    # Before the head: it moves the positions past these records, and nobody would set them aside again.
+    yield [Step("quarantine", partial(to.objects.put, item)) for item in commit.quarantine]
     yield [Step("head", partial(to.state.write, commit.head))]
     yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
-    yield [Step("objects", partial(to.objects.put, item)) for item in commit.objects]
+    yield [Step("books", partial(to.objects.put, item)) for item in commit.books]
     yield [publishing(commit.messages, to.topic)]
     if commit.snapshot is not None:
         body = commit.snapshot.encode()

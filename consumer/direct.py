@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import Literal, Protocol
 
@@ -35,6 +37,7 @@ from consumer.streams import IteratorType, Page, Streams
 PAGE, PAGE_BYTES = 1000, 900_000
 POLL_S = 0.2
 DISCOVER_S = 10.0
+ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
 Start = Literal["latest", "trim_horizon"]
 log = structlog.get_logger(__name__)
@@ -98,8 +101,11 @@ class DirectSource:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._listed = False
+        self._listing = threading.Lock()
+        self._listing_at = inf
+        self._alone: Counter[str] = Counter()
         self._turned: dict[int, float] = {}
-        self._schedule(0.0, None)
+        self._list_at(0.0)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
 
     def begin(self) -> None:
@@ -155,8 +161,13 @@ class DirectSource:
                 return self._due[0].at if self._due else now + POLL_S
             due = heapq.heappop(self._due)
             shard = self._shards.get(due.shard) if due.shard else None
+            if due.shard is None:
+                if due.at != self._listing_at:
+                    return now  # an earlier one took its place
+                self._listing_at = inf
         if due.shard is None:
-            self._discover(now)
+            with self._listing:  # two at once would open a shard twice
+                self._discover(now)
         elif shard is not None:
             self._read(shard, now)
         return now
@@ -174,10 +185,21 @@ class DirectSource:
             if wake > now:
                 self._stopping.wait(min(wake - now, POLL_S))
 
-    def _schedule(self, at: float, shard: str | None) -> None:
+    def _schedule(self, at: float, shard: str) -> None:
         with self._lock:
-            self._turn += 1
-            heapq.heappush(self._due, _Due(at, self._turn, shard))
+            self._push(at, shard)
+
+    def _list_at(self, at: float) -> None:
+        """Have the shards listed, by then at the latest. Only one listing waits: every shard that ends asks for one and
+        every listing for the next, and DescribeStream allows ten calls a second."""
+        with self._lock:
+            if at < self._listing_at:
+                self._listing_at = at
+                self._push(at, None)
+
+    def _push(self, at: float, shard: str | None) -> None:
+        self._turn += 1
+        heapq.heappush(self._due, _Due(at, self._turn, shard))
 
     def _discover(self, now: float) -> None:
         """List all shards and open those whose turn has come."""
@@ -185,14 +207,22 @@ class DirectSource:
             nodes = self._list()
         except Retry as error:
             log.warning("listing shards failed, will retry", error=str(error))
-            self._schedule(now + RETRY_FROM_S, None)
+            self._list_at(now + RETRY_FROM_S)
             return
         except (Vanished, ConfigurationError) as error:
             self._events.put(Failed(None, str(error)))
-            self._schedule(now + DISCOVER_S, None)
+            self._list_at(now + DISCOVER_S)
             return
-        known = {node.shard for node in nodes}
+        self._finished |= self._left_out(nodes)
+        listed = {node.shard for node in nodes}
+        # A listing is consistent only eventually: it may miss a shard that is being read, or that is to be read again.
+        # Until reading says otherwise it is there.
+        nodes += [ShardNode(name, None, closed=False) for name in self._positions if name not in listed]
+        with self._lock:
+            known = {node.shard for node in nodes}.union(self._shards)
         unread = [node for node in nodes if node.shard not in self._shards and node.shard not in self._finished]
+        orphans = [node for node in unread if node.parent is not None and self._orphaned(node, known)]
+        unread = [node for node in unread if node not in orphans]
         while ready := [node for node in unread if node.parent not in known or node.parent in self._finished]:
             for node in ready:
                 unread.remove(node)
@@ -202,11 +232,33 @@ class DirectSource:
                     continue
                 with self._lock:
                     self._shards[shard.name] = shard
-                self._events.put(ShardOpened(shard.name, shard.epoch, node.parent))
+                self._events.put(ShardOpened(shard.name, shard.epoch, node.parent, shard.position.since, node.closed))
                 self._schedule(now, shard.name)
-        self._events.put(Topology(tuple(nodes)))
+        if orphans:
+            self._list_at(now + ORPHAN_S)
+            return
+        self._events.put(Topology(tuple(node for node in nodes if node.shard in listed)))
         self._listed = True
-        self._schedule(now + DISCOVER_S, None)
+        self._list_at(now + DISCOVER_S)
+
+    def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
+        """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
+        while, and then its records come first: only the next listings tell."""
+        if node.parent in known or node.shard in self._positions:
+            return False
+        self._alone[node.shard] += 1
+        return self._alone[node.shard] < ORPHAN_LISTINGS
+
+    def _left_out(self, nodes: Iterable[ShardNode]) -> set[str]:
+        """Ancestors of the shards that a first start took at their tip: it did not want them."""
+        parents = {node.shard: node.parent for node in nodes}
+        left_out: set[str] = set()
+        for shard, position in self._positions.items():
+            ancestor = parents.get(shard) if position.since is not None else None
+            while ancestor is not None and ancestor not in self._positions and ancestor not in left_out:
+                left_out.add(ancestor)
+                ancestor = parents.get(ancestor)
+        return left_out
 
     def _list(self) -> list[ShardNode]:
         nodes: dict[str, ShardNode] = {}
@@ -255,23 +307,26 @@ class DirectSource:
             self._schedule(now, shard.name)
         except Trimmed:
             self._events.put(Gap(shard.name, shard.epoch, shard.position.sequence, "trimmed: the stream keeps 24 h"))
-            shard.iterator, shard.kind, shard.position = None, "TRIM_HORIZON", Position(None)
+            shard.iterator, shard.kind = None, "TRIM_HORIZON"
+            shard.position = Position(None, since=shard.position.since)
             self._schedule(now, shard.name)
         except Vanished as error:
-            self._forget(shard)
             self._events.put(ShardLost(shard.name, shard.epoch, str(error)))
-            self._schedule(now, None)
+            self._forget(shard)
+            self._list_at(now)
         except ConfigurationError as error:
             self._events.put(Failed(shard.name, str(error)))
             self._schedule(now + RETRY_TO_S, shard.name)
         else:
             shard.backoff_s = RETRY_FROM_S
-            self._deliver(shard, page, limit, asked_at)
+            if page.records or page.next_iterator is not None:
+                self._deliver(shard, page, limit, asked_at)
             shard.iterator = page.next_iterator
             if page.next_iterator is None:
-                self._forget(shard)
+                # No empty batch before it: a closed shard is never idle (rule 5), its child has what was written since.
                 self._events.put(ShardEnded(shard.name, shard.epoch))
-                self._schedule(now, None)
+                self._forget(shard)  # after it, or another reader could open the child first
+                self._list_at(now)
             else:
                 self._schedule(now if page.records else now + POLL_S, shard.name)
 
@@ -281,6 +336,8 @@ class DirectSource:
         if since is not None and shard.position.sequence is None and shard.kind == "TRIM_HORIZON":
             # LATEST was wanted and its iterator lost before the first record: creation times have whole seconds.
             records = [r for r in records if float(r["dynamodb"]["ApproximateCreationDateTime"]) >= int(since)]
+            if page.records and not records:
+                return  # an empty batch would pass for a sign of idleness
         decoded = self._decoder.page(shard.name, records)
         if records:
             shard.position = Position(str(decoded.sequence[-1]))
@@ -294,5 +351,6 @@ class DirectSource:
 
     def _forget(self, shard: _Shard) -> None:
         with self._lock:
-            self._shards.pop(shard.name, None)
+            # In this order: at no moment does a listing find it in neither and read it again.
             self._finished.add(shard.name)
+            self._shards.pop(shard.name, None)

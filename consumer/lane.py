@@ -24,18 +24,18 @@ from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEAT_S
 from consumer.records import Decoded
-from consumer.snapshot import Snapshot
+from consumer.snapshot import Snapshot, beginning
 from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
 from consumer.stall import MOST_AHEAD_S, Stall
 from consumer.state import Head, Outbox, ShardPosition
 from consumer.told import Told
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
-from reporting.health import Observation, Watch
+from reporting.health import SHORTEST_S, Observation, Watch
 from reporting.message import Message
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
-from window.merge import Merge, Released
+from window.merge import Merge, Released, joined
 from window.samples import Kind, Names, Samples
 
 MAX_MESSAGES = 50
@@ -43,7 +43,8 @@ NOTICES = 10
 """Of a commit's messages, those kept free for notices about health."""
 SNAPSHOT_EVERY_S = 60.0
 BOOKS_EVERY_S = 5.0
-CHILDLESS_LISTINGS = 3
+CHILDLESS_LISTINGS = 6
+FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 log = structlog.get_logger(__name__)
 
 
@@ -76,8 +77,7 @@ class Lane:
         self._devices = devices
         self._own: dict[str, int] = {}
         self.charts = ChartSchedule(scorer, self._own, to.chart_prefix)
-        begin = snapshot.positions if snapshot else head.positions
-        self._positions = {shard: position.model_copy() for shard, position in begin.items()}
+        self._positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
         self._told = Told(head.positions, self._positions, shards)
         self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
@@ -153,13 +153,14 @@ class Lane:
         """Take an event of the source in. ``now``: epoch seconds."""
         match event:
             case Topology():
-                self._listed(event)
+                self._listed(event, now)
             case ShardOpened():
-                self._open(event, now)
+                self._open(event)
             case ShardBatch():
                 self._heard.add(event.shard)
                 self._batch(event, now)
             case ShardEnded():
+                self._heard.add(event.shard)
                 self._merge.end(event.shard)
                 self._credit.closed(event.shard)
             case Gap() | ShardLost():
@@ -198,18 +199,14 @@ class Lane:
             due = min(self.charts.due, self._watch.due)
             if self._ready is None:
                 self._ready = self._merge.release(before=min(due, self._merge.slowest + MOST_AHEAD_S))
-            if self._ready is not None:
-                self._process(self._ready, now)
-            elif self._merge.watermark < due:
+            next_stamp = self._merge.watermark if self._ready is None else float(self._ready.stamp[0])
+            if max(next_stamp, self._floor) >= due:
+                self._fire(due, now)
+            elif self._ready is not None:
+                self._process(self._ready, due, now)
+            else:
                 self._pass_by(now)
                 break
-            elif self._watch.due == due:
-                self._floor = max(self._floor, due)
-                notices = self._watch.fire()
-                # While recovering, they were told before the restart.
-                self._outgoing.notify([] if self.recovering else notices, now=now)
-            else:
-                self.charts.fire()
         else:
             self._stall.excuse(now)
         self._close_parents(now)
@@ -251,7 +248,8 @@ class Lane:
             head=self._head,
             messages=batch.messages,
             minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
-            objects=(*batch.objects, *self._books(now, final=final)),
+            quarantine=batch.quarantine,
+            books=tuple(self._books(now, final=final)),
             snapshot=snapshot,
         )
 
@@ -268,7 +266,7 @@ class Lane:
         """A sign of life while nothing may be committed: the last owner's head as it was, promises included."""
         self._last_cut = now
         self._head = self._head.model_copy(update={"commit": self._head.commit + 1, "heartbeat": now})
-        return Commit(self._head, (), (), (), None)
+        return Commit(self._head)
 
     def _pass_by(self, now: float) -> None:
         """Stop waiting for a shard that has said nothing for too long, where the rules allow it (rule 7)."""
@@ -278,14 +276,16 @@ class Lane:
                 self._forced += 1
                 log.warning("forced release", shards=passed, watermark=self._merge.watermark)
 
-    def _open(self, event: ShardOpened, now: float) -> None:
+    def _open(self, event: ShardOpened) -> None:
         """A shard holds at its own last stamp, or its parent's, whichever is known."""
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self._positions.get, (event.shard, parent)) if at and at.stamp is not None]
         self._merge.open(event.shard, after=max([*stamps, self._merge.last(parent)]))
+        if event.closed:
+            self._merge.no_more(event.shard)
         self._parents[event.shard] = event.parent
         self._epochs[event.shard] = event.epoch
-        self._positions.setdefault(event.shard, ShardPosition(since=None if event.parent else now))
+        self._positions.setdefault(event.shard, ShardPosition(since=event.since))
 
     def _batch(self, event: ShardBatch, now: float) -> None:
         if len(event.samples) == 0:
@@ -296,31 +296,41 @@ class Lane:
         self._resolve_gaps(float(event.samples.created[0]), now)
         self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
 
-    def _listed(self, listing: Topology) -> None:
-        """All shards that there are. Those that were trimmed away need no position any more, and one that has ended and
-        is seen without a child again and again has none: nothing is waited for (a stream that was turned off)."""
+    def _listed(self, listing: Topology, now: float) -> None:
+        """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once. A
+        shard that has ended and is seen without a child again and again has none (a stream that was turned off). The
+        position of an ended one is kept until the stream has forgotten it for sure, or it would be read again."""
         self._merge.listed()
         there = {node.shard for node in listing.shards}
         parents = {node.parent for node in listing.shards}
-        self._recovered(gone={shard for shard in self._told.shards if shard not in there and not is_backfill(shard)})
-        for shard in [s for s, at in self._positions.items() if at.ended and s not in there]:
-            del self._positions[shard]
-        for shard in [s for s in self._merge.shards if self._positions[s].ended and not is_backfill(s)]:
-            self._childless[shard] = 0 if shard in parents else self._childless[shard] + 1
-            if self._childless[shard] >= CHILDLESS_LISTINGS:
-                self._merge.close(shard)
+        for node in listing.shards:
+            if node.closed:
+                self._merge.no_more(node.shard)
+            if node.parent is not None and node.shard in self._parents:
+                self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
+        for shard, at in [*self._positions.items()]:
+            if not at.ended or is_backfill(shard):
+                continue
+            if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
+                del self._positions[shard]
+            elif shard in self._merge.shards:
+                self._childless[shard] = 0 if shard in parents else self._childless[shard] + 1
+                if self._childless[shard] >= CHILDLESS_LISTINGS:
+                    self._merge.close(shard)
 
     def _lose(self, event: Gap | ShardLost, now: float) -> None:
-        """Declare a gap after the last record known of a shard; a lineage of its own will bring what the table has,
-        and holds everything later until then."""
-        position = self._positions.get(event.shard)
+        """Declare a gap after the last record that a shard delivered; a lineage of its own will bring what the table
+        has, and holds everything later until then. What was delivered is processed all the same."""
         self._recovered(gone={event.shard})
+        position = self._positions.get(event.shard)
+        since = self._merge.last(event.shard)
         if position is not None and position.stamp is not None:
-            self.declare_gap(position.stamp, event.reason, now)
-        if isinstance(event, ShardLost) and event.shard in self._merge.shards:
-            self._merge.close(event.shard)
+            since = max(since, position.stamp)
+        if isfinite(since):
+            self.declare_gap(since, event.reason, now)
+        if isinstance(event, ShardLost):
+            self._merge.end(event.shard)
             self._credit.closed(event.shard)
-            self._positions.pop(event.shard, None)
 
     def declare_gap(self, since: float, reason: str, now: float) -> None:
         """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
@@ -335,8 +345,21 @@ class Lane:
         for _, notice in self._gaps.resolve(created):
             self._outgoing.notify([notice], now=now)
 
-    def _process(self, ready: Released, now: float) -> None:
-        """Process a leading run of records of one class; what is left waits in ``_ready``."""
+    def _fire(self, due: float, now: float) -> None:
+        """A deadline is reached before the next record (rule 15)."""
+        if self._watch.due > due:
+            self.charts.fire()
+            return
+        self._floor = max(self._floor, due)
+        notices = self._watch.fire()
+        # While recovering, they were told before the restart.
+        self._outgoing.notify([] if self.recovering else notices, now=now)
+
+    def _process(self, ready: Released, due: float, now: float) -> None:
+        """Process a leading run of records of one class; what is left waits in ``_ready``. A run ends before any
+        deadline that it may set itself: a timer must not fire late because records came in one page."""
+        before = min(due, float(ready.stamp[0]) + SHORTEST_S)
+        ready, rest = ready.split(max(1, int(np.searchsorted(ready.stamp, before))))
         told = self._told.rows(ready)
         silent = bool(told[0])
         run = ready.take(slice(0, _run_length(told)))
@@ -362,7 +385,7 @@ class Lane:
         elif scored is not None:
             self._outgoing.recall(scored)
         self._move_past(run)
-        self._ready = ready.take(slice(len(run), None)) if len(run) < len(ready) else None
+        self._ready = joined(ready.take(slice(len(run), None)), rest)
 
     def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float) -> None:
         """Enter records of one class in the books and tell of them."""
@@ -422,6 +445,7 @@ class Lane:
                 continue
             if self._merge.drained(shard) and not self._positions[shard].ended:
                 self._positions[shard].ended = True
+                self._positions[shard].ended_at = now
             if self._merge.drained(shard) and shard in parents:
                 self._merge.close(shard)
 

@@ -45,11 +45,11 @@ class Reporting:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was gathered: messages in order, minutes that changed, objects to write as they are."""
+    """What was gathered: messages in order, minutes that changed, records to set aside."""
 
     messages: tuple[Message, ...]
     minutes: tuple[Minute, ...]
-    objects: tuple[StoredObject, ...]
+    quarantine: tuple[StoredObject, ...]
 
 
 class Outgoing:
@@ -64,7 +64,7 @@ class Outgoing:
         self._lines: dict[Minute, dict[float, bytes]] = {}
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
-        self._objects: list[StoredObject] = []
+        self._set_aside: list[StoredObject] = []
         self._opened: list[tuple[str, float]] = []
         self._rejects: dict[tuple[str, str], Reject] = {}
 
@@ -76,7 +76,7 @@ class Outgoing:
     @property
     def empty(self) -> bool:
         """True when nothing waits."""
-        return not (self._messages or self._minutes or self._objects)
+        return not (self._messages or self._minutes or self._set_aside)
 
     def tell(self, scored: Scored, run: Released, notices: Sequence[tuple[int, Notice]], *, now: float) -> None:
         """Tell of rows just scored, and of what else those records mean, in their order.
@@ -136,7 +136,7 @@ class Outgoing:
     def _quarantine(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
         log.warning("quarantined", shard=shard, sequence=sequence, reason=reject.reason)
         body: dict[str, Any] = {"reason": reject.reason, "shard": shard, "sequence": sequence, "record": reject.raw}
-        self._objects.append(
+        self._set_aside.append(
             StoredObject(quarantine_key(created, shard, sequence), orjson.dumps(body, option=orjson.OPT_INDENT_2))
         )
 
@@ -152,8 +152,8 @@ class Outgoing:
 
     def drain(self) -> Batch:
         """All that waits, for a commit."""
-        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), tuple(self._objects))
-        self._messages, self._minutes, self._objects = [], set(), []
+        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), tuple(self._set_aside))
+        self._messages, self._minutes, self._set_aside = [], set(), []
         return batch
 
     def _record(self, scored: Scored) -> Iterator[tuple[int, Evidence | None]]:

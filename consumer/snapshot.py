@@ -95,3 +95,12 @@ class Snapshot:
         }
         positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
         return cls(positions, devices, _HEALTH.validate_python(about["health"]))
+
+
+def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> dict[str, ShardPosition]:
+    """Where to begin to read after a restart: where the windows stand, which is at the head's positions or before.
+
+    A shard that the windows do not know was opened after them: it is read again from where it was opened.
+    """
+    known = snapshot.positions if snapshot is not None else head
+    return {shard: known[shard] if shard in known else ShardPosition(since=at.since) for shard, at in head.items()}

@@ -34,11 +34,15 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class ShardOpened:
-    """Reading of a shard begins. Later events of an older epoch of it are void."""
+    """Reading of a shard begins. Later events of an older epoch of it are void. ``since``: where it begins at its tip,
+    when that was (epoch seconds): records written before are not wanted, after a restart neither. ``closed``: nothing
+    is written to it any more."""
 
     shard: str
     epoch: int
     parent: str | None
+    since: float | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

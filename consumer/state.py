@@ -24,12 +24,13 @@ class _Part(BaseModel):
 
 class ShardPosition(_Part):
     """Committed up to ``sequence``; ``stamp`` is that record's (rule 3). ``since``: nothing read yet, and records
-    written before it (epoch seconds) are not wanted."""
+    written before it (epoch seconds) are not wanted. ``ended_at``: when it was read to its end."""
 
     sequence: str | None = None
     since: float | None = None
     stamp: float | None = None
     ended: bool = False
+    ended_at: float | None = None
 
 
 class Outbox(_Part):

@@ -23,6 +23,8 @@ STUCK_SAMPLES, STUCK_S = 30, 60.0
 SKEW_SAMPLES, SKEW_SPAN_S, SKEW_WITHIN_S = 3, 10.0, 60.0
 LATE_QUIET_S = 60.0
 QUARANTINE_EVERY_S = 3600.0
+SHORTEST_S = min(SILENCE_S, LATE_QUIET_S)
+"""No record sets a deadline nearer than this after its own stamp."""
 Rows = NDArray[np.int64]
 
 
@@ -202,7 +204,7 @@ class _Device:
         told = self.state.quarantine_told
         if kind.quarantined and (told is None or at - told >= QUARANTINE_EVERY_S):
             said = f"A record of {self.name} was set aside ({kind.name.lower()}); more within the hour are not told."
-            self._notice(row, "health.quarantine", at, "opened", said, since=created)
+            self._notice(row, "health.quarantine", created, "opened", said, since=created)
             self.state = replace(self.state, quarantine_told=at)
         return kind
 

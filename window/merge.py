@@ -54,6 +54,22 @@ class Released:
         """A run of rows."""
         return Released(self.samples.take(rows), self.stamp[rows], self.sequence[rows])
 
+    def split(self, row: int) -> tuple[Released, Released]:
+        """The rows before ``row``, and the others."""
+        return self.take(slice(0, row)), self.take(slice(row, None))
+
+
+def joined(first: Released, second: Released) -> Released | None:
+    """Both, one after the other; None where neither has a row."""
+    parts = [part for part in (first, second) if len(part)]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return Released(
+        concat([first.samples, second.samples]),
+        np.concatenate([first.stamp, second.stamp]),
+        np.concatenate([first.sequence, second.sequence]),
+    )
+
 
 @dataclass(slots=True)
 class _Lineage:
@@ -65,6 +81,7 @@ class _Lineage:
     empty_pages: int = 0
     empty_since: float = np.inf
     tip: bool = False
+    closed: bool = False
     passed: bool = False
     waiting: deque[Released] = field(default_factory=deque)
 
@@ -161,9 +178,14 @@ class Merge:
         lineage.empty_since = min(lineage.empty_since, asked_at)
         if lineage.empty_pages >= IDLE_PAGES and asked_at - lineage.empty_since >= IDLE_OVER_S:
             lineage.tip = True
-        if lineage.tip and not lineage.ended:
+        if lineage.tip and not lineage.closed:
             lineage.idle = max(lineage.idle, asked_at - IDLE_SLACK_S)
             self._catch_up(lineage)
+
+    def no_more(self, shard: str) -> None:
+        """Nothing will be written to an open shard any more: it is read to its end, and never idle before."""
+        if shard in self._lineages:
+            self._lineages[shard].closed = True
 
     def close(self, shard: str) -> None:
         """The shard lies behind: all its records are released and its children hold, or it has none."""
@@ -172,7 +194,7 @@ class Merge:
 
     def end(self, shard: str) -> None:
         """The shard was read to its end. It goes on holding, at its last stamp, until it is closed."""
-        self._lineages[shard].ended = True
+        self._lineages[shard].ended = self._lineages[shard].closed = True
 
     def drained(self, shard: str) -> bool:
         """True when the shard has ended and none of its records waits."""

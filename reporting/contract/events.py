@@ -85,7 +85,9 @@ class AnomalySample(Payload):
     position: StreamPosition | None = Field(description="None where the sample came from the table.")
     archive: ArchiveLink
     chart: ChartLink | None
-    revision: int = Field(default=0, ge=0, description="0 for the first word on a sample; 1 when a later record amends it.")
+    revision: int = Field(
+        default=0, ge=0, description="0 for the first word on a sample; 1 when a later record amends it."
+    )
 
 
 class Health(Payload):
