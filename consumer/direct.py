@@ -37,6 +37,7 @@ from consumer.streams import IteratorType, Page, Streams
 PAGE, PAGE_BYTES = 1000, 900_000
 POLL_S = 0.2
 DISCOVER_S = 10.0
+LISTING_REPEATS = 6
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
 Start = Literal["latest", "trim_horizon"]
@@ -261,15 +262,20 @@ class DirectSource:
         return left_out
 
     def _list(self) -> list[ShardNode]:
+        """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:
+        it may be a hiccup, with more shards behind it, or the end of a listing that never says so."""
         nodes: dict[str, ShardNode] = {}
         after: str | None = None
-        seen: set[str] = set()
+        repeats = 0
         while True:
             page = self._streams.describe(after)
-            nodes.update((node.shard, node) for node in page.shards)
-            if page.next_shard is None or page.next_shard in seen:
+            found = [node for node in page.shards if node.shard not in nodes]
+            nodes.update((node.shard, node) for node in found)
+            if page.next_shard is None:
                 return list(nodes.values())
-            seen.add(page.next_shard)
+            repeats = 0 if found else repeats + 1
+            if repeats > LISTING_REPEATS:
+                return list(nodes.values())
             after = page.next_shard
 
     def _opening(self, node: ShardNode) -> _Shard | None:

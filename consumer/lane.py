@@ -131,8 +131,8 @@ class Lane:
 
     @property
     def watermark(self) -> float:
-        """No record with a lower stamp is waited for; -inf at the beginning."""
-        return self._merge.watermark
+        """All records with a lower stamp have been processed; -inf at the beginning."""
+        return self._merge.watermark if self._ready is None else float(self._ready.stamp[0])
 
     @property
     def lagging(self) -> bool:
@@ -234,7 +234,7 @@ class Lane:
                 "commit": self._head.commit + 1,
                 "heartbeat": now,
                 "released": final,
-                "watermark": self.watermark if isfinite(self.watermark) else None,
+                "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
                 "positions": {shard: position.model_copy() for shard, position in self._positions.items()},
                 "episodes": self._outgoing.episodes.current,
                 "health": self._watch.states,
