@@ -37,6 +37,8 @@ from consumer.streams import IteratorType, Page, Streams
 PAGE, PAGE_BYTES = 1000, 900_000
 POLL_S = 0.2
 DISCOVER_S = 10.0
+EAGER_LISTINGS, EAGER_S = 4, 0.5
+"""After a shard has ended its children are looked for at once: everything waits for them."""
 LISTING_REPEATS = 6
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
@@ -102,6 +104,7 @@ class DirectSource:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._listed = False
+        self._eager = 0
         self._listing = threading.Lock()
         self._listing_at = inf
         self._alone: Counter[str] = Counter()
@@ -217,8 +220,8 @@ class DirectSource:
         self._finished |= self._left_out(nodes)
         listed = {node.shard for node in nodes}
         # A listing is consistent only eventually: it may miss a shard that is being read, or that is to be read again.
-        # Until reading says otherwise it is there.
-        nodes += [ShardNode(name, None, closed=False) for name in self._positions if name not in listed]
+        # Until reading says otherwise it is there, and until a listing says that it is open nothing proves it idle.
+        nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
         with self._lock:
             known = {node.shard for node in nodes}.union(self._shards)
         unread = [node for node in nodes if node.shard not in self._shards and node.shard not in self._finished]
@@ -240,7 +243,8 @@ class DirectSource:
             return
         self._events.put(Topology(tuple(node for node in nodes if node.shard in listed)))
         self._listed = True
-        self._list_at(now + DISCOVER_S)
+        self._eager = max(0, self._eager - 1)
+        self._list_at(now + (EAGER_S if self._eager else DISCOVER_S))
 
     def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
         """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
@@ -359,4 +363,5 @@ class DirectSource:
         with self._lock:
             # In this order: at no moment does a listing find it in neither and read it again.
             self._finished.add(shard.name)
+            self._eager = EAGER_LISTINGS
             self._shards.pop(shard.name, None)

@@ -47,7 +47,10 @@ class Gaps:
                 wider = replace(gap, since=min(gap.since, since))
                 self._open[gap.name] = wider
                 return wider
-        gap = Gap(f"{PREFIX}{int(since * 1e3)}", since, reason, now)
+        number = int(since * 1e3)
+        while f"{PREFIX}{number}" in self._open or f"{PREFIX}{number}" in self._asked:
+            number += 1  # another one began at the same time and is being read
+        gap = Gap(f"{PREFIX}{number}", since, reason, now)
         self._open[gap.name] = gap
         return gap
 

@@ -35,7 +35,7 @@ from reporting.health import SHORTEST_S, Observation, Watch
 from reporting.message import Message
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
-from window.merge import Merge, Released, joined
+from window.merge import Merge, Released, joined, own_stamps
 from window.samples import Kind, Names, Samples
 
 MAX_MESSAGES = 50
@@ -43,7 +43,8 @@ NOTICES = 10
 """Of a commit's messages, those kept free for notices about health."""
 SNAPSHOT_EVERY_S = 60.0
 BOOKS_EVERY_S = 5.0
-CHILDLESS_LISTINGS = 6
+ENDED_LISTINGS, CHILDLESS_LISTINGS = 2, 8
+PAUSE_S = 10.0
 FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 log = structlog.get_logger(__name__)
 
@@ -82,12 +83,14 @@ class Lane:
         self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
         self._heard: set[str] = set()
-        self._childless: Counter[str] = Counter()
+        self._seen_ended: Counter[str] = Counter()
         self._ready: Released | None = None
         self._credit = Credit()
         self._stall = Stall()
         self._forced = head.forced
         self._floor = -inf if head.watermark is None else head.watermark
+        self._full = False
+        self._stepped = inf
         self._last_cut = -inf
         self._last_snapshot = -inf
         self._last_books = -inf
@@ -95,7 +98,11 @@ class Lane:
         for gap in head.gaps:
             self._open_gap(gap)
         self._watch.restore(snapshot.health if snapshot and self._told else head.health)
-        self._outgoing.promise(head.outbox.minutes)
+        # The windows are the last step of a commit: where they are of the head's own, all it promised has been done.
+        self._fulfilled = snapshot is not None and snapshot.commit == head.commit
+        if not self._fulfilled:
+            # A minute that the windows do not hold whole was written before they were: they are a commit's last step.
+            self._outgoing.promise(m for m in head.outbox.minutes if self._outgoing.whole(m, self._newest(m[0])))
         if snapshot is not None:
             snapshot.restore(scorer.windows, devices)
             self._own.update((name, devices.code(name)) for name in snapshot.devices)
@@ -107,7 +114,7 @@ class Lane:
     @property
     def promised(self) -> tuple[Message, ...]:
         """The last owner's outbox: to be sent, word for word, before anything else."""
-        return tuple(self._head.outbox.messages)
+        return () if self._fulfilled else tuple(self._head.outbox.messages)
 
     @property
     def recovering(self) -> bool:
@@ -195,6 +202,7 @@ class Lane:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
         if self._gaps.overdue(now):
             self._resolve_gaps(now, now)
+        self._full = False
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
             due = min(self.charts.due, self._watch.due)
             if self._ready is None:
@@ -208,8 +216,14 @@ class Lane:
                 self._pass_by(now)
                 break
         else:
+            self._full = True
+        if self._full or now - self._stepped > PAUSE_S:
+            # Nothing may be processed, or nothing was done for a while: no shard is to blame.
             self._stall.excuse(now)
-        self._close_parents(now)
+        self._stepped = now
+        if self.recovering:
+            self._credit.cut()  # what is read again goes into no commit
+        self._end_shards(now)
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
         """The next commit, or None while none is due: at once with a message, else every 5 s, as a sign of life.
@@ -227,7 +241,9 @@ class Lane:
         snapshot = None
         if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
             self._last_snapshot = now
-            snapshot = Snapshot.of(self._scorer.windows, self._own, self._positions, self._watch.states)
+            snapshot = Snapshot.of(
+                self._head.commit + 1, self._scorer.windows, self._own, self._positions, self._watch.states
+            )
         days = self._ledger.days
         self._head = self._head.model_copy(
             update={
@@ -255,17 +271,20 @@ class Lane:
 
     def grants(self) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
-        changes = self._credit.grants(self._merge.read_to(), self._merge.shards, idle=self._ready is None)
+        changes = self._credit.grants(self._merge.read_to(), self._merge.shards, idle=not self._full)
         return {shard: (self._epochs[shard], change) for shard, change in changes.items()}
 
     def epoch(self, shard: str) -> int | None:
         """The epoch in which a shard is being read; None for one that is not."""
         return self._epochs.get(shard)
 
+    def _newest(self, device: str) -> float:
+        return self._scorer.windows.newest(self._own[device]) if device in self._own else -inf
+
     def _heartbeat(self, now: float) -> Commit:
         """A sign of life while nothing may be committed: the last owner's head as it was, promises included."""
         self._last_cut = now
-        self._head = self._head.model_copy(update={"commit": self._head.commit + 1, "heartbeat": now})
+        self._head = self._head.model_copy(update={"heartbeat": now})
         return Commit(self._head)
 
     def _pass_by(self, now: float) -> None:
@@ -281,8 +300,7 @@ class Lane:
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self._positions.get, (event.shard, parent)) if at and at.stamp is not None]
         self._merge.open(event.shard, after=max([*stamps, self._merge.last(parent)]))
-        if event.closed:
-            self._merge.no_more(event.shard)
+        self._merge.mark(event.shard, closed=event.closed)
         self._parents[event.shard] = event.parent
         self._epochs[event.shard] = event.epoch
         self._positions.setdefault(event.shard, ShardPosition(since=event.since))
@@ -297,15 +315,17 @@ class Lane:
         self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
 
     def _listed(self, listing: Topology, now: float) -> None:
-        """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once. A
-        shard that has ended and is seen without a child again and again has none (a stream that was turned off). The
-        position of an ended one is kept until the stream has forgotten it for sure, or it would be read again."""
+        """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once.
+
+        A shard that has ended goes on holding until further listings have had the time to name all its children; one
+        that is seen without any, again and again, has none (a stream that was turned off). The position of an ended one
+        is kept until the stream has forgotten it for sure, or it would be read again.
+        """
         self._merge.listed()
         there = {node.shard for node in listing.shards}
         parents = {node.parent for node in listing.shards}
         for node in listing.shards:
-            if node.closed:
-                self._merge.no_more(node.shard)
+            self._merge.mark(node.shard, closed=node.closed)
             if node.parent is not None and node.shard in self._parents:
                 self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
         for shard, at in [*self._positions.items()]:
@@ -314,8 +334,8 @@ class Lane:
             if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
                 del self._positions[shard]
             elif shard in self._merge.shards:
-                self._childless[shard] = 0 if shard in parents else self._childless[shard] + 1
-                if self._childless[shard] >= CHILDLESS_LISTINGS:
+                self._seen_ended[shard] += 1
+                if self._seen_ended[shard] >= (ENDED_LISTINGS if shard in parents else CHILDLESS_LISTINGS):
                     self._merge.close(shard)
 
     def _lose(self, event: Gap | ShardLost, now: float) -> None:
@@ -363,8 +383,9 @@ class Lane:
         told = self._told.rows(ready)
         silent = bool(told[0])
         run = ready.take(slice(0, _run_length(told)))
-        # After a guess (rule 7) a record may come below what was processed: it shows that its device is alive now.
-        stamp = np.maximum(run.stamp, self._floor)
+        # Health goes by a record's own time, whatever its shard holds besides. After a guess (rule 7) a record may come
+        # below what was processed: it shows that its device is alive now.
+        stamp = np.where(run.stamp < self._floor, self._floor, own_stamps(run.samples))
         seen = self._watch.observe(run.samples, stamp)
         if len(seen.notices) > NOTICES:
             run = run.take(slice(0, max(1, seen.notices[NOTICES][0])))
@@ -432,22 +453,17 @@ class Lane:
         self._outgoing.let_go(run)
         self._recovered()
 
-    def _close_parents(self, now: float) -> None:
-        """A parent goes on holding until its records are out and its children hold (rule 5). It has ended once all of
-        them are processed, not before: a restart would skip what is left."""
+    def _end_shards(self, now: float) -> None:
+        """A shard has ended once all its records are processed, not before: a restart would skip what is left. It goes
+        on holding until its children do (rule 5, `_listed`)."""
         if self._ready is not None:
             return
-        parents = {parent for parent in self._parents.values() if parent}
-        for shard in list(self._merge.shards):
+        for shard in [shard for shard in self._merge.shards if self._merge.drained(shard)]:
             if is_backfill(shard):
-                if self._merge.drained(shard):
-                    self._close_gap(shard, now)
-                continue
-            if self._merge.drained(shard) and not self._positions[shard].ended:
+                self._close_gap(shard, now)
+            elif not self._positions[shard].ended:
                 self._positions[shard].ended = True
                 self._positions[shard].ended_at = now
-            if self._merge.drained(shard) and shard in parents:
-                self._merge.close(shard)
 
     def _close_gap(self, name: str, now: float) -> None:
         self._merge.close(name)

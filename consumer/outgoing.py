@@ -29,6 +29,8 @@ from window.samples import Names
 
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
+REACH_S = 300.0
+"""Further back than the features of a minute's samples reach: four samples, each within a session's gap."""
 log = structlog.get_logger(__name__)
 
 
@@ -207,6 +209,12 @@ class Outgoing:
             explanation=explain(scored.features[row], scores, self._bundle),
             model=self._bundle.id,
         )
+
+    @staticmethod
+    def whole(minute: Minute, newest: float) -> bool:
+        """May a minute's object be rewritten (rule 9)? Only while it, and what its features reach back to, is retained
+        by a window whose newest sample is at ``newest``."""
+        return minute[1] >= newest - RETAINED_S + REACH_S
 
     def forget(self, device: str, newest: float) -> None:
         """Drop the lines of minutes that have left a device's window, whose newest sample is at ``newest``."""

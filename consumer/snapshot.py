@@ -34,8 +34,10 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every device's retained samples with their scores, and what was known of its health, as of ``positions``."""
+    """Every device's retained samples with their scores, and what was known of its health, as of ``commit`` and its
+    ``positions``."""
 
+    commit: int
     positions: Mapping[str, ShardPosition]
     devices: Mapping[str, Columns]
     health: Mapping[str, DeviceHealth]
@@ -43,6 +45,7 @@ class Snapshot:
     @classmethod
     def of(
         cls,
+        commit: int,
         windows: Windows,
         devices: Mapping[str, int],
         positions: Mapping[str, ShardPosition],
@@ -50,6 +53,7 @@ class Snapshot:
     ) -> Snapshot:
         """Copies of the windows of ``devices`` (codes by name), so that the lane can go on while they are written."""
         return cls(
+            commit,
             {shard: position.model_copy() for shard, position in positions.items()},
             {name: windows.retained(code) for name, code in devices.items() if windows.count(code)},
             dict(health),
@@ -64,6 +68,7 @@ class Snapshot:
         """Compressed columns, all devices behind one another; equal snapshots give equal bytes."""
         about = {
             "format": FORMAT,
+            "commit": self.commit,
             "positions": {shard: position.model_dump() for shard, position in self.positions.items()},
             "health": _HEALTH.dump_python(dict(self.health), mode="json"),
             "devices": list(self.devices),
@@ -94,7 +99,7 @@ class Snapshot:
             for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
         }
         positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
-        return cls(positions, devices, _HEALTH.validate_python(about["health"]))
+        return cls(about["commit"], positions, devices, _HEALTH.validate_python(about["health"]))
 
 
 def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> dict[str, ShardPosition]:

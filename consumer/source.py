@@ -36,7 +36,7 @@ class Topology:
 class ShardOpened:
     """Reading of a shard begins. Later events of an older epoch of it are void. ``since``: where it begins at its tip,
     when that was (epoch seconds): records written before are not wanted, after a restart neither. ``closed``: nothing
-    is written to it any more."""
+    is written to it any more, as far as is known."""
 
     shard: str
     epoch: int

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.source import ShardNode
@@ -104,5 +104,7 @@ class DynamoDBStreams:
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             raise _BY_CODE.get(code, Retry)(f"{name}: {error}") from error
+        except ParamValidationError:
+            raise  # a wrong argument stays wrong
         except BotoCoreError as error:
             raise Retry(f"{name}: {error}") from error

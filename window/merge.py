@@ -22,6 +22,8 @@ IDLE_SLACK_S = 4.0
 and the table's clock is not ours (docs/decisions/0002)."""
 IDLE_PAGES = 3
 IDLE_OVER_S = 1.0
+POLLS_STOPPED_S = 40.0
+"""A shard that was not asked for so long must show anew that it is at its tip."""
 LATEST_LEAD_S = 5.0
 LATEST_LAG_S = 2.0
 
@@ -34,9 +36,13 @@ def stamps(samples: Samples, previous: float) -> Floats:
     A device's clock can pull its stamp at most 5 s ahead of the table's and 2 s behind it: a fast clock cannot
     drag the watermark, a slow one cannot break every idle promise. A record without a time gets ``created``.
     """
+    return np.maximum.accumulate(np.concatenate([[previous], own_stamps(samples)]))[1:]
+
+
+def own_stamps(samples: Samples) -> Floats:
+    """The times of records by themselves, shape (n,): ``ts``, within the same bounds of ``created``."""
     ts = np.where(np.isnan(samples.ts), samples.created, samples.ts)
-    own = np.minimum(np.maximum(ts, samples.created - LATEST_LAG_S), samples.created + LATEST_LEAD_S)
-    return np.maximum.accumulate(np.concatenate([[previous], own]))[1:]
+    return np.minimum(np.maximum(ts, samples.created - LATEST_LAG_S), samples.created + LATEST_LEAD_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class _Lineage:
     ended: bool = False
     empty_pages: int = 0
     empty_since: float = np.inf
+    asked_at: float = -np.inf
     tip: bool = False
     closed: bool = False
     passed: bool = False
@@ -174,6 +181,10 @@ class Merge:
     def empty(self, shard: str, asked_at: float) -> None:
         """An empty page, asked for at ``asked_at``: proof of idleness once the shard is at its tip (rule 5)."""
         lineage = self._lineages[shard]
+        if asked_at - lineage.asked_at > POLLS_STOPPED_S:
+            lineage.tip = False
+            lineage.empty_pages, lineage.empty_since = 0, np.inf
+        lineage.asked_at = asked_at
         lineage.empty_pages += 1
         lineage.empty_since = min(lineage.empty_since, asked_at)
         if lineage.empty_pages >= IDLE_PAGES and asked_at - lineage.empty_since >= IDLE_OVER_S:
@@ -182,10 +193,11 @@ class Merge:
             lineage.idle = max(lineage.idle, asked_at - IDLE_SLACK_S)
             self._catch_up(lineage)
 
-    def no_more(self, shard: str) -> None:
-        """Nothing will be written to an open shard any more: it is read to its end, and never idle before."""
-        if shard in self._lineages:
-            self._lineages[shard].closed = True
+    def mark(self, shard: str, *, closed: bool) -> None:
+        """Whether something may still be written to a shard. A closed one is read to its end and never idle before."""
+        lineage = self._lineages.get(shard)
+        if lineage is not None and not lineage.ended:
+            lineage.closed = closed
 
     def close(self, shard: str) -> None:
         """The shard lies behind: all its records are released and its children hold, or it has none."""
