@@ -1,0 +1,522 @@
+"""The lane, pure: events in, commits out, time is an argument."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumer.commit import Commit
+from consumer.lane import MAX_MESSAGES, Lane
+from consumer.outgoing import Reporting
+from consumer.ownership import HEARTBEAT_S
+from consumer.records import Decoder
+from consumer.snapshot import Snapshot
+from consumer.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
+from consumer.state import Head
+from reporting.contract.events import ChartLink, parse
+from reporting.keys import minute_key, quarantine_key
+from reporting.message import Message
+from scoring.bundle import Bundle
+from scoring.scorer import Scorer
+from window.merge import IDLE_SLACK_S
+from window.samples import Names
+
+T = 1_784_989_500  # 2026-07-25 14:25:00 UTC, a minute and a multiple of five
+Record = dict[str, Any]
+
+
+def link(key: str) -> ChartLink:
+    return ChartLink(bucket="results", key=key, url=f"https://{key}", expires=datetime(2026, 7, 26, tzinfo=UTC))
+
+
+REPORTING = Reporting("urn:battery-watch:device4", "device4", "results", "reports", link)
+
+
+class Rig:
+    """A lane fed by hand, and all that its commits brought: the archive as it stands, messages, and what was set
+    aside."""
+
+    def __init__(self, bundle: Bundle, head: Head | None = None, snapshot: Snapshot | None = None) -> None:
+        devices, shards = Names(), Names()
+        self.decoder = Decoder(table="device4", device_key="device", devices=devices, shards=shards)
+        self.head = head or Head(lane="table", owner="me", bundle=bundle.id)
+        self.lane = Lane(Scorer(bundle), self.head, REPORTING, devices=devices, shards=shards, snapshot=snapshot)
+        self.bundle = bundle
+        self.snapshot = snapshot
+        self.archive: dict[str, bytes] = {}
+        self.aside: dict[str, bytes] = {}
+        self.messages: list[Message] = []
+        self.commits: list[Commit] = []
+
+    def open(self, *shards: str, parent: str | None = None, now: float = T) -> Rig:
+        """Shards that are all there are."""
+        for shard in shards:
+            self.lane.take(ShardOpened(shard, 0, parent), now)
+        self.lane.take(Topology(tuple(ShardNode(shard, parent, False) for shard in shards)), now)
+        return self
+
+    def batch(self, shard: str, *records: Record, full: bool = False) -> Rig:
+        decoded = self.decoder.page(shard, records)
+        self.lane.take(
+            ShardBatch(shard, 0, decoded.samples, decoded.sequence, decoded.rejects, asked_at=T, full=full), T
+        )
+        return self
+
+    def idle(self, *shards: str, at: float) -> Rig:
+        """These shards are at their tip, and were so for a while."""
+        for shard in shards:
+            for asked_at in (at - 1.0, at - 0.5, at):
+                nothing = self.decoder.page(shard, [])
+                self.lane.take(ShardBatch(shard, 0, nothing.samples, nothing.sequence, {}, asked_at, full=False), at)
+        return self
+
+    def turn(self, now: float = T, *, final: bool = False) -> Commit | None:
+        """Process, and take the commit in as if all sinks were at once."""
+        self.lane.step(now)
+        commit = self.lane.cut(now, final=final)
+        if commit is not None:
+            self.commits.append(commit)
+            self.head = commit.head
+            self.snapshot = commit.snapshot or self.snapshot
+            self.archive.update((item.key, item.body) for item in commit.minutes)
+            self.aside.update((item.key, item.body) for item in commit.quarantine)
+            self.messages += commit.messages
+        return commit
+
+    def until_quiet(self, now: float = T) -> Rig:
+        """Commit after commit, until nothing is left to say."""
+        quiet = 0
+        for n in range(100):
+            commit = self.turn(now + n * HEARTBEAT_S)
+            quiet = quiet + 1 if commit is not None and not commit.messages else 0
+            if quiet == 2:
+                return self
+        raise AssertionError("the lane does not come to rest")
+
+    def successor(self, *, snapshot: bool = True) -> Rig:
+        """The next owner, from what is durable; what was durable stays."""
+        stored = Head.model_validate_json(self.head.model_dump_json())
+        taken = stored.model_copy(update={"owner": "you", "epoch": stored.epoch + 1, "released": False})
+        windows = Snapshot.decode(self.snapshot.encode()) if self.snapshot and snapshot else None
+        rig = Rig(self.bundle, taken, windows)
+        rig.archive, rig.aside = dict(self.archive), dict(self.aside)
+        return rig
+
+    @property
+    def anomalies(self) -> list[Message]:
+        return [message for message in self.messages if message.type == "anomaly.sample"]
+
+    @property
+    def told(self) -> list[tuple[str, float, int]]:
+        """Device, time and revision of every message about an anomaly, in order."""
+        data = [json.loads(message.body)["data"] for message in self.anomalies]
+        return [(d["device"], d["ts"], d["revision"]) for d in data]
+
+    @property
+    def notices(self) -> list[tuple[str, str, str]]:
+        return [(m.type, m.device, m.state) for m in self.messages if m.type != "anomaly.sample"]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The books of all devices and days, added up."""
+        total: dict[str, int] = {}
+        for devices in self.lane.ledger.days.values():
+            for counts in devices.values():
+                for name, n in counts.items():
+                    total[name] = total.get(name, 0) + n
+        return total
+
+    def lines(self, device: str, minute: float) -> list[dict[str, Any]]:
+        """A minute of the archive, read back."""
+        return [json.loads(line) for line in self.archive[minute_key(device, minute)].splitlines()]
+
+
+@pytest.fixture
+def rig(plain_bundle: Bundle) -> Rig:
+    """A lane with one open shard, s."""
+    return Rig(plain_bundle).open("s")
+
+
+@pytest.fixture
+def at(record: Callable[..., Record]) -> Callable[..., Record]:
+    """A record written as it was sampled, so many seconds after T; by default number and time go together."""
+
+    def make(second: float, current: float = 2.0, *, number: int | None = None, **more: Any) -> Record:
+        created = more.pop("created", float(int(T + second)))
+        sequence = 1000 + int(second * 10) if number is None else number
+        return record(sequence, ts=float(T + second), created=created, current=current, **more)
+
+    return make
+
+
+# The way of a sample
+
+
+def test_an_anomaly_is_told_archived_and_counted(rig: Rig, at: Callable[..., Record]) -> None:
+    """In one commit: its message with its place in the stream, its line, the position behind it."""
+    commit = rig.batch("s", at(1), at(2, 2.1), at(3, 9.0), at(4)).turn()
+    assert commit is not None
+    assert rig.told == [("device4", T + 3.0, 0), ("device4", T + 4.0, 0)]
+    event = parse(rig.anomalies[0].body)
+    assert event.type == "anomaly.sample"
+    assert event.data.position is not None
+    assert (event.data.position.shard, event.data.position.sequence) == ("s", "1030")
+    assert event.data.archive.key == minute_key("device4", T)
+    assert event.data.chart is not None
+    assert event.data.chart.key == "reports/device4/20260725T142503Z.png"
+    assert [line["ts"] for line in rig.lines("device4", T)] == [T + 3.0, T + 4.0]
+    assert commit.head.positions["s"].sequence == "1040"
+    assert rig.counts == {"read": 4, "scored": 4}
+    assert rig.lane.ledger.imbalance() == 0
+
+
+def test_the_head_promises_what_the_commit_writes(rig: Rig, at: Callable[..., Record]) -> None:
+    """Messages word for word and the minutes: a successor can do all of it."""
+    commit = rig.batch("s", at(3, 9.0), at(63, 9.0)).turn()
+    assert commit is not None
+    assert tuple(commit.head.outbox.messages) == commit.messages
+    assert commit.head.outbox.minutes == [("device4", T), ("device4", T + 60)]
+    assert [item.key for item in commit.minutes] == [minute_key("device4", T), minute_key("device4", T + 60)]
+    assert (commit.head.commit, commit.head.owner, commit.head.heartbeat) == (1, "me", T)
+    assert Head.model_validate_json(commit.head.model_dump_json()) == commit.head
+
+
+def test_adjacent_anomalies_are_one_episode(rig: Rig, at: Callable[..., Record]) -> None:
+    """Its id is in every message, and a quiet minute ends it."""
+    rig.batch("s", at(0, 9.0), at(50, 9.0), at(111, 9.0)).until_quiet()
+    episodes = [json.loads(message.body)["data"]["episode"] for message in rig.anomalies]
+    assert episodes[0] == episodes[1] != episodes[2]
+    assert rig.head.episodes["device4"].id == episodes[2]
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "missing attribute": {"temperature": None},
+    "string for a number": {"current": {"S": "2.5"}},
+    "NaN": {"current": {"N": "NaN"}},
+    "3.4e38": {"current": {"N": "3.4e38"}},
+    "38 digits": {"ts": {"N": "1" * 38}},
+    "far before 1970": {"ts": {"N": "-99999999999999"}},
+    "milliseconds": {"ts": {"N": f"{T}000"}},
+    "endless device name": {"device": {"S": "x" * 40_000}},
+    "no score": {"temperature": 400.0},
+}
+
+
+@pytest.mark.parametrize("attributes", BAD.values(), ids=BAD.keys())
+def test_bad_input_is_quarantined_with_its_reason_and_the_next_sample_is_scored(
+    rig: Rig, record: Callable[..., Record], at: Callable[..., Record], attributes: dict[str, Any]
+) -> None:
+    """In the same commit; the object holds the record as it came; nothing is lost from the books."""
+    bad = record(1000, **{"ts": float(T), "created": T, **attributes})
+    commit = rig.batch("s", bad, at(1, 9.0)).turn()
+    assert commit is not None
+    key = quarantine_key(T, "s", "1000")
+    assert set(rig.aside) == {key}
+    stored = json.loads(rig.aside[key])
+    assert (stored["shard"], stored["sequence"]) == ("s", "1000")
+    assert stored["reason"]
+    assert stored["record"] == bad or stored["record"]["temperature"] == "400.0"
+    assert [ts for _, ts, _ in rig.told] == [T + 1.0]
+    assert rig.counts == {"read": 2, "quarantined": 1, "scored": 1}
+    assert rig.lane.ledger.imbalance() == 0
+    assert commit.head.positions["s"].sequence == "1010"
+
+
+def test_an_empty_item_is_quarantined(rig: Rig, at: Callable[..., Record]) -> None:
+    """And the next is scored."""
+    empty = at(0)
+    empty["dynamodb"]["NewImage"] = {}
+    rig.batch("s", empty, at(1)).turn()
+    assert len(rig.aside) == 1
+    assert rig.counts == {"read": 2, "quarantined": 1, "scored": 1}
+
+
+def test_a_flood_of_bad_records_is_told_once_an_hour(rig: Rig, at: Callable[..., Record]) -> None:
+    """Not one message a record; all are set aside."""
+    bad = [at(n, temperature=None) for n in range(90)]
+    rig.batch("s", *bad, at(3000, temperature=None), at(3700, temperature=None)).until_quiet()
+    assert [kind for kind, _, _ in rig.notices].count("health.quarantine") == 2
+    assert len(rig.aside) == 92
+
+
+def test_removed_and_late_records_are_counted_and_leave_archive_and_window_alone(
+    rig: Rig, at: Callable[..., Record]
+) -> None:
+    """By TTL or by hand; a late one is told with the command that scores it afterwards."""
+    late = [at(-1600 - n, 9.0, number=20 - n, created=T) for n in (2, 1)]
+    rig.batch("s", at(0, event="REMOVE", number=10), *late, at(1)).until_quiet()
+    assert rig.counts == {"read": 4, "ignored": 1, "late": 2, "scored": 1}
+    assert (rig.archive, rig.told) == ({}, [])
+    told = [message for message in rig.messages if message.type == "health.late"]
+    assert len(told) == 1
+    event = parse(told[0].body)
+    assert event.type == "health.late"
+    assert (event.data.count, event.data.since, event.data.until) == (2, T - 1602.0, T - 1601.0)
+    assert "battery-watch replay --table device4 --since" in (event.data.command or "")
+
+
+# Order
+
+
+def test_shards_are_merged_by_time_whichever_is_read_first(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+    """Nothing leaves while another shard could still bring something earlier."""
+    rig = Rig(plain_bundle).open("a", "b")
+    rig.batch("b", at(2, 9.0), at(4, 9.0), at(6, 9.0)).turn()
+    assert rig.told == []
+    rig.batch("a", at(1, 9.0), at(5, 9.0)).turn()
+    rig.idle("a", "b", at=T + 7 + IDLE_SLACK_S).until_quiet(T + 20)
+    assert [ts - T for _, ts, _ in rig.told] == [1, 2, 4, 5, 6]
+
+
+def test_nothing_is_processed_before_all_shards_are_listed(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+    """One that was not seen yet could hold everything."""
+    rig = Rig(plain_bundle)
+    rig.lane.take(ShardOpened("s", 0, None), T)
+    rig.batch("s", at(0, 9.0)).turn()
+    assert rig.told == []
+    assert not rig.lane.watching
+    rig.open("s").turn()
+    assert len(rig.told) == 1
+    assert rig.lane.watching
+
+
+def test_a_child_goes_on_where_its_parent_ended(rig: Rig, at: Callable[..., Record]) -> None:
+    """The parent's end is in the head once all of it is processed."""
+    rig.batch("s", at(0, 9.0), at(200, 9.0)).turn()
+    rig.lane.take(ShardEnded("s", 0), T)
+    rig.lane.take(ShardOpened("t", 0, "s"), T)
+    rig.batch("t", at(201, 9.0))
+    for _ in range(5):  # listings, so that other children would have been named by then
+        rig.turn()
+        rig.lane.take(Topology((ShardNode("s", None, True), ShardNode("t", "s", False))), T)
+    rig.until_quiet(T + 10)
+    assert [ts - T for _, ts, _ in rig.told] == [0, 200, 201]
+    assert rig.head.positions["s"].ended
+    assert (rig.head.positions["t"].sequence, rig.head.positions["t"].ended) == ("3010", False)
+
+
+def test_a_sample_out_of_order_amends_what_was_told(rig: Rig, at: Callable[..., Record]) -> None:
+    """Its followers are scored again; those that change are told as revision 1, and the minute is written whole."""
+    rig.batch("s", at(10, 9.0), at(20), at(30)).turn()
+    assert rig.told == [("device4", T + 10.0, 0), ("device4", T + 20.0, 0), ("device4", T + 30.0, 0)]
+    rig.batch("s", at(15, 8.0, number=2000, created=T + 31)).turn()
+    assert rig.told[3:] == [
+        ("device4", T + 15.0, 0),
+        ("device4", T + 20.0, 1),
+        ("device4", T + 30.0, 1),
+    ]
+    assert [line["ts"] - T for line in rig.lines("device4", T)] == [10, 15, 20, 30]
+    assert len({message.id for message in rig.anomalies}) == 6
+
+
+def test_a_sample_corrected_to_normal_leaves_the_archive(rig: Rig, at: Callable[..., Record]) -> None:
+    """Its minute is written again without it; nobody is told of what is no anomaly."""
+    rig.batch("s", at(10, 9.0)).turn()
+    rig.batch("s", at(10, 2.0, number=2000, event="MODIFY")).until_quiet(T + 10)
+    assert rig.archive == {minute_key("device4", T): b""}
+    assert len(rig.told) == 1
+
+
+def test_the_same_sample_again_changes_nothing(rig: Rig, at: Callable[..., Record]) -> None:
+    """Another record with the same values: counted, and told to nobody."""
+    rig.batch("s", at(10, 9.0)).turn()
+    commit = rig.batch("s", at(10, 9.0, number=2000)).turn(T + 10)
+    assert commit is not None
+    assert (commit.messages, commit.minutes) == ((), ())
+    assert rig.lane.ledger.imbalance() == 0
+
+
+# Commits
+
+
+def test_a_message_cuts_a_commit_at_once_and_nothing_else_does(rig: Rig, at: Callable[..., Record]) -> None:
+    """Otherwise every five seconds, which is also the sign of life."""
+    assert rig.turn(T) is not None
+    assert rig.batch("s", at(0)).turn(T + 0.1) is None
+    assert rig.batch("s", at(1, 9.0)).turn(T + 0.2) is not None
+    assert rig.batch("s", at(100)).turn(T + 0.2 + HEARTBEAT_S - 0.01) is None
+    later = rig.turn(T + 0.2 + HEARTBEAT_S)
+    assert later is not None
+    assert later.head.positions["s"].sequence == "2000"
+    assert [commit.head.commit for commit in rig.commits] == [1, 2, 3]
+    assert rig.turn(T + 0.3 + 2 * HEARTBEAT_S) is not None
+
+
+def test_a_commit_holds_at_most_fifty_messages(rig: Rig, at: Callable[..., Record]) -> None:
+    """The rest waits for the next, and nothing is lost or told twice."""
+    rig.batch("s", *(at(n, 9.0) for n in range(200))).until_quiet()
+    assert rig.told == [("device4", T + float(n), 0) for n in range(200)]
+    assert max(len(commit.messages) for commit in rig.commits) <= MAX_MESSAGES
+    for commit in rig.commits:
+        # What a position has passed was told by then.
+        last = int(commit.head.positions["s"].sequence or 0)
+        told = [m for c in rig.commits[: commit.head.commit] for m in c.messages if m.type == "anomaly.sample"]
+        assert len(told) == (last - 1000) // 10 + 1
+
+
+def test_the_last_commit_releases_the_lane(rig: Rig, at: Callable[..., Record]) -> None:
+    """The next owner need not wait; windows are with it."""
+    rig.batch("s", at(1, 9.0)).turn()
+    last = rig.turn(T + 1, final=True)
+    assert last is not None
+    assert last.head.released
+    assert last.snapshot is not None
+    assert last.snapshot.positions["s"].sequence == "1010"
+    assert not rig.commits[0].head.released
+
+
+def test_windows_go_with_a_commit_every_minute(rig: Rig, at: Callable[..., Record]) -> None:
+    """With positions of their own, which are those of their head."""
+    for n in range(0, 130, 5):
+        rig.batch("s", at(n)).turn(T + n)
+    taken = [commit for commit in rig.commits if commit.snapshot is not None]
+    assert [commit.head.heartbeat - T for commit in taken] == [0, 60, 120]
+    for commit in taken:
+        assert commit.snapshot is not None
+        assert commit.snapshot.positions == commit.head.positions
+
+
+def test_the_books_are_written_with_a_commit(rig: Rig, at: Callable[..., Record]) -> None:
+    """One object a day of creation; what the head holds is the same."""
+    commit = rig.batch("s", at(1), at(2, temperature=None)).turn()
+    assert commit is not None
+    assert [item.key for item in commit.books] == ["battery-ledger/2026-07-25/table.json"]
+    book = json.loads(commit.books[0].body)["devices"]["device4"]
+    assert {name: n for name, n in book.items() if n} == {"read": 2, "scored": 1, "quarantined": 1}
+    assert commit.head.ledger == {"2026-07-25": {"device4": {"read": 2, "scored": 1, "quarantined": 1}}}
+
+
+# Charts and timers
+
+
+def test_charts_come_at_boundaries_and_when_an_episode_opens(rig: Rig, at: Callable[..., Record]) -> None:
+    """By event time, however the records came in."""
+    rig.batch("s", at(1)).turn()
+    rig.batch("s", *(at(n, 9.0 if n == 100 else 2.0) for n in range(20, 620, 20))).until_quiet()
+    rig.until_quiet(T + 100)
+    keys = [request.key for request in rig.lane.charts.drain()]
+    assert sorted(keys) == [
+        "reports/device4/20260725T142640Z.png",
+        "reports/device4/20260725T143000Z.png",
+        "reports/device4/20260725T143500Z.png",
+    ]
+
+
+def test_silence_is_told_while_nothing_arrives(rig: Rig, at: Callable[..., Record]) -> None:
+    """At the tip the watermark follows the clock by promises of idleness; and its end is told."""
+    rig.batch("s", at(1)).turn()
+    rig.idle("s", at=T + 1 + 120 + IDLE_SLACK_S - 1).turn(T + 130)
+    assert rig.notices == []
+    rig.idle("s", at=T + 1 + 120 + IDLE_SLACK_S).turn(T + 130)
+    assert rig.notices == [("health.silence", "device4", "opened")]
+    rig.batch("s", at(200)).until_quiet(T + 200)
+    assert rig.notices == [("health.silence", "device4", "opened"), ("health.silence", "device4", "closed")]
+
+
+# Restart
+
+
+def test_a_successor_sends_what_was_promised_word_for_word(rig: Rig, at: Callable[..., Record]) -> None:
+    """And writes the minutes again, whole."""
+    rig.turn()
+    commit = rig.batch("s", at(1, 9.0), at(61, 9.0)).turn(T + 1)
+    assert commit is not None
+    after = rig.successor()
+    assert after.lane.promised == commit.messages
+    after.open("s").batch("s", at(1, 9.0), at(61, 9.0), at(200)).until_quiet(T + 10)
+    assert {item.key: item.body for item in after.commits[0].minutes} == rig.archive
+
+
+def test_what_was_told_before_a_restart_is_not_told_again(rig: Rig, at: Callable[..., Record]) -> None:
+    """Records between the windows and the head are read again, silently, and not counted again."""
+    rig.turn()
+    records = [at(n, 9.0 if n % 3 == 0 else 2.0) for n in range(20)]
+    rig.batch("s", *records[:8]).until_quiet(T + 1)
+    after = rig.successor().open("s", now=T + 10)
+    assert after.lane.recovering
+    after.batch("s", *records[:5])
+    beat = after.turn(T + 11)
+    assert beat is not None
+    assert after.lane.recovering
+    assert beat.head.positions == rig.head.positions
+    assert beat.head.outbox == rig.head.outbox
+    assert (beat.messages, beat.minutes, beat.quarantine, beat.books) == ((), (), (), ())
+    after.batch("s", *records[5:]).until_quiet(T + 20)
+    assert not after.lane.recovering
+    everything = Rig(rig.bundle).open("s").batch("s", *records).until_quiet()
+    assert rig.told + after.told == everything.told
+    assert after.archive == everything.archive
+    assert after.counts == everything.counts
+
+
+def test_a_restart_in_the_middle_of_a_minute_keeps_its_first_lines(rig: Rig, at: Callable[..., Record]) -> None:
+    """They come from the windows: the minute is written whole when it grows."""
+    rig.batch("s", at(1, 9.0), at(2), at(3), at(4), at(5), at(6), at(7), at(8, 9.0)).turn()
+    rig.turn(T + 1, final=True)
+    after = rig.successor().open("s").batch("s", at(30, 9.0))
+    after.until_quiet(T + 30)
+    assert [line["ts"] - T for line in after.lines("device4", T)] == [
+        line["ts"] - T for line in rig.lines("device4", T)
+    ] + [30]
+    assert after.archive[minute_key("device4", T)].startswith(rig.archive[minute_key("device4", T)])
+
+
+devices = st.sampled_from([None, {"S": "a"}, {"S": "b/c"}])
+readings = st.tuples(
+    devices,
+    st.sampled_from([1.0, 1.0, 2.0, 20.0, 70.0]),
+    st.sampled_from([0.0, 0.0, 0.0, -5.0, -40.0]),
+    st.sampled_from([2.0, 2.0, 2.0, 9.0]),
+    st.sampled_from(["25", "25", "25", "90", "warm", "400"]),
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(readings, min_size=1, max_size=40),
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    st.sets(st.integers(0, 30), max_size=5),
+)
+def test_whatever_pages_and_restarts_the_outcome_is_the_same(
+    plain_bundle: Bundle, written: list[tuple[Any, ...]], pages: list[int], crashes: set[int]
+) -> None:
+    """Archive, messages in order, quarantine and books, against one page and no restart; late samples, several devices
+    and broken records among them."""
+    records, created = [], float(T)
+    for n, (device, step, offset, current, temperature) in enumerate(written):
+        created += step
+        item = {"ts": {"N": repr(created + offset)}, "current": {"N": repr(current)}, "temperature": {"N": temperature}}
+        change = {
+            "SequenceNumber": str(1000 + n),
+            "ApproximateCreationDateTime": float(int(created)),
+            "NewImage": item | ({"device": device} if device else {}),
+        }
+        records.append({"eventName": "INSERT", "dynamodb": change})
+    calm = Rig(plain_bundle).open("s").batch("s", *records).idle("s", at=created + 500).until_quiet(T)
+    rig, begin, turn, told = Rig(plain_bundle).open("s"), 0, 0, list[Message]()
+    while begin < len(records) or rig.lane.recovering:
+        size = pages[turn % len(pages)]
+        rig.batch("s", *records[begin : begin + size]).turn(T + turn * 7)
+        begin, turn = begin + size, turn + 1
+        if turn in crashes:
+            told += rig.messages
+            reached = rig.snapshot.positions["s"].sequence if rig.snapshot else rig.head.positions["s"].sequence
+            begin = 0 if reached is None else int(reached) - 999
+            rig = rig.successor().open("s")
+    rig.idle("s", at=created + 500).until_quiet(T + turn * 7)
+    told += rig.messages
+
+    def said(messages: list[Message]) -> list[tuple[str, str, str, str]]:
+        return [(m.id, m.type, m.severity, m.state) for m in messages]
+
+    assert said(told) == said(calm.messages)
+    assert rig.archive == calm.archive
+    assert rig.aside == calm.aside
+    assert rig.counts == calm.counts
+    assert rig.lane.ledger.imbalance() == 0

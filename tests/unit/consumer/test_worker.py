@@ -1,0 +1,214 @@
+"""The worker's loop and the order in which it stops, over twins of all its parts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from consumer.committer import Abandoned
+from consumer.errors import Fenced
+from consumer.liveness import PulseFile
+from consumer.source import Topology
+from consumer.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, READER_STUCK_S, Worker
+
+
+class World:
+    """Everything around the loop. ``done``: what happened, in order; ``fail``: what a turn or a finish raises."""
+
+    def __init__(self, path: Path) -> None:
+        self.done: list[str] = []
+        self.events: list[Any] = []
+        self.fail: dict[str, BaseException] = {}
+        self.stop = threading.Event()
+        self.turns = 3
+        self.path = path
+        self.lane = SimpleNamespace(
+            name="table",
+            watching=False,
+            lagging=False,
+            watermark=95.0,
+            devices=["d"],
+            ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
+            charts=SimpleNamespace(drain=lambda: ["chart"], final=lambda: self.done.append("final charts")),
+            gaps_to_read=list,
+            fill=lambda samples: self.done.append(f"fill {samples}"),
+            take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
+        )
+        self.owned = SimpleNamespace(
+            lane=self.lane, turn=self._turn, finish=self._finish, stop=lambda: self.done.append("stop")
+        )
+        self.lanes = Routes(self)
+        self.source = SimpleNamespace(
+            readers_alive=True,
+            idle_s=0.0,
+            begin=lambda: self.done.append("read"),
+            poll=lambda timeout_s: [self.events.pop(0)] if self.events else [],
+            stop=lambda timeout_s: self.done.append("stop reading"),
+        )
+        self.charting = SimpleNamespace(
+            draw=lambda requests: None, finish=lambda timeout_s: self.done.append("finish charts")
+        )
+
+    def worker(self, **more: Any) -> Worker:
+        lanes: Any = self.lanes
+        source: Any = self.source
+        charting: Any = self.charting
+        return Worker(lanes, source, charting, pulse=PulseFile(self.path), clock=lambda: 100.0, **more)
+
+    def _turn(self, source: Any, now: float, *, process: bool) -> None:
+        self.done.append("turn" if process else "turn without processing")
+        self.turns -= 1
+        if self.turns == 0:
+            self.stop.set()
+        if "turn" in self.fail:
+            raise self.fail["turn"]
+
+    def _finish(self, source: Any, now: float, timeout_s: float) -> None:
+        self.done.append("finish")
+        if "finish" in self.fail:
+            raise self.fail["finish"]
+
+
+class Routes:
+    """One lane."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __iter__(self) -> Any:
+        return iter([self.world.owned])
+
+    def take(self, event: Any, now: float) -> None:
+        self.world.done.append(type(event).__name__)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A worker that is told to stop in its third turn."""
+    return World(tmp_path / "pulse")
+
+
+def test_it_stops_in_the_order_that_loses_nothing(world: World) -> None:
+    """Reading first, then the commits, the charts last."""
+    assert world.worker().run(world.stop) == EXIT_OK
+    assert world.done == [
+        "read",
+        "turn",
+        "turn",
+        "turn",
+        "stop reading",
+        "finish",
+        "stop",
+        "final charts",
+        "finish charts",
+    ]
+
+
+def test_events_reach_the_lanes_before_they_are_processed(world: World) -> None:
+    """In the turn in which they were read."""
+    world.events = [Topology(())]
+    world.worker().run(world.stop)
+    assert world.done[:3] == ["read", "Topology", "turn"]
+
+
+def test_a_worker_that_is_fenced_commits_no_more(world: World) -> None:
+    """And says so by its exit code."""
+    world.fail["turn"] = Fenced("owned by you")
+    assert world.worker().run(world.stop) == EXIT_FENCED
+    assert "finish" not in world.done
+    assert world.done[-1] == "finish charts"
+
+
+@pytest.mark.parametrize("error", [Fenced("x"), Abandoned("x"), TimeoutError()])
+def test_a_last_commit_that_is_not_durable_is_a_failure(world: World, error: BaseException) -> None:
+    """Everything is stopped all the same; the next start goes on from the commit before."""
+    world.fail["finish"] = error
+    assert world.worker().run(world.stop) == EXIT_FAILED
+    assert world.done[-3:] == ["stop", "final charts", "finish charts"]
+
+
+def test_a_reader_that_died_ends_the_worker(world: World) -> None:
+    """So that this is seen and it is started again; what was scored is committed."""
+    world.source.readers_alive = False
+    assert world.worker().run(world.stop) == EXIT_FAILED
+    assert world.done == ["read", "turn", "stop reading", "finish", "stop", "final charts", "finish charts"]
+
+
+def test_it_says_how_it_is(world: World) -> None:
+    """State and lag; a loop that stands still is seen by the age of the file, which is gone after a stop in order."""
+    worker = world.worker()
+    worker.turn(0)
+    assert json.loads(world.path.read_text()) == {"at": 100.0, "state": "recovering", "lag_s": 5.0, "fault": ""}
+    worker.stop(commit=True)
+    assert not world.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "lagging", "fault"),
+    [
+        (READER_STUCK_S + 1, False, "a reader has been in one call for 101 s"),
+        (0.0, True, "a lane waits for a shard that cannot be read"),
+        (0.0, False, ""),
+    ],
+)
+def test_what_is_wrong_makes_it_unhealthy(world: World, idle_s: float, lagging: bool, fault: str) -> None:
+    """Running but dead, or held up."""
+    world.source.idle_s, world.lane.lagging = idle_s, lagging
+    world.worker().turn(0)
+    assert json.loads(world.path.read_text())["fault"] == fault
+
+
+class Tables:
+    """Reads when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any, Any]] = []
+        self.ready: list[tuple[str, Any, Any]] = []
+        self.stopped = False
+
+    def ask(self, lane: str, gap: Any, devices: Any) -> None:
+        self.asked.append((lane, gap, devices))
+
+    def answers(self) -> Any:
+        ready, self.ready = self.ready, []
+        yield from ready
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_at_a_first_start_the_windows_are_filled_before_the_first_record(world: World) -> None:
+    """Iterators first, then the table, then processing (rule 18)."""
+    tables = Tables()
+    worker = world.worker(tables=tables, fill=True)
+    worker.turn(0)
+    assert tables.asked == []
+    world.lane.watching = True
+    worker.turn(0)
+    worker.turn(0)
+    assert len(tables.asked) == 1
+    name, gap, _ = tables.asked[0]
+    assert (gap.since, gap.until) == (100.0 - 25 * 60, 100.0)
+    tables.ready = [(name, gap, SimpleNamespace(samples="the first window"))]
+    worker.turn(0)
+    assert world.done == ["turn without processing"] * 3 + ["fill the first window", "turn"]
+
+
+def test_gaps_are_read_from_the_table_for_the_lane_that_has_them(world: World) -> None:
+    """And what is found goes back to it."""
+    tables = Tables()
+    world.lane.gaps_to_read = lambda: ["gap"]
+    worker = world.worker(tables=tables)
+    worker.turn(0)
+    assert tables.asked == [("table", "gap", ["d"])]
+    world.lane.gaps_to_read = list
+    tables.ready = [("table", "gap", "decoded")]
+    worker.turn(0)
+    assert "items gap" in world.done
+    worker.stop(commit=True)
+    assert tables.stopped

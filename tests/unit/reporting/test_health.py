@@ -1,0 +1,306 @@
+"""The health of every device's data, told from its records in order and from what does not come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reporting.health import (
+    FORGET_S,
+    LATE_QUIET_S,
+    QUARANTINE_EVERY_S,
+    SILENCE_S,
+    STUCK_S,
+    STUCK_SAMPLES,
+    DeviceHealth,
+    Watch,
+)
+from reporting.notice import Notice
+from window.samples import Kind, Names, Samples
+
+Row = tuple[float, float, float, Kind, str]
+"""Stamp, ts, current, kind, device."""
+
+
+class Watched:
+    """A watch, fed run by run with deadlines in between, and all that it said."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self.watch = Watch("device4", self.names)
+        self.said: list[Notice] = []
+        self.kinds: list[Kind] = []
+
+    def feed(self, *rows: Row) -> Watched:
+        """One run of records."""
+        stamp = np.array([row[0] for row in rows])
+        samples = Samples.of(
+            [row[1] for row in rows],
+            [row[2] for row in rows],
+            [25.0] * len(rows),
+            created=stamp,
+            kind=[row[3] for row in rows],
+            device=[self.names.code(row[4]) for row in rows],
+        )
+        seen = self.watch.observe(samples, stamp)
+        self.watch.apply(seen)
+        self.said += [notice for _, notice in seen.notices]
+        self.kinds += [Kind(int(kind)) for kind in seen.kind]
+        return self
+
+    def until(self, watermark: float) -> Watched:
+        """Deadlines up to here fire, each at its time."""
+        while self.watch.due <= watermark:
+            due = self.watch.due
+            said = self.watch.fire()
+            assert all(notice.at == due for notice in said)
+            self.said += said
+        return self
+
+    @property
+    def told(self) -> list[tuple[str, str | None, str, float]]:
+        return [(notice.type.removeprefix("health."), notice.device, notice.state, notice.at) for notice in self.said]
+
+
+def sample(
+    at: float, current: float = 2.0, *, ts: float | None = None, kind: Kind = Kind.SAMPLE, device: str = "d"
+) -> Row:
+    return (at, at if ts is None else ts, current, kind, device)
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """Nothing seen yet."""
+    return Watched()
+
+
+# Silence
+
+
+def test_a_device_that_falls_silent_is_told_once_and_so_is_its_return(watched: Watched) -> None:
+    """At the deadline, by event time."""
+    watched.feed(sample(0), sample(10)).until(10 + SILENCE_S - 0.1)
+    assert watched.told == []
+    watched.until(10 + SILENCE_S).until(1e6)
+    assert watched.told == [("silence", "d", "opened", 10 + SILENCE_S)]
+    assert watched.said[0].since == 10
+    watched.feed(sample(5000)).until(5000 + SILENCE_S)
+    assert watched.told[1:] == [("silence", "d", "closed", 5000), ("silence", "d", "opened", 5000 + SILENCE_S)]
+    assert (watched.said[1].since, watched.said[1].until) == (10, 5000)
+
+
+def test_any_record_ends_a_silence(watched: Watched) -> None:
+    """A device that sends nonsense is not silent."""
+    watched.feed(sample(0)).until(200)
+    watched.feed(sample(300, kind=Kind.MALFORMED, ts=float("nan")))
+    assert ("silence", "d", "closed", 300) in watched.told
+
+
+def test_devices_that_fall_silent_together_are_told_in_order_of_their_names(watched: Watched) -> None:
+    """Not in the order in which they were first seen."""
+    watched.feed(sample(0, device="b"), sample(0, device="a"), sample(0, device="c")).until(SILENCE_S)
+    assert [device for _, device, _, _ in watched.told] == ["a", "b", "c"]
+
+
+def test_devices_silent_for_a_day_are_forgotten(watched: Watched) -> None:
+    """Names that come and go take no memory."""
+    watched.feed(sample(0, device="old"), sample(FORGET_S, device="new")).until(FORGET_S + SILENCE_S)
+    watched.watch.forget(FORGET_S)
+    assert set(watched.watch.states) == {"old", "new"}
+    watched.watch.forget(FORGET_S + 1)
+    assert set(watched.watch.states) == {"new"}
+    assert watched.watch.due == np.inf
+
+
+# Stuck readings
+
+
+def frozen(begin: float, n: int, *, step: float = 3.0, current: float = 2.0) -> list[Row]:
+    return [sample(begin + k * step, current) for k in range(n)]
+
+
+def test_readings_that_repeat_while_current_flows_are_told_and_so_is_their_end(watched: Watched) -> None:
+    """Thirty samples and a minute, both; whoever is told once is not told again."""
+    watched.feed(*frozen(0, STUCK_SAMPLES - 1))
+    assert watched.told == []
+    watched.feed(*frozen((STUCK_SAMPLES - 1) * 3.0, 50))
+    assert watched.told == [("stuck", "d", "opened", (STUCK_SAMPLES - 1) * 3.0)]
+    watched.feed(sample(1000, 2.1))
+    assert watched.told[1:] == [("stuck", "d", "closed", 1000)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        frozen(0, 300, step=0.1),
+        frozen(0, STUCK_SAMPLES - 1, step=10.0),
+        frozen(0, 300, current=0.0),
+        [sample(k * 3.0, 2.0 + k % 2 / 100) for k in range(300)],
+    ],
+    ids=["less than a minute", "too few", "no current", "they change"],
+)
+def test_what_is_no_stuck_sensor(watched: Watched, rows: list[Row]) -> None:
+    """A device at rest repeats itself, and a fast one may for a while."""
+    assert STUCK_S == 60.0
+    assert watched.feed(*rows).told == []
+
+
+# Wrong clocks
+
+
+def skewed(begin: float, n: int, offset: float, kind: Kind) -> list[Row]:
+    return [sample(begin + k * 5.0, 2.0 + k, ts=begin + k * 5.0 + offset, kind=kind) for k in range(n)]
+
+
+@pytest.mark.parametrize(("offset", "kind", "way"), [(-7200.0, Kind.LATE, "behind"), (3600.0, Kind.FUTURE, "ahead")])
+def test_a_clock_that_is_wrong_by_the_same_all_the_time_is_told_and_its_samples_are_scored(
+    watched: Watched, offset: float, kind: Kind, way: str
+) -> None:
+    """The monitor must not go blind: from the third sample on that spans ten seconds (decision 3)."""
+    watched.feed(*skewed(0, 6, offset, kind))
+    assert watched.kinds == [kind, kind] + [Kind.SAMPLE] * 4
+    opened = [notice for notice in watched.said if notice.type == "health.clock_skew"]
+    assert [(notice.state, notice.at, notice.offset_s) for notice in opened] == [("opened", 10.0, offset)]
+    assert f"{abs(offset):.0f} s {way}" in opened[0].summary
+
+
+def test_a_clock_that_is_right_again_is_told(watched: Watched) -> None:
+    """And its samples were never in doubt."""
+    watched.feed(*skewed(0, 4, 3600.0, Kind.FUTURE), sample(30))
+    assert watched.kinds[-1] is Kind.SAMPLE
+    assert [t for t in watched.told if t[0] == "clock_skew"] == [
+        ("clock_skew", "d", "opened", 10),
+        ("clock_skew", "d", "closed", 30),
+    ]
+
+
+def test_an_upload_of_old_samples_is_no_wrong_clock(watched: Watched) -> None:
+    """Its offset changes as fast as its samples' times."""
+    rows = [sample(1e4 + k / 100, 2.0 + k % 7, ts=1e4 - 7200 + k, kind=Kind.LATE) for k in range(600)]
+    watched.feed(*rows)
+    assert set(watched.kinds) == {Kind.LATE}
+    assert [t for t in watched.told if t[0] == "clock_skew"] == []
+
+
+# Late samples and records set aside
+
+
+def test_a_run_of_late_samples_is_one_notice_with_its_interval(watched: Watched) -> None:
+    """When a sample in time follows, or after a quiet minute; with the command that scores them."""
+    late = [sample(1e4 + k, ts=k * 10.0, kind=Kind.LATE) for k in (3, 1, 2)]
+    watched.feed(*late)
+    assert watched.told == []
+    watched.feed(sample(1e4 + 5))
+    (first,) = watched.said
+    assert (first.type, first.at, first.count, first.since, first.until) == ("health.late", 1e4 + 5, 3, 10.0, 30.0)
+    assert first.command == "battery-watch replay --table device4 --since 1970-01-01T00:00:10Z"
+    watched.feed(sample(1e4 + 6, ts=0.0, kind=Kind.LATE)).until(1e4 + 6 + LATE_QUIET_S)
+    assert watched.told[1:] == [("late", "d", "opened", 1e4 + 6 + LATE_QUIET_S)]
+    assert watched.said[1].count == 1
+
+
+def test_records_set_aside_are_told_once_an_hour_and_device(watched: Watched) -> None:
+    """The objects are all there; this only wakes somebody."""
+    broken = [sample(k * 600.0, ts=float("nan"), kind=Kind.MALFORMED) for k in range(13)]
+    for row in broken:
+        watched.feed(row)
+    watched.feed(sample(7300, kind=Kind.IMPLAUSIBLE, device="e"))
+    told = [(device, at) for kind, device, _, at in watched.told if kind == "quarantine"]
+    assert told == [("d", 0.0), ("d", QUARANTINE_EVERY_S), ("d", 2 * QUARANTINE_EVERY_S), ("e", 7300)]
+
+
+# All of it
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from([0.5, 1.0, 3.0, 20.0, 60.0, 130.0]),
+        st.sampled_from([0.0, 0.0, 0.0, -7200.0, 3600.0]),
+        st.sampled_from([2.0, 2.0, 2.0, 2.1]),
+        st.sampled_from("ab"),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def rows_of(steps: list[tuple[float, float, float, str, bool]]) -> list[Row]:
+    rows, at = [], 10_000.0
+    for step, offset, current, device, broken in steps:
+        at += step
+        kind = Kind.LATE if offset < 0 else Kind.FUTURE if offset > 0 else Kind.SAMPLE
+        if broken and device == "b":
+            kind = Kind.MALFORMED
+        rows.append(sample(at, current, ts=at + offset, kind=kind, device=device))
+    return rows
+
+
+def fed(rows: list[Row], sizes: list[int]) -> Watched:
+    """Runs of these sizes, each cut where a deadline comes before the next record, as the lane cuts them."""
+    watched, begin, turn = Watched(), 0, 0
+    while begin < len(rows):
+        watched.until(rows[begin][0])
+        run: list[Row] = []
+        for row in rows[begin : begin + sizes[turn % len(sizes)]]:
+            due = min([watched.watch.due, *(r[0] + min(SILENCE_S, LATE_QUIET_S) for r in run)])
+            if run and row[0] >= due:
+                break
+            run.append(row)
+        watched.feed(*run)
+        begin, turn = begin + len(run), turn + 1
+    return watched.until(1e9)
+
+
+@settings(deadline=None, max_examples=100)
+@given(steps, st.lists(st.integers(1, 12), min_size=1, max_size=4))
+def test_however_the_records_come_in_the_same_is_told(
+    plan: list[tuple[float, float, float, str, bool]], sizes: list[int]
+) -> None:
+    """One by one or in runs: notices of a device in order, kinds, and what is remembered."""
+    rows = rows_of(plan)
+    alone, together = fed(rows, [1]), fed(rows, sizes)
+    for device in "ab":
+        assert [n for n in together.said if n.device == device] == [n for n in alone.said if n.device == device]
+    assert together.kinds == alone.kinds
+    assert together.watch.states == alone.watch.states
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps, st.integers(0, 59))
+def test_a_restart_changes_nothing(plan: list[tuple[float, float, float, str, bool]], cut: int) -> None:
+    """Timers and all are in the states; device codes may be others."""
+    rows = rows_of(plan)
+    calm = fed(rows, [1])
+    before = Watched()
+    for row in rows[:cut]:
+        before.until(row[0]).feed(row)
+    after = Watched()
+    after.names.code("somebody")
+    after.watch.restore(before.watch.states)
+    for row in rows[cut:]:
+        after.until(row[0]).feed(row)
+    after.until(1e9)
+    assert before.told + after.told == calm.told
+    assert before.kinds + after.kinds == calm.kinds
+
+
+def test_observing_alone_changes_nothing(watched: Watched) -> None:
+    """The lane may process less than it looked at."""
+    watched.feed(sample(0))
+    before = watched.watch.states
+    samples = Samples.of([200.0], [2.0], [25.0], kind=Kind.LATE)
+    watched.watch.observe(samples, np.array([200.0]))
+    assert watched.watch.states == before
+    assert watched.watch.due == SILENCE_S
+
+
+def test_a_silent_device_has_no_deadline() -> None:
+    """Unless a late run is still to be told."""
+    state = DeviceHealth(last=10.0)
+    assert state.deadline == 10.0 + SILENCE_S
+    assert replace(state, silent=True).deadline == np.inf
