@@ -94,6 +94,7 @@ class Assembly:
         self._stores = Stores(self._s3, self._s3_once, settings.bucket)
         self._begin: dict[str, ShardPosition] = {}
         self._inherited = False
+        self._started: float | None = None
         self._decoder = Decoder(
             table=settings.table,
             device_key=settings.device_key,
@@ -136,6 +137,7 @@ class Assembly:
             self._decoder,
             positions={shard: Position(at.sequence, at.since, at.ended) for shard, at in self._begin.items()},
             start="trim_horizon" if self._inherited else settings.start,
+            since=self._started,
             clock=time.time,
         )
         history = TableHistory(
@@ -166,6 +168,8 @@ class Assembly:
         head = claim(store, lane=name, owner=self._owner, bundle=bundle, clock=time.time, wait=wait)
         if head is None:
             return None
+        if head.epoch > 1 and name == TABLE_LANE:
+            self._started = head.started
         snapshot = _windows(store)
         gap_since = None
         if head.epoch == 1 and (before := self._stores.before(self._prefix, name)) is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -14,12 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.commit import Commit
 from consumer.errors import Retry
-from consumer.state import StateStore
+from consumer.ownership import HEARTBEAT_S
+from consumer.state import Head, StateStore
 from reporting.archive import Revision, StoredObject
 from reporting.message import Message
 
+HEAD = "head"
 PARALLEL_PUTS = 16
-BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 20.0
+BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 2.5  # a sign of life is due every 5 s
 log = structlog.get_logger(__name__)
 
 
@@ -66,7 +69,7 @@ def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     revision = (commit.head.epoch, commit.head.commit)
     # Before the head: it moves the positions past these records, and nobody would set them aside again.
     yield [Step("quarantine", partial(to.objects.put, item)) for item in commit.quarantine]
-    yield [Step("head", partial(to.state.write, commit.head))]
+    yield [Step(HEAD, partial(to.state.write, commit.head))]
     yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
     yield [Step("books", partial(to.objects.put, item)) for item in commit.books]
     yield [publishing(commit.messages, to.topic)]
@@ -93,8 +96,11 @@ class Committer:
     Nothing is dropped for it: meanwhile the lane fills its one next commit, credit dries up, and reading stops.
     """
 
-    def __init__(self, to: Sinks) -> None:
+    def __init__(self, to: Sinks, *, clock: Callable[[], float] = time.time) -> None:
         self._to = to
+        self._clock = clock
+        self._head: Head | None = None  # the one last written
+        self._owner: threading.Thread | None = None
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._puts = ThreadPoolExecutor(PARALLEL_PUTS, thread_name_prefix="put")
@@ -116,13 +122,34 @@ class Committer:
         self._puts.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, commit: Commit) -> Commit:
+        self._owner = threading.current_thread()
         for group in steps(commit, self._to):
             if len(group) == 1:
                 self._until_done(group[0])
             else:
-                for done in [self._puts.submit(self._until_done, step) for step in group]:
-                    done.result()
+                waiting = {self._puts.submit(self._until_done, step) for step in group}
+                while waiting:
+                    done, waiting = wait(waiting, timeout=HEARTBEAT_S / 2, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
+                    self._beat()
+            if group and group[0].name == HEAD:
+                self._head = commit.head
         return commit
+
+    def _beat(self) -> None:
+        """A sign of life in the head while a sink is slow or down: a lane whose owner waits for SNS has an owner."""
+        if self._head is None or threading.current_thread() is not self._owner:
+            return
+        now = self._clock()
+        if now - self._head.heartbeat >= HEARTBEAT_S:
+            beat = self._head.model_copy(update={"heartbeat": now})
+            try:
+                self._to.state.write(beat)
+            except Retry as error:
+                log.warning("no heartbeat, will retry", error=str(error))
+            else:
+                self._head = beat
 
     def _until_done(self, step: Step) -> None:
         backoff_s = BACKOFF_FROM_S
@@ -131,6 +158,7 @@ class Committer:
                 step.call()
             except (Retry, ClientError, BotoCoreError) as error:
                 log.warning("commit step failed, will retry", step=step.name, error=str(error), retry_in_s=backoff_s)
+                self._beat()
                 if self._stop.wait(backoff_s):
                     raise Abandoned(f"{step.name}: {error}") from error
                 backoff_s = min(backoff_s * 2, BACKOFF_TO_S)

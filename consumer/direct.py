@@ -77,7 +77,8 @@ class DirectSource:
 
     ``positions``: where to go on, from the lane's head; empty at the first start, when ``start`` decides for the
     shards that are open: their tip, or all that the stream still keeps. Shards that appear later are always read
-    from their beginning, a parent to its end before its child.
+    from their beginning, a parent to its end before its child. ``since``: a first start was made then (epoch seconds)
+    and left no positions; its tip was there.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class DirectSource:
         *,
         positions: Mapping[str, Position],
         start: Start,
+        since: float | None = None,
         clock: Clock,
         threads: int = 4,
     ) -> None:
@@ -95,6 +97,7 @@ class DirectSource:
         self._positions = dict(positions)
         self._first_start = not positions
         self._start = start
+        self._since = since
         self._clock = clock
         self._lock = threading.Lock()
         self._shards: dict[str, _Shard] = {}
@@ -289,6 +292,8 @@ class DirectSource:
             kind: IteratorType = "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON"
             return _Shard(node.shard, 0, position, kind)
         if self._first_start and not self._listed and self._start == "latest":
+            if self._since is not None:
+                return _Shard(node.shard, 0, Position(None, since=self._since), "TRIM_HORIZON")
             if node.closed:
                 return None
             return _Shard(node.shard, 0, Position(None, since=self._clock()), "LATEST")

@@ -98,16 +98,16 @@ class Lane:
         for gap in head.gaps:
             self._open_gap(gap)
         self._watch.restore(snapshot.health if snapshot and self._told else head.health)
-        # The windows are the last step of a commit: where they are of the head's own, all it promised has been done.
-        self._fulfilled = snapshot is not None and snapshot.commit == head.commit
-        if not self._fulfilled:
-            # A minute that the windows do not hold whole was written before they were: they are a commit's last step.
-            self._outgoing.promise(m for m in head.outbox.minutes if self._outgoing.whole(m, self._newest(m[0])))
         if snapshot is not None:
             snapshot.restore(scorer.windows, devices)
             self._own.update((name, devices.code(name)) for name in snapshot.devices)
         for code in self._own.values():
             self._outgoing.recall(scorer.recall(code))
+        # The windows are the last step of a commit: where they are of the head's own, all it promised has been done.
+        self._fulfilled = snapshot is not None and snapshot.commit == head.commit
+        if not self._fulfilled:
+            # A minute that the windows do not hold whole was written before they were: they are a commit's last step.
+            self._outgoing.promise(m for m in head.outbox.minutes if self._outgoing.whole(m, self._newest(m[0])))
         if head.watermark is not None:
             self.charts.begin(head.watermark)
 
@@ -256,7 +256,7 @@ class Lane:
                 "health": self._watch.states,
                 "gaps": self._gaps.open,
                 "ledger": days,
-                "forced": self._forced + self._merge.broken,
+                "forced": self._forced,
                 "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
             }
         )
@@ -400,11 +400,12 @@ class Lane:
         if len(run) < len(seen.kind):
             seen = self._watch.observe(run.samples, stamp[: len(run)])
         self._watch.apply(seen)
-        self._floor = max(self._floor, float(run.stamp[-1]))
         if not silent:
+            self._forced += int((run.stamp < self._floor).sum())  # a broken promise: it came below what was processed
             self._account(run, seen, scored, now)
         elif scored is not None:
             self._outgoing.recall(scored)
+        self._floor = max(self._floor, float(run.stamp[-1]))
         self._move_past(run)
         self._ready = joined(ready.take(slice(len(run), None)), rest)
 

@@ -63,12 +63,12 @@ def claim(
 
 def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) -> Head:
     if head is None:
-        return Head(lane=lane, owner=owner, bundle=bundle, heartbeat=now)
+        return Head(lane=lane, owner=owner, started=now, bundle=bundle, heartbeat=now)
     own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now, "bundle": bundle}
     return head.model_copy(update=own)
 
 
 def inherit(head: Head, before: Head) -> Head:
     """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
-    kept = ("watermark", "episodes", "health", "ledger", "forced")
+    kept = ("watermark", "episodes", "health", "ledger", "forced", "outbox")
     return head.model_copy(update={name: getattr(before, name) for name in kept})

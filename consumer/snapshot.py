@@ -89,23 +89,24 @@ class Snapshot:
             with np.load(io.BytesIO(body), allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
                 columns = {name: stored[name] for name in _NAMES}
+                if about["format"] != FORMAT:
+                    raise SnapshotError(f"the windows have format {about['format']}, this version reads {FORMAT}")
+                ends = np.cumsum(about["rows"], dtype=np.int64)
+                devices = {
+                    name: Columns(**{column: values[end - rows : end] for column, values in columns.items()})
+                    for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
+                }
+                positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
+                return cls(about["commit"], positions, devices, _HEALTH.validate_python(about["health"]))
         except _DAMAGE as error:
             raise SnapshotError(f"the windows cannot be read: {error}") from error
-        if about["format"] != FORMAT:
-            raise SnapshotError(f"the windows have format {about['format']}, this version reads {FORMAT}")
-        ends = np.cumsum(about["rows"], dtype=np.int64)
-        devices = {
-            name: Columns(**{column: values[end - rows : end] for column, values in columns.items()})
-            for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
-        }
-        positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
-        return cls(about["commit"], positions, devices, _HEALTH.validate_python(about["health"]))
 
 
 def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> dict[str, ShardPosition]:
     """Where to begin to read after a restart: where the windows stand, which is at the head's positions or before.
 
-    A shard that the windows do not know was opened after them: it is read again from where it was opened.
+    A shard that the windows do not know was opened after them: it is read again from where it was opened, and without
+    windows so is every shard.
     """
-    known = snapshot.positions if snapshot is not None else head
+    known = snapshot.positions if snapshot is not None else {}
     return {shard: known[shard] if shard in known else ShardPosition(since=at.since) for shard, at in head.items()}

@@ -44,11 +44,13 @@ Counts = dict[str, int]
 
 
 class Head(_Part):
-    """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device."""
+    """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device.
+    ``started``: when its first owner began, epoch seconds."""
 
     format: int = 1
     lane: str
     owner: str
+    started: float = 0.0
     epoch: int = 1
     commit: int = 0
     heartbeat: float = 0.0
@@ -125,7 +127,7 @@ class S3StateStore:
             answer = self._client.put_object(
                 Bucket=self._bucket,
                 Key=self._key,
-                Body=head.model_dump_json(indent=1).encode(),
+                Body=head.model_dump_json(indent=1, exclude_defaults=True).encode(),
                 ContentType="application/json",
                 **condition,  # type: ignore[arg-type]
             )

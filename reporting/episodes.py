@@ -35,12 +35,14 @@ class Episodes:
         return dict(self._current)
 
     def see(self, device: str, ts: float) -> Episode:
-        """The episode of an anomalous sample: the current one, unless more than `QUIET_S` lie between."""
+        """The episode of an anomalous sample: the current one, unless more than `QUIET_S` lie between. A sample from
+        well before it has one of its own, and the current one stays."""
         before = self._current.get(device)
-        if before is None or ts - before.last > QUIET_S:
+        if before is not None and before.opened - QUIET_S <= ts <= before.last + QUIET_S:
+            episode = Episode(before.id, device, before.opened, max(before.last, ts))
+        else:
             identity = hashlib.sha256(f"{device}\n{ts!r}".encode()).hexdigest()[:16]
             episode = Episode(identity, device, ts, ts)
-        else:
-            episode = Episode(before.id, device, before.opened, max(before.last, ts))
-        self._current[device] = episode
+        if before is None or ts >= before.opened - QUIET_S:
+            self._current[device] = episode
         return episode

@@ -153,8 +153,9 @@ class Evidence:
 
     def _text(self, chart: ChartLink | None) -> str:
         """What a person reads in an e-mail or a text message."""
+        device = " ".join(self.device.split())
         lines = [
-            f"{SEVERITIES[self.severity].upper()}: {self.device} at {utc(self.ts):%Y-%m-%d %H:%M:%S} UTC",
+            f"{SEVERITIES[self.severity].upper()}: {device} at {utc(self.ts):%Y-%m-%d %H:%M:%S} UTC",
             self.explanation.sentence,
             f"Reconstruction error {self.reconstruction_error:.4g} (threshold {self.error_threshold:.4g}), "
             f"forest score {self.forest_score:.3f} (threshold {self.forest_threshold:.3f}); {self.explanation.rarity}.",

@@ -65,7 +65,10 @@ class Notice:
                 command=self.command,
             ),
         )
-        text = [f"{severity.upper()}: {event.subject} at {event.time:%Y-%m-%d %H:%M:%S} UTC", self.summary]
+        text = [
+            f"{severity.upper()}: {' '.join(event.subject.split())} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+            self.summary,
+        ]
         return Message(
             id=event.id,
             type=event.type,

@@ -63,7 +63,7 @@ def _entry(row: int, message: Message) -> PublishBatchRequestEntryTypeDef:
         "Id": str(row),
         "Message": _content(message),
         "MessageStructure": "json",
-        "Subject": f"Battery Watch: {message.severity} anomaly"[:100],
+        "Subject": f"Battery Watch: {message.severity}, {message.type}",
         "MessageAttributes": {
             name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
         },

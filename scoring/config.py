@@ -44,7 +44,8 @@ class FeaturesConfig(_Part):
     """How the features are made; their names and order stand in `feature_names.json`."""
 
     rolling: Literal[5] = 5
-    session_gap_s: Positive = 60.0
+    # Longer, and features would reach back further than the windows retain.
+    session_gap_s: Annotated[float, Field(gt=0, le=75, allow_inf_nan=False)] = 60.0
     rate: Literal["per_second", "diff"] = "per_second"
     ratio_floor_c: Positive = 1e-6
 

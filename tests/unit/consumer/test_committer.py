@@ -40,6 +40,7 @@ class World:
         self.revisions: set[Revision] = set()
         self.faults: dict[str, list[BaseException]] = {}
         self.refused: list[list[str]] = []
+        self.now = 0.0
         self._lock = threading.Lock()
 
     def _do(self, name: str) -> None:
@@ -89,7 +90,7 @@ def begin(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[]
     made: list[Committer] = []
 
     def make() -> Committer:
-        made.append(Committer(world.sinks))
+        made.append(Committer(world.sinks, clock=lambda: world.now))
         return made[-1]
 
     yield make
@@ -217,7 +218,25 @@ def test_waiting_grows_up_to_a_bound(
     monkeypatch.setattr(committer._stop, "wait", lambda timeout: waits.append(timeout))
     world.faults["head 7"] = [Retry("down") for _ in range(10)]
     committer.submit(commit()).result(timeout=5)
-    assert waits == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 20.0, 20.0, 20.0])
+    assert waits == pytest.approx([0.2, 0.4, 0.8, 1.6, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5])
+
+
+def test_an_owner_that_waits_for_a_sink_shows_that_it_lives(
+    world: World, begin: Callable[[], Committer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A standby that hears nothing for 15 s takes the lane: a topic that is down for minutes must not cost it."""
+    committer = begin()
+
+    def wait(timeout: float) -> bool:
+        world.now += timeout
+        return False
+
+    monkeypatch.setattr(committer._stop, "wait", wait)
+    world.faults["topic"] = [Retry("down") for _ in range(20)]
+    committer.submit(commit(minutes=0, objects=0)).result(timeout=5)
+    beats = world.done.count("head 7")
+    assert world.now > 40
+    assert beats >= 1 + world.now // 8
 
 
 def test_a_fault_of_our_own_is_not_tried_again(world: World, begin: Callable[[], Committer]) -> None:

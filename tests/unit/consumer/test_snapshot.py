@@ -152,7 +152,8 @@ def test_a_snapshot_of_nothing_reads_back() -> None:
 
 
 def test_a_restart_begins_where_the_windows_stand() -> None:
-    """A shard that they do not know was opened after them: it is read again from where it was opened."""
+    """A shard that they do not know was opened after them: it is read again from where it was opened, as every shard is
+    without windows: else a minute of the archive would be written with less than it held."""
     head = {
         "known": ShardPosition(sequence="42", stamp=7.5),
         "new": ShardPosition(sequence="99", stamp=8.0, since=3.0, ended=True),
@@ -162,4 +163,4 @@ def test_a_restart_begins_where_the_windows_stand() -> None:
         "known": ShardPosition(sequence="40", stamp=6.0),
         "new": ShardPosition(since=3.0),
     }
-    assert beginning(head, None) == head
+    assert beginning(head, None) == {"known": ShardPosition(), "new": ShardPosition(since=3.0)}

@@ -1,0 +1,137 @@
+"""Runs many seeded schedules in parallel processes and says what each fault did: `python tests/simulation/chaos.py`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sim_bundle import arithmetic_bundle
+from sim_schedule import Verdict, judge
+
+BLOCK = 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of one fault, over all schedules that it was injected into. ``lost``: schedules with something lost or missing;
+    ``conflicting``: with something said that the undisturbed run does not say, or said in two ways."""
+
+    injected: int = 0
+    lost: int = 0
+    conflicting: int = 0
+    recovery_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Chaos:
+    """What came of all schedules."""
+
+    schedules: int = 0
+    records: int = 0
+    guessed: int = 0
+    broken: dict[int, list[str]] = field(default_factory=dict)
+    faults: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a schedule."""
+        self.schedules += 1
+        self.records += verdict.records
+        self.guessed += bool(verdict.guesses)
+        lost = any(_is_loss(said) for said in verdict.broken)
+        conflicting = any(not _is_loss(said) for said in verdict.broken)
+        if verdict.broken:
+            self.broken[verdict.seed] = verdict.broken
+        for name, count in (verdict.injected or {"none": 0}).items():
+            tally = self.faults[name]
+            tally.injected += count
+            tally.lost += lost
+            tally.conflicting += conflicting
+        for name, seconds in verdict.recovery_s:
+            self.faults[name].recovery_s.append(seconds)
+
+    def table(self) -> str:
+        """The table, in Markdown."""
+        lines = [
+            "| Fault | Injected | Lost | Conflicting | Next durable commit after (virtual s, median and worst) |",
+            "|---|---:|---:|---:|---|",
+        ]
+        for name, tally in sorted(self.faults.items()):
+            took = f"{median(tally.recovery_s):.1f}, {max(tally.recovery_s):.0f}" if tally.recovery_s else "-"
+            lines.append(f"| {name} | {tally.injected} | {tally.lost} | {tally.conflicting} | {took} |")
+        lines += [
+            "",
+            f"{self.schedules} schedules, {self.records} records; {len(self.broken)} broke the promise; "
+            f"{self.guessed} contained a forced release or a broken promise of idleness.",
+        ]
+        return "\n".join(lines)
+
+
+def _is_loss(said: str) -> bool:
+    return "lost" in said or "became nothing" in said or said.startswith(("ledger", "written"))
+
+
+def _judge_block(seeds: range) -> list[Verdict]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    bundle = arithmetic_bundle()
+    return [_judge(seed, bundle) for seed in seeds]
+
+
+def _judge(seed: int, bundle: Any) -> Verdict:
+    try:
+        return judge(seed, bundle)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is this seed's result
+        return Verdict(seed, [f"{type(error).__name__}: {error}"])
+
+
+def run(seeds: range, processes: int) -> Iterator[list[Verdict]]:
+    """The verdicts, block by block, in order of the seeds."""
+    blocks = [range(n, min(n + BLOCK, seeds.stop)) for n in range(seeds.start, seeds.stop, BLOCK)]
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(_judge_block, blocks)
+
+
+def _counted(blocks: Iterable[list[Verdict]], total: int, console: Console) -> Chaos:
+    chaos = Chaos()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("schedules", total=total)
+        for block in blocks:
+            for verdict in block:
+                chaos.add(verdict)
+            progress.update(task, advance=len(block), description=f"schedules, {len(chaos.broken)} broken")
+    return chaos
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 1 where anything was lost or conflicting."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000, help="how many schedules")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--write", type=Path, help="a file to write the table to")
+    chosen = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    seeds = range(chosen.first, chosen.first + chosen.seeds)
+    chaos = _counted(run(seeds, chosen.processes), len(seeds), console)
+    sys.stdout.write(chaos.table() + "\n")
+    for seed, said in sorted(chaos.broken.items())[:10]:
+        sys.stdout.write(f"\nseed {seed}:\n" + "\n".join(f"  {line}" for line in said[:4]) + "\n")
+    if chosen.write:
+        chosen.write.write_text(chaos.table() + "\n", encoding="utf-8")
+    return 1 if chaos.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""A bundle whose scores are plain arithmetic: fast, and no trained number is relied on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from scoring.bundle import Bundle, Manifest, Scaler
+from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds
+from scoring.graph import Graph, Scores
+from window.features import FEATURES
+from window.samples import Floats
+
+NORMAL_A, NORMAL_C = 4.0, 25.0
+"""What the workload charges with; the further off, the larger the error."""
+_WEIGHTS = {
+    "current_roll_std": 4.0,
+    "current_rate": 2.0,
+    "temp_rate": 2.0,
+    "temp_roll_std": 1.0,
+    "current_lag1": 0.01,
+    "temp_roll_mean": 0.001,
+}
+
+
+class ArithmeticGraph:
+    """Scores that lean on the history of a sample: a window that lacks one sample gives other scores.
+
+    Column by column in a fixed order, so a row has the same bits in a batch of any size.
+    """
+
+    def score(self, features: Floats) -> Scores:
+        """See `scoring.graph.Graph`."""
+        expected = np.empty(features.shape)
+        for column in range(len(FEATURES)):
+            expected[:, column] = features[:, column] * 0.5
+        expected[:, 0], expected[:, 1] = NORMAL_A, NORMAL_C
+        error = (features[:, 0] - NORMAL_A) * (features[:, 0] - NORMAL_A) * 0.1
+        for name, weight in _WEIGHTS.items():
+            column = features[:, FEATURES.index(name)]
+            error = error + column * column * weight
+        error = np.where(np.isfinite(features).all(axis=1), error, np.nan)
+        forest = -0.3 - 0.3 * np.minimum(np.abs(features[:, 1] - NORMAL_C) / 30.0, 1.0)
+        return Scores(error, np.where(np.isnan(error), np.nan, forest), expected)
+
+
+def arithmetic_bundle() -> Bundle:
+    """The bundle. Equal everywhere."""
+    config = BundleConfig(
+        thresholds=Thresholds(reconstruction_error=3.0, forest_score=-0.5),
+        severity=SeverityLimits(
+            medium=SeverityLimit(current_a=6.0, temperature_c=40.0),
+            high=SeverityLimit(current_a=8.0, temperature_c=50.0),
+            critical=SeverityLimit(current_a=10.0, temperature_c=60.0),
+        ),
+        training_range=Range(current_a=(0.0, 6.0), temperature_c=(0.0, 45.0)),
+        calibration=Calibration(
+            normal_hours=10.0, reconstruction_error=((0.1, 1000), (2.5, 1)), forest_score=((-0.3, 1000), (-0.45, 1))
+        ),
+    )
+    columns = len(FEATURES)
+    manifest = Manifest(format=1, id="bw-arithmetic", sha256={}, versions={}, training={}, metrics={})
+    scaler = Scaler(np.zeros(columns), np.ones(columns))
+    return Bundle("bw-arithmetic", Path("arithmetic"), config, scaler, cast("Graph", ArithmeticGraph()), manifest)

@@ -1,0 +1,227 @@
+"""A schedule: a stream, how it is written, and everything that goes wrong, all drawn from one number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from sim_faults import DOWN, FAULTS
+from sim_host import Pace
+from sim_outcome import Outcome, differences
+from sim_script import ROLL_EVERY_S, Script, graph, script, single
+from sim_stream import Weather
+from sim_workload import Workload
+from sim_world import Plan, World
+
+from scoring.bundle import Bundle
+
+FIRST = 1_700_000_000.0
+AT_MOST = 80
+"""Samples in a schedule, about: a schedule takes some tens of milliseconds."""
+
+ANOMALIES = ("anomaly.",)
+"""What is compared between different shard graphs. A record set aside has no time of its own, so it cannot be in order:
+where it falls among its neighbours, and so when a silence ends, depends on its shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ailments:
+    """What may go wrong in a drawn schedule: names of `FAULTS` and `DOWN`, of `Weather`'s fields, and of `Plan`'s; and
+    how the types of the messages begin that are compared."""
+
+    faults: frozenset[str]
+    weather: frozenset[str]
+    plan: frozenset[str]
+    types: tuple[str, ...] = ("",)
+
+
+EVERYTHING = Ailments(
+    frozenset({*FAULTS, *DOWN}),
+    frozenset(
+        {
+            "empty_pages",
+            "empty_closed",
+            "short_pages",
+            "trailing",
+            "listing_lag_s",
+            "endless_listing",
+            "empty_listings",
+            "holes",
+        }
+    ),
+    frozenset({"kills", "stops", "stalls", "hosts"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """``plan`` is the disturbed run, ``calm`` the undisturbed one over the same script."""
+
+    seed: int
+    script: Script
+    workload: Workload
+    plan: Plan
+    calm: Plan
+
+    @property
+    def in_order(self) -> bool:
+        """True where every device's samples were written in order of their time, by clocks that are right."""
+        load = self.workload
+        return not (load.delay_s or load.bursts or load.modified or any(load.offsets_s))
+
+    def undisturbed(self, bundle: Bundle) -> World:
+        """The run without any trouble."""
+        return World(self.script, bundle, self.calm, seed=self.seed).run()
+
+    def disturbed(self, bundle: Bundle) -> World:
+        """The run with all of it."""
+        return World(self.script, bundle, self.plan, seed=self.seed).run()
+
+    def over_one_shard(self, bundle: Bundle) -> World:
+        """The run without any trouble over the same writes in one shard."""
+        alone = single(Random(self.seed), self.script.writes, begin=self.workload.begin)
+        return World(alone, bundle, self.calm, seed=self.seed).run()
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of a schedule. ``broken``: how the promise was broken, in words."""
+
+    seed: int
+    broken: list[str] = field(default_factory=list)
+    guesses: int = 0
+    records: int = 0
+    injected: dict[str, int] = field(default_factory=dict)
+    recovery_s: list[tuple[str, float]] = field(default_factory=list)
+
+
+def drawn(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
+    """The schedule of a seed; the same one everywhere."""
+    rng = Random(f"schedule {seed}")
+    backlog_s = rng.choice([0.0, 240.0, 2400.0, 5000.0])
+    live_s = rng.choice([5.0, 30.0, 90.0])
+    begin = FIRST + rng.uniform(0.0, 86_400.0)
+    latest = backlog_s == 0.0 and rng.random() < 0.7
+    live = begin + backlog_s
+    end = live + live_s
+    workload = _workload(rng, begin, live, end)
+    hours = rng.choice([ROLL_EVERY_S, (end - begin) / 2, (end - begin) / 5])
+    shards = graph(
+        rng,
+        shards=rng.choice([1, 2, 2, 3, 4]),
+        begin=begin,
+        end=end,
+        roll_every_s=max(hours, 1.0),
+        splits=rng.choice([0, 0, 1, 2]),
+        orphans=rng.random() < 0.5,
+    )
+    stream = script(rng, workload.writes(rng), shards)
+    # With LATEST nothing is written before every shard is being read: what was before the start is not promised.
+    begins = begin - 40.0 if latest else live
+    calm = Plan(
+        begins=begins,
+        calm_from=begins,
+        calm_until=begin,
+        pace=Pace(poll_s=2.0, tick_s=2.0),
+        start="latest" if latest else "trim_horizon",
+    )
+    return Schedule(seed, stream, workload, _plan(rng, calm, stream, begin, ailments), calm)
+
+
+def judge(seed: int, bundle: Bundle, ailments: Ailments = EVERYTHING) -> Verdict:
+    """Run a seed's schedule twice, and compare."""
+    schedule = drawn(seed, ailments)
+    world = schedule.disturbed(bundle)
+    found = Outcome.of(world)
+    expected = Outcome.of(schedule.undisturbed(bundle))
+    broken = [f"undisturbed: {said}" for said in _unaccounted(schedule, expected)]
+    broken += differences(expected, found, types=ailments.types)
+    if schedule.in_order and not expected.guesses:
+        alone = Outcome.of(schedule.over_one_shard(bundle))
+        broken += [f"one shard: {said}" for said in differences(alone, expected, across_shards=True, types=ANOMALIES)]
+    return Verdict(
+        seed, broken, found.guesses, len(schedule.script.writes), dict(world.faults.injected), world.recovery_s
+    )
+
+
+def _unaccounted(schedule: Schedule, outcome: Outcome) -> list[str]:
+    """Whoever made the records up knows how many there are of each class, wrong clocks (rule 2) left aside."""
+    counted: Counter[str] = Counter()
+    for name, count in outcome.counts.items():
+        counted[name.rsplit(" ", 1)[1]] += count
+    expected = Counter(schedule.script.expected)
+    if any(abs(offset_s) > 100.0 for offset_s in schedule.workload.offsets_s) or expected["late"]:
+        # Samples may be late or future until the clock is known to be wrong, and are scored from then on.
+        ok = counted.total() == expected.total() and counted["ignored"] == expected["ignored"]
+    else:
+        ok = counted == expected
+    return [] if ok else [f"written {dict(expected)}, counted {dict(counted)}"]
+
+
+def _workload(rng: Random, begin: float, live: float, end: float) -> Workload:
+    devices: tuple[str | None, ...] = rng.choice([(None,), (None,), ("cell 1",), ("a", "b/1"), ("a", "b", "c")])
+    period_s = max(1.0, round((end - begin) * len(devices) / AT_MOST, 1))
+    disorder = rng.random() < 0.6
+    clocks = [0.0, 0.0, 1.0, 40.0, -3.0, -200.0] if disorder else [0.0]
+    return Workload(
+        begin=begin,
+        live=live,
+        end=end,
+        devices=devices,
+        offsets_s=tuple(rng.choice(clocks) for _ in devices),
+        period_s=period_s,
+        fraction=rng.random() < 0.5,
+        delay_s=rng.choice([0.0, 4 * period_s, 300.0, 1600.0]) if disorder else 0.0,
+        bursts=rng.choice([0, 1, 2]) if disorder else 0,
+        rough_live=disorder and rng.random() < 0.5,
+        anomalies=rng.choice([1, 2, 4]),
+        modified=rng.choice([0.0, 0.05, 0.2]) if disorder else 0.0,
+        removed=rng.choice([0.0, 0.05]),
+        malformed=rng.choice([0.0, 0.03, 0.1]),
+    )
+
+
+def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailments) -> Plan:
+    """Every ailment that may be is in a schedule or not: too many at once hide one another."""
+    calm_from = max(stream.ends, calm.begins) + rng.choice([0.0, 20.0])
+    rates = {name: rng.choice([0.004, 0.02, 0.1]) for name in FAULTS if rng.random() < 0.25 and name in ailments.faults}
+    down = []
+    for name in DOWN:
+        if rng.random() < 0.1 and name in ailments.faults:
+            start = rng.uniform(max(calm.begins, calm.calm_until), calm_from)
+            down.append((name, start, start + rng.choice([20.0, 200.0])))
+    chances: dict[str, tuple[float | bool, ...]] = {
+        "empty_pages": (0.0, 0.0, 0.1, 0.5),
+        "empty_closed": (False, True),
+        "short_pages": (0.0, 0.3),
+        "trailing": (0.0, 0.5),
+        "listing_lag_s": (0.0, 0.0, 3.0, 20.0),
+        "endless_listing": (False, False, True),
+        "empty_listings": (0.0, 0.0, 0.3),
+        "holes": (0.0, 0.0, 0.3),
+    }
+    picked = {name: rng.choice(values) for name, values in chances.items()}
+    weather = Weather(
+        page_shards=rng.choice([1, 2, 3, 100]),
+        **{name: value for name, value in picked.items() if name in ailments.weather},  # type: ignore[arg-type]
+    )
+    page = rng.choice([1, 3, 10, 1000])
+    counts = {"kills": rng.choice([0, 0, 1, 3]), "stops": rng.choice([0, 0, 1, 2]), "stalls": rng.choice([0, 0, 0, 1])}
+    hosts = rng.choice([1, 1, 1, 2])
+    return replace(
+        calm,
+        calm_from=calm_from,
+        weather=weather,
+        rates=rates,
+        down=tuple(down),
+        pace=Pace(
+            page=page,
+            credit=rng.choice([1, 4, 20]) * page,
+            poll_s=rng.choice([0.2, 1.0, 2.0]),
+            tick_s=rng.choice([0.1, 0.5, 3.0]),
+            latency_s=rng.choice([0.01, 0.2, 2.0]),
+        ),
+        **{name: count for name, count in counts.items() if name in ailments.plan},  # type: ignore[arg-type]
+        hosts=hosts if "hosts" in ailments.plan else 1,
+    )

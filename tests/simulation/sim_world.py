@@ -1,0 +1,219 @@
+"""The world: hosts over one stream, one bucket and one topic, scheduled action by action from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import inf
+from random import Random
+
+from sim_faults import Clock, Crash, Faults
+from sim_host import Edges, Host, Pace, Run, paced
+from sim_script import Script
+from sim_stream import SimulatedStream, Weather
+
+from consumer.direct import Start
+from consumer.errors import ConfigurationError, Fenced
+from consumer.ownership import LOOK_EVERY_S
+from consumer.state import Head
+from scoring.bundle import Bundle
+
+MOST_STEPS = 30_000
+MOST_VIRTUAL_S = 8 * 3600.0
+EXIT_FENCED = 75
+
+
+class Stuck(AssertionError):
+    """The run did not end within its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A schedule. ``begins``: when the first host starts, epoch seconds. ``rates``, ``down``: see `Faults`; they strike
+    from ``calm_until`` to ``calm_from``. ``kills``, ``stops``, ``stalls``: how often a host is killed between two
+    actions, stopped in order, or frozen for minutes. ``hosts``: processes at once. ``downtime_s``: from which a host
+    that is gone draws when it comes back."""
+
+    begins: float
+    calm_from: float = 0.0
+    calm_until: float = 0.0
+    start: Start = "trim_horizon"
+    pace: Pace = field(default_factory=Pace)
+    weather: Weather = field(default_factory=Weather)
+    rates: dict[str, float] = field(default_factory=dict)
+    down: tuple[tuple[str, float, float], ...] = ()
+    kills: int = 0
+    stops: int = 0
+    stalls: int = 0
+    hosts: int = 1
+    downtime_s: tuple[float, ...] = (0.0, 1.0, 30.0)
+
+
+class World:
+    """Runs a plan over a script until everything written is processed and durable.
+
+    ``edges`` are looked at afterwards. Raises `Stuck` where that takes too long, or too many steps.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        bundle: Bundle,
+        plan: Plan,
+        *,
+        seed: int = 0,
+        namespace: str = "simulation",
+        edges: Edges | None = None,
+    ) -> None:
+        self.clock = Clock(plan.begins)
+        self.plan = plan
+        self.script = script
+        self.ends = script.ends
+        self.rng = Random(f"schedule {seed}")
+        self.faults = Faults(
+            Random(f"faults {seed}"), self.clock, plan.rates, plan.down, plan.calm_from, plan.calm_until
+        )
+        stream = SimulatedStream(script, self.clock, plan.weather, seed)
+        self.edges = Edges(stream, edges.bucket, edges.subscriber) if edges else Edges(stream)
+        self.hosts: dict[int, Host | None] = dict.fromkeys(range(plan.hosts))
+        self.exits: list[int] = []
+        self.steps = 0
+        self.recovery_s: list[tuple[str, float]] = []
+        self._bundle = bundle
+        self._namespace = namespace
+        self._born = 0
+        self._starts: dict[int, float] = {slot: plan.begins + slot * 1.0 for slot in range(plan.hosts)}
+        self._troubles = self._drawn_troubles()
+        self._told_of = 0
+        self._commits = 0
+        self._ends = {s.name: s.last_sequence for s in script.shards if s.last_sequence}
+
+    def run(self, until: Callable[[World], bool] | None = None) -> World:
+        """Run until ``until`` says so; by default until all is processed and durable."""
+        over = until or World.all_durable
+        limit = max(self.ends, self.clock.now, self.plan.calm_from) + MOST_VIRTUAL_S
+        with paced(self.plan.pace):
+            while not over(self):
+                self.steps += 1
+                if self.steps > MOST_STEPS or self.clock.now > limit:
+                    late_s = self.clock.now - self.ends
+                    raise Stuck(f"not done after {self.steps} steps, {late_s:+.0f} s from the last record")
+                self._act()
+        return self
+
+    def all_durable(self) -> bool:
+        """Every record written, and every deadline up to the last one, lies behind the durable position of a host that
+        has nothing more to write."""
+        if self.clock.now < max(self.ends, self.plan.calm_from):
+            return False
+        return any(
+            host is not None and host.durable is not None and host.committer.idle and self._covers(host.durable)
+            for host in self.hosts.values()
+        )
+
+    def kill(self) -> None:
+        """Kill the first host that is alive; it comes back when the plan says so."""
+        slot = next(slot for slot, host in self.hosts.items() if host is not None)
+        self._gone(slot)
+
+    def durable_head(self) -> Head:
+        """The head of whoever has finished."""
+        heads = [host.durable for host in self.hosts.values() if host is not None and host.durable is not None]
+        return max(heads, key=lambda head: (head.epoch, head.commit))
+
+    def stop_all(self) -> list[int]:
+        """Stop every host in order; their exit codes."""
+        with paced(self.plan.pace):
+            return [host.stop() for host in self.hosts.values() if host is not None]
+
+    @property
+    def host(self) -> Host:
+        """The first host that is alive."""
+        return next(host for host in self.hosts.values() if host is not None)
+
+    def _covers(self, head: Head) -> bool:
+        if head.watermark is None or head.watermark < self.ends:
+            return False
+        for shard, sequence in self._ends.items():
+            position = head.positions.get(shard)
+            if position is None and shard in self.edges.stream.ended:
+                continue  # a shard that has been read to its end may be forgotten
+            if position is None or position.sequence != sequence:
+                return False
+        return True
+
+    def _act(self) -> None:
+        due = {slot: host.due if host else self._starts[slot] for slot, host in self.hosts.items()}
+        if self._troubles:
+            due[-1] = self._troubles[0][0]
+        soonest = min(due.values())
+        assert soonest < inf, "nobody has anything to do"
+        self.clock.now = max(self.clock.now, soonest)
+        slot = self.rng.choice([s for s, at in due.items() if at <= self.clock.now])
+        if slot < 0:
+            self._trouble()
+            return
+        host = self.hosts[slot]
+        try:
+            if host is None:
+                self._start(slot)
+            else:
+                host.act()
+        except Crash:
+            self._gone(slot)
+        except ConfigurationError:
+            self.faults.count("start refused")
+            self._gone(slot)
+        except Fenced:
+            self.exits.append(EXIT_FENCED)
+            self._gone(slot)
+        self._note_recovery()
+
+    def _start(self, slot: int) -> None:
+        self._born += 1
+        run = Run(self.clock, self.faults, self.rng, self.plan.pace, self.plan.start, self._namespace)
+        self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, self._bundle, run)
+        if self.hosts[slot] is None:
+            self._starts[slot] = self.clock.now + LOOK_EVERY_S
+
+    def _gone(self, slot: int) -> None:
+        host = self.hosts[slot]
+        if host is not None:
+            self.edges.stream.left(host.name)
+        self.hosts[slot] = None
+        self._starts[slot] = self.clock.now + self.rng.choice(self.plan.downtime_s)
+
+    def _drawn_troubles(self) -> list[tuple[float, str]]:
+        """When someone kills, stops or freezes a host."""
+        plan = self.plan
+        wanted = [*["kill"] * plan.kills, *["stop"] * plan.stops, *["stall"] * plan.stalls]
+        first = max(plan.begins, plan.calm_until)
+        return sorted((self.rng.uniform(first, max(first + 5.0, plan.calm_from)), what) for what in wanted)
+
+    def _trouble(self) -> None:
+        _, what = self._troubles.pop(0)
+        alive = [slot for slot, host in self.hosts.items() if host is not None]
+        if not alive:
+            return
+        slot = self.rng.choice(alive)
+        host = self.hosts[slot]
+        assert host is not None
+        self.faults.count(what)
+        if what == "stall":
+            host.stall(self.rng.choice([5.0, 70.0, 1000.0]))
+            return
+        if what == "stop":
+            with suppress(Crash):
+                self.exits.append(host.stop())
+        self._gone(slot)
+
+    def _note_recovery(self) -> None:
+        """A fault is recovered from when the next commit is durable."""
+        commits = sum(host.commits for host in self.hosts.values() if host is not None)
+        if commits != self._commits:
+            if commits > self._commits:
+                waiting = self.faults.at[self._told_of :]
+                self.recovery_s += [(name, self.clock.now - at) for name, at in waiting]
+                self._told_of = len(self.faults.at)
+            self._commits = commits

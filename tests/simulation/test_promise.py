@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from sim_bundle import ArithmeticGraph
+from sim_outcome import Outcome
+from sim_promise import keeps
+from sim_schedule import EVERYTHING, drawn
+
+from scoring.bundle import Bundle
+
+
+def test_the_promise(seeds: range, bundle: Bundle) -> None:
+    """Any interleaving, paging, failing of calls, crashes, stops, two workers and listings that miss shards: archive,
+    messages and books are those of the undisturbed run; and input in order gives the same over any number of shards."""
+    keeps(seeds, bundle)
+
+
+def test_promise_schedules_are_of_every_kind() -> None:
+    """What is drawn is not all alike: the property would prove little."""
+    schedules = [drawn(seed) for seed in range(300)]
+    assert len({len(s.script.shards) for s in schedules}) > 10
+    assert {s.plan.start for s in schedules} == {"latest", "trim_horizon"}
+    assert 60 < sum(s.in_order for s in schedules) < 240
+    assert min(sum(name in s.plan.rates for s in schedules) for name in EVERYTHING.faults if "down" not in name) > 20
+    assert all(any(name == down for s in schedules for down, _, _ in s.plan.down) for name in ("s3 down", "sns down"))
+    assert {cls for s in schedules for cls in s.script.expected} == {"scored", "late", "quarantined", "ignored"}
+
+
+@pytest.mark.parametrize("seed", [3, 11])
+def test_promise_replays_exactly(seed: int, bundle: Bundle) -> None:
+    """The same seed gives the same run, step by step: what failed once can be looked at."""
+    first, second = (drawn(seed).disturbed(bundle) for _ in range(2))
+    assert first.steps == second.steps
+    assert first.clock.now == second.clock.now
+    assert first.faults.at == second.faults.at
+    assert first.edges.subscriber.heard == second.edges.subscriber.heard
+    assert Outcome.of(first) == Outcome.of(second)
+
+
+def test_promise_scores_do_not_depend_on_the_batch() -> None:
+    """The arithmetic bundle has equal bits for a row in any batch, or differences would be its own."""
+    rows = np.asarray([[Random(n).uniform(-50, 50) for _ in range(14)] for n in range(40)])
+    whole = ArithmeticGraph().score(rows)
+    for start, stop in ((0, 1), (3, 10), (39, 40)):
+        part = ArithmeticGraph().score(rows[start:stop])
+        assert (part.reconstruction_error == whole.reconstruction_error[start:stop]).all()
+        assert (part.forest_score == whole.forest_score[start:stop]).all()
