@@ -232,7 +232,7 @@ def test_an_owner_that_waits_for_a_sink_shows_that_it_lives(
         return False
 
     monkeypatch.setattr(committer._stop, "wait", wait)
-    world.faults["topic"] = [Retry("down") for _ in range(20)]
+    world.faults["topic"] = [Retry("down") for _ in range(40)]
     committer.submit(commit(minutes=0, objects=0)).result(timeout=5)
     beats = world.done.count("head 7")
     assert world.now > 40
