@@ -57,6 +57,7 @@ def test_a_fault_becomes_message_archive_line_and_chart(account: Any, worker: Wo
     scores = event["data"]["scores"]
     assert scores["reconstruction_error"]["exceeded"] or scores["forest"]["exceeded"]
     assert "61.5 °C" in event["data"]["summary"]
+    eventually(lambda: books(account).get("scored") == 100)
     attributes = {name: value["StringValue"] for name, value in found[0]["MessageAttributes"].items()}
     assert {"type", "severity", "device", "state", "schema"} == set(attributes)
     assert attributes["device"] == "device4"
