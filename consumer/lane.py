@@ -6,8 +6,6 @@ commit; nothing leaves before the head that promises it is durable.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from math import inf, isfinite
 from typing import Any
 
@@ -17,25 +15,23 @@ from numpy.typing import NDArray
 
 from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
-from consumer.credit import Credit
-from consumer.gaps import Gap as TableGap
-from consumer.gaps import Gaps, is_backfill
+from consumer.gaps import Gap
 from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEAT_S
 from consumer.records import Decoded
-from consumer.snapshot import Snapshot, beginning
-from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
+from consumer.shards import Shards
+from consumer.snapshot import Snapshot
+from consumer.source import Event, ShardBatch
 from consumer.stall import MOST_AHEAD_S, Stall
-from consumer.state import Head, Outbox, ShardPosition
-from consumer.told import Told
+from consumer.state import Head, Outbox
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
 from reporting.health import SHORTEST_S, Observation, Watch
 from reporting.message import Message
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
-from window.merge import Merge, Released, joined, own_stamps
+from window.merge import Released, joined, own_stamps
 from window.samples import Kind, Names, Samples
 
 MAX_MESSAGES = 50
@@ -43,9 +39,7 @@ NOTICES = 10
 """Of a commit's messages, those kept free for notices about health."""
 SNAPSHOT_EVERY_S = 60.0
 BOOKS_EVERY_S = 5.0
-ENDED_LISTINGS, CHILDLESS_LISTINGS = 2, 8
 PAUSE_S = 10.0
-FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 log = structlog.get_logger(__name__)
 
 
@@ -69,8 +63,7 @@ class Lane:
         snapshot: Snapshot | None = None,
     ) -> None:
         self._head = head
-        self._shards = shards
-        self._merge = Merge()
+        self._shards = Shards(head, snapshot, shards)
         self._scorer = scorer
         self._ledger = Ledger(devices, head.ledger)
         self._outgoing = Outgoing(scorer.bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
@@ -78,14 +71,7 @@ class Lane:
         self._devices = devices
         self._own: dict[str, int] = {}
         self.charts = ChartSchedule(scorer, self._own, to.chart_prefix)
-        self._positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
-        self._told = Told(head.positions, self._positions, shards)
-        self._parents: dict[str, str | None] = {}
-        self._epochs: dict[str, int] = {}
-        self._heard: set[str] = set()
-        self._seen_ended: Counter[str] = Counter()
         self._ready: Released | None = None
-        self._credit = Credit()
         self._stall = Stall()
         self._forced = head.forced
         self._floor = -inf if head.watermark is None else head.watermark
@@ -94,10 +80,8 @@ class Lane:
         self._last_cut = -inf
         self._last_snapshot = -inf
         self._last_books = -inf
-        self._gaps = Gaps(head.gaps)
-        for gap in head.gaps:
-            self._open_gap(gap)
-        self._watch.restore(snapshot.health if snapshot and self._told else head.health)
+        self._recovering = bool(self._shards.told)
+        self._watch.restore(snapshot.health if snapshot and self._recovering else head.health)
         if snapshot is not None:
             snapshot.restore(scorer.windows, devices)
             self._own.update((name, devices.code(name)) for name in snapshot.devices)
@@ -119,7 +103,7 @@ class Lane:
     @property
     def recovering(self) -> bool:
         """True while records are read again that the head already stands for."""
-        return bool(self._told)
+        return bool(self._shards.told)
 
     @property
     def name(self) -> str:
@@ -129,17 +113,17 @@ class Lane:
     @property
     def shards(self) -> list[str]:
         """The shards it has positions in."""
-        return [shard for shard in self._positions if not is_backfill(shard)]
+        return self._shards.known
 
     @property
     def watching(self) -> bool:
         """True once the shards have been listed and every open one was heard of."""
-        return self._merge.ready and self._heard.issuperset(s for s in self._merge.shards if not is_backfill(s))
+        return self._shards.watching
 
     @property
     def watermark(self) -> float:
         """All records with a lower stamp have been processed; -inf at the beginning."""
-        return self._merge.watermark if self._ready is None else float(self._ready.stamp[0])
+        return self._shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
 
     @property
     def lagging(self) -> bool:
@@ -158,34 +142,23 @@ class Lane:
 
     def take(self, event: Event, now: float) -> None:
         """Take an event of the source in. ``now``: epoch seconds."""
-        match event:
-            case Topology():
-                self._listed(event, now)
-            case ShardOpened():
-                self._open(event)
-            case ShardBatch():
-                self._heard.add(event.shard)
-                self._batch(event, now)
-            case ShardEnded():
-                self._heard.add(event.shard)
-                self._merge.end(event.shard)
-                self._credit.closed(event.shard)
-            case Gap() | ShardLost():
-                log.error("records are missing", shard=event.shard, reason=event.reason)
-                self._lose(event, now)
-            case Failed():
-                log.error("the source failed", shard=event.shard, reason=event.reason)
+        if isinstance(event, ShardBatch):
+            self._outgoing.keep(event.shard, event.sequence, event.rejects)
+        self._outgoing.notify(self._shards.take(event, now), now=now)
+        self._check_recovered()
 
-    def gaps_to_read(self) -> list[TableGap]:
+    def declare_gap(self, since: float, reason: str, now: float) -> None:
+        """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
+        self._shards.declare_gap(since, reason, now)
+
+    def gaps_to_read(self) -> list[Gap]:
         """Gaps that are to be read from the table now; each is named once. `take_items` takes what was found."""
-        return self._gaps.to_read()
+        return self._shards.gaps.to_read()
 
-    def take_items(self, gap: TableGap, decoded: Decoded) -> None:
+    def take_items(self, gap: Gap, decoded: Decoded) -> None:
         """Take in all that the table has of a gap, in order of time."""
         self._outgoing.keep(gap.name, decoded.sequence, decoded.rejects)
-        if len(decoded.samples):
-            self._merge.push(gap.name, decoded.samples, decoded.sequence, full=False)
-        self._merge.end(gap.name)
+        self._shards.take_items(gap, decoded)
 
     def fill(self, samples: Samples) -> None:
         """Fill the windows at a first start, silently: the samples are context, and are not scored, counted or told.
@@ -200,14 +173,13 @@ class Lane:
 
     def step(self, now: float) -> None:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
-        if self._gaps.overdue(now):
-            self._resolve_gaps(now, now)
+        self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
             due = min(self.charts.due, self._watch.due)
             if self._ready is None:
-                self._ready = self._merge.release(before=min(due, self._merge.slowest + MOST_AHEAD_S))
-            next_stamp = self._merge.watermark if self._ready is None else float(self._ready.stamp[0])
+                self._ready = self._shards.merge.release(before=min(due, self._shards.merge.slowest + MOST_AHEAD_S))
+            next_stamp = self._shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
             if max(next_stamp, self._floor) >= due:
                 self._fire(due, now)
             elif self._ready is not None:
@@ -222,8 +194,10 @@ class Lane:
             self._stall.excuse(now)
         self._stepped = now
         if self.recovering:
-            self._credit.cut()  # what is read again goes into no commit
-        self._end_shards(now)
+            self._shards.cut()  # what is read again goes into no commit
+        if self._ready is None:
+            self._outgoing.notify(self._shards.end(now), now=now)
+            self._check_recovered()
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
         """The next commit, or None while none is due: at once with a message, else every 5 s, as a sign of life.
@@ -237,12 +211,12 @@ class Lane:
             return None
         self._last_cut = now
         batch = self._outgoing.drain()
-        self._credit.cut()
+        self._shards.cut()
         snapshot = None
         if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
             self._last_snapshot = now
             snapshot = Snapshot.of(
-                self._head.commit + 1, self._scorer.windows, self._own, self._positions, self._watch.states
+                self._head.commit + 1, self._scorer.windows, self._own, self._shards.positions, self._watch.states
             )
         days = self._ledger.days
         self._head = self._head.model_copy(
@@ -251,10 +225,10 @@ class Lane:
                 "heartbeat": now,
                 "released": final,
                 "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
-                "positions": {shard: position.model_copy() for shard, position in self._positions.items()},
+                "positions": {shard: position.model_copy() for shard, position in self._shards.positions.items()},
                 "episodes": self._outgoing.episodes.current,
                 "health": self._watch.states,
-                "gaps": self._gaps.open,
+                "gaps": self._shards.gaps.open,
                 "ledger": days,
                 "forced": self._forced,
                 "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
@@ -271,12 +245,11 @@ class Lane:
 
     def grants(self) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
-        changes = self._credit.grants(self._merge.read_to(), self._merge.shards, idle=not self._full)
-        return {shard: (self._epochs[shard], change) for shard, change in changes.items()}
+        return self._shards.grants(idle=not self._full)
 
     def epoch(self, shard: str) -> int | None:
         """The epoch in which a shard is being read; None for one that is not."""
-        return self._epochs.get(shard)
+        return self._shards.epoch(shard)
 
     def _newest(self, device: str) -> float:
         return self._scorer.windows.newest(self._own[device]) if device in self._own else -inf
@@ -289,81 +262,11 @@ class Lane:
 
     def _pass_by(self, now: float) -> None:
         """Stop waiting for a shard that has said nothing for too long, where the rules allow it (rule 7)."""
-        if self._stall.look(self._merge.watermark, self._merge.furthest, now):
-            passed = self._merge.pass_by()
+        if self._stall.look(self._shards.merge.watermark, self._shards.merge.furthest, now):
+            passed = self._shards.merge.pass_by()
             if passed:
                 self._forced += 1
-                log.warning("forced release", shards=passed, watermark=self._merge.watermark)
-
-    def _open(self, event: ShardOpened) -> None:
-        """A shard holds at its own last stamp, or its parent's, whichever is known."""
-        parent = event.parent or ""
-        stamps = [at.stamp for at in map(self._positions.get, (event.shard, parent)) if at and at.stamp is not None]
-        self._merge.open(event.shard, after=max([*stamps, self._merge.last(parent)]))
-        self._merge.mark(event.shard, closed=event.closed)
-        self._parents[event.shard] = event.parent
-        self._epochs[event.shard] = event.epoch
-        self._positions.setdefault(event.shard, ShardPosition(since=event.since))
-
-    def _batch(self, event: ShardBatch, now: float) -> None:
-        if len(event.samples) == 0:
-            self._merge.empty(event.shard, event.asked_at)
-            return
-        self._credit.delivered(event.shard, len(event.samples))
-        self._outgoing.keep(event.shard, event.sequence, event.rejects)
-        self._resolve_gaps(float(event.samples.created[0]), now)
-        self._merge.push(event.shard, event.samples, event.sequence, full=event.full)
-
-    def _listed(self, listing: Topology, now: float) -> None:
-        """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once.
-
-        A shard that has ended goes on holding until further listings have had the time to name all its children; one
-        that is seen without any, again and again, has none (a stream that was turned off). The position of an ended one
-        is kept until the stream has forgotten it for sure, or it would be read again.
-        """
-        self._merge.listed()
-        there = {node.shard for node in listing.shards}
-        parents = {node.parent for node in listing.shards}
-        for node in listing.shards:
-            self._merge.mark(node.shard, closed=node.closed)
-            if node.parent is not None and node.shard in self._parents:
-                self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
-        for shard, at in [*self._positions.items()]:
-            if not at.ended or is_backfill(shard):
-                continue
-            if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
-                del self._positions[shard]
-            elif shard in self._merge.shards:
-                self._seen_ended[shard] += 1
-                if self._seen_ended[shard] >= (ENDED_LISTINGS if shard in parents else CHILDLESS_LISTINGS):
-                    self._merge.close(shard)
-
-    def _lose(self, event: Gap | ShardLost, now: float) -> None:
-        """Declare a gap after the last record that a shard delivered; a lineage of its own will bring what the table
-        has, and holds everything later until then. What was delivered is processed all the same."""
-        self._recovered(gone={event.shard})
-        position = self._positions.get(event.shard)
-        since = self._merge.last(event.shard)
-        if position is not None and position.stamp is not None:
-            since = max(since, position.stamp)
-        if isfinite(since):
-            self.declare_gap(since, event.reason, now)
-        if isinstance(event, ShardLost):
-            self._merge.end(event.shard)
-            self._credit.closed(event.shard)
-
-    def declare_gap(self, since: float, reason: str, now: float) -> None:
-        """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
-        gap = self._gaps.declare(since, reason, now)
-        self._open_gap(gap)
-
-    def _open_gap(self, gap: TableGap) -> None:
-        at = self._positions.setdefault(gap.name, ShardPosition(stamp=gap.since))
-        self._merge.open(gap.name, after=gap.since if at.stamp is None else at.stamp)
-
-    def _resolve_gaps(self, created: float, now: float) -> None:
-        for _, notice in self._gaps.resolve(created):
-            self._outgoing.notify([notice], now=now)
+                log.warning("forced release", shards=passed, watermark=self._shards.merge.watermark)
 
     def _fire(self, due: float, now: float) -> None:
         """A deadline is reached before the next record (rule 15)."""
@@ -380,7 +283,7 @@ class Lane:
         deadline that it may set itself: a timer must not fire late because records came in one page."""
         before = min(due, float(ready.stamp[0]) + SHORTEST_S)
         ready, rest = ready.split(max(1, int(np.searchsorted(ready.stamp, before))))
-        told = self._told.rows(ready)
+        told = self._shards.told.rows(ready)
         silent = bool(told[0])
         run = ready.take(slice(0, _run_length(told)))
         # Health goes by a record's own time, whatever its shard holds besides. After a guess (rule 7) a record may come
@@ -406,7 +309,9 @@ class Lane:
         elif scored is not None:
             self._outgoing.recall(scored)
         self._floor = max(self._floor, float(run.stamp[-1]))
-        self._move_past(run)
+        self._shards.move_past(run)
+        self._outgoing.let_go(run)
+        self._check_recovered()
         self._ready = joined(ready.take(slice(len(run), None)), rest)
 
     def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float) -> None:
@@ -429,48 +334,12 @@ class Lane:
         for code in np.unique(samples.device):
             self._outgoing.forget(self._devices[int(code)], self._scorer.windows.newest(int(code)))
 
-    def _recovered(self, gone: Iterable[str] = ()) -> None:
-        """Note how far the reading again has come. Once it is done the head's word counts: timers that fired since the
-        snapshot are not to fire again."""
-        if not self._told:
-            return
-        self._told.reached(self._positions)
-        self._told.gone(gone)
-        if not self._told:
+    def _check_recovered(self) -> None:
+        """Once the reading again is done the head's word counts: timers that fired since the snapshot are not to fire
+        again."""
+        if self._recovering and not self.recovering:
+            self._recovering = False
             self._watch.restore(self._head.health)
-
-    def _move_past(self, run: Released) -> None:
-        """Move the positions past records, and give back the room they took in the merge."""
-        codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
-        counts = np.bincount(run.samples.shard)
-        for code, back in zip(codes, first_from_end, strict=True):
-            last = len(run) - 1 - int(back)
-            shard = self._shards[int(code)]
-            self._positions[shard].sequence = str(run.sequence[last])
-            self._positions[shard].stamp = float(run.stamp[last])
-            self._credit.processed(shard, int(counts[code]))
-            if is_backfill(shard):
-                self._gaps.count(shard, int(counts[code]))
-        self._outgoing.let_go(run)
-        self._recovered()
-
-    def _end_shards(self, now: float) -> None:
-        """A shard has ended once all its records are processed, not before: a restart would skip what is left. It goes
-        on holding until its children do (rule 5, `_listed`)."""
-        if self._ready is not None:
-            return
-        for shard in [shard for shard in self._merge.shards if self._merge.drained(shard)]:
-            if is_backfill(shard):
-                self._close_gap(shard, now)
-            elif not self._positions[shard].ended:
-                self._positions[shard].ended = True
-                self._positions[shard].ended_at = now
-
-    def _close_gap(self, name: str, now: float) -> None:
-        self._merge.close(name)
-        self._positions.pop(name)
-        self._recovered(gone={name})
-        self._outgoing.notify([self._gaps.close(name)], now=now)
 
     def _books(self, now: float, *, final: bool) -> list[StoredObject]:
         """The books of the days that changed, now and then: the head holds them all the same."""

@@ -1,0 +1,197 @@
+"""The shards of a lane: what they deliver, where they hold, how far they were processed, what they have lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import isfinite
+
+import numpy as np
+import structlog
+
+from consumer.credit import Credit
+from consumer.gaps import Gap as TableGap
+from consumer.gaps import Gaps, is_backfill
+from consumer.records import Decoded
+from consumer.snapshot import Snapshot, beginning
+from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
+from consumer.state import Head, ShardPosition
+from consumer.told import Told
+from reporting.notice import Notice
+from window.merge import Merge, Released
+from window.samples import Names
+
+ENDED_LISTINGS, CHILDLESS_LISTINGS = 2, 8
+FORGET_S = 30 * 3600.0  # a stream keeps 24 h
+log = structlog.get_logger(__name__)
+
+
+class Shards:
+    """Takes what a source delivers into the merge, and keeps the positions.
+
+    ``head`` and ``snapshot`` say where to begin; ``names``: the table of shard codes that the decoder fills. A gap is a
+    lineage of its own among the shards.
+    """
+
+    def __init__(self, head: Head, snapshot: Snapshot | None, names: Names) -> None:
+        self._names = names
+        self.merge = Merge()
+        self.positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
+        self.told = Told(head.positions, self.positions, names)
+        self.gaps = Gaps(head.gaps)
+        self._credit = Credit()
+        self._parents: dict[str, str | None] = {}
+        self._epochs: dict[str, int] = {}
+        self._heard: set[str] = set()
+        self._seen_ended: Counter[str] = Counter()
+        for gap in head.gaps:
+            self._open_gap(gap)
+
+    @property
+    def known(self) -> list[str]:
+        """The shards it has positions in."""
+        return [shard for shard in self.positions if not is_backfill(shard)]
+
+    @property
+    def watching(self) -> bool:
+        """True once the shards have been listed and every open one was heard of."""
+        return self.merge.ready and self._heard.issuperset(s for s in self.merge.shards if not is_backfill(s))
+
+    def epoch(self, shard: str) -> int | None:
+        """The epoch in which a shard is being read; None for one that is not."""
+        return self._epochs.get(shard)
+
+    def take(self, event: Event, now: float) -> list[Notice]:
+        """Take an event of the source in; returns what is to be told of it. ``now``: epoch seconds."""
+        match event:
+            case Topology():
+                self._listed(event, now)
+            case ShardOpened():
+                self._open(event)
+            case ShardBatch():
+                self._heard.add(event.shard)
+                return self._batch(event)
+            case ShardEnded():
+                self._heard.add(event.shard)
+                self.merge.end(event.shard)
+                self._credit.closed(event.shard)
+            case Gap() | ShardLost():
+                log.error("records are missing", shard=event.shard, reason=event.reason)
+                self._lose(event, now)
+            case Failed():
+                log.error("the source failed", shard=event.shard, reason=event.reason)
+        return []
+
+    def take_items(self, gap: TableGap, decoded: Decoded) -> None:
+        """Take in all that the table has of a gap, in order of time."""
+        if len(decoded.samples):
+            self.merge.push(gap.name, decoded.samples, decoded.sequence, full=False)
+        self.merge.end(gap.name)
+
+    def declare_gap(self, since: float, reason: str, now: float) -> None:
+        """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
+        self._open_gap(self.gaps.declare(since, reason, now))
+
+    def overdue(self, now: float) -> list[Notice]:
+        """Gaps that have waited long enough for the stream to go on end now; what is to be told of them."""
+        return [notice for _, notice in self.gaps.resolve(now)] if self.gaps.overdue(now) else []
+
+    def move_past(self, run: Released) -> None:
+        """Records were processed: move the positions past them, and give back the room they took."""
+        codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
+        counts = np.bincount(run.samples.shard)
+        for code, back in zip(codes, first_from_end, strict=True):
+            last = len(run) - 1 - int(back)
+            shard = self._names[int(code)]
+            self.positions[shard].sequence = str(run.sequence[last])
+            self.positions[shard].stamp = float(run.stamp[last])
+            self._credit.processed(shard, int(counts[code]))
+            if is_backfill(shard):
+                self.gaps.count(shard, int(counts[code]))
+        self.told.reached(self.positions)
+
+    def end(self, now: float) -> list[Notice]:
+        """Nothing delivered waits any more: shards that have ended are done with, and gaps closed; what is to be told.
+
+        Not before: a restart would skip what is left. A shard goes on holding until its children do (rule 5).
+        """
+        notices = []
+        for shard in [shard for shard in self.merge.shards if self.merge.drained(shard)]:
+            if is_backfill(shard):
+                self.merge.close(shard)
+                self.positions.pop(shard)
+                self.told.gone({shard})
+                notices.append(self.gaps.close(shard))
+            elif not self.positions[shard].ended:
+                self.positions[shard].ended = True
+                self.positions[shard].ended_at = now
+        return notices
+
+    def cut(self) -> None:
+        """What was processed has gone into a commit, or needs none: its credit is free."""
+        self._credit.cut()
+
+    def grants(self, *, idle: bool) -> dict[str, tuple[int, int]]:
+        """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
+        changes = self._credit.grants(self.merge.read_to(), self.merge.shards, idle=idle)
+        return {shard: (self._epochs[shard], change) for shard, change in changes.items()}
+
+    def _open(self, event: ShardOpened) -> None:
+        """A shard holds at its own last stamp, or its parent's, whichever is known."""
+        parent = event.parent or ""
+        stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
+        self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent)]))
+        self.merge.mark(event.shard, closed=event.closed)
+        self._parents[event.shard] = event.parent
+        self._epochs[event.shard] = event.epoch
+        self.positions.setdefault(event.shard, ShardPosition(since=event.since))
+
+    def _batch(self, event: ShardBatch) -> list[Notice]:
+        if len(event.samples) == 0:
+            self.merge.empty(event.shard, event.asked_at)
+            return []
+        self._credit.delivered(event.shard, len(event.samples))
+        told = [notice for _, notice in self.gaps.resolve(float(event.samples.created[0]))]
+        self.merge.push(event.shard, event.samples, event.sequence, full=event.full)
+        return told
+
+    def _listed(self, listing: Topology, now: float) -> None:
+        """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once.
+
+        A shard that has ended goes on holding until further listings have had the time to name all its children; one
+        that is seen without any, again and again, has none (a stream that was turned off). The position of an ended one
+        is kept until the stream has forgotten it for sure, or it would be read again.
+        """
+        self.merge.listed()
+        there = {node.shard for node in listing.shards}
+        parents = {node.parent for node in listing.shards}
+        for node in listing.shards:
+            self.merge.mark(node.shard, closed=node.closed)
+            if node.parent is not None and node.shard in self._parents:
+                self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
+        for shard, at in [*self.positions.items()]:
+            if not at.ended or is_backfill(shard):
+                continue
+            if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
+                del self.positions[shard]
+            elif shard in self.merge.shards:
+                self._seen_ended[shard] += 1
+                if self._seen_ended[shard] >= (ENDED_LISTINGS if shard in parents else CHILDLESS_LISTINGS):
+                    self.merge.close(shard)
+
+    def _lose(self, event: Gap | ShardLost, now: float) -> None:
+        """Declare a gap after the last record that a shard delivered; a lineage of its own will bring what the table
+        has, and holds everything later until then. What was delivered is processed all the same."""
+        self.told.gone({event.shard})
+        position = self.positions.get(event.shard)
+        since = self.merge.last(event.shard)
+        if position is not None and position.stamp is not None:
+            since = max(since, position.stamp)
+        if isfinite(since):
+            self.declare_gap(since, event.reason, now)
+        if isinstance(event, ShardLost):
+            self.merge.end(event.shard)
+            self._credit.closed(event.shard)
+
+    def _open_gap(self, gap: TableGap) -> None:
+        at = self.positions.setdefault(gap.name, ShardPosition(stamp=gap.since))
+        self.merge.open(gap.name, after=gap.since if at.stamp is None else at.stamp)
