@@ -55,11 +55,13 @@ def run() -> int:
     """
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
+    log.info("starting", table=settings.table, bucket=settings.bucket, topic=settings.topic_arn)
+    aws = session(settings.region)
+    bundle, stream = surroundings(aws, settings)
+    # From here on a signal stops in order; before, there is nothing to put in order and it ends the process.
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    aws = session(settings.region)
-    bundle, stream = surroundings(aws, settings)
     pulse = PulseFile(settings.pulse_file or default_path(settings.namespace, settings.table))
     worker = Assembly(aws, settings, bundle, stream).worker(pulse, stop)
     return worker.run(stop) if worker is not None else EXIT_OK
@@ -88,7 +90,7 @@ class Assembly:
         self._s3: S3Client = aws.client("s3", config=CALLS)
         self._s3_once: S3Client = aws.client("s3", config=ONE_TRY)
         self._archive = Archive(self._s3, settings.bucket)
-        self._topic = Topic(aws.client("sns", config=CALLS), settings.topic_arn)
+        self._topic = Topic(aws.client("sns", config=ONE_TRY), settings.topic_arn)
         self._prefix = stream_prefix(settings.namespace, settings.table, stream.label)
         self._owner = new_owner()
         self._stores = Stores(self._s3, self._s3_once, settings.bucket)
@@ -182,7 +184,7 @@ class Assembly:
         lane = Lane(self._scorer, head, self._reporting, devices=self._devices, shards=self._shards, snapshot=snapshot)
         if gap_since is not None:
             lane.declare_gap(gap_since, "the stream was made anew", time.time())
-        return OwnedLane(lane, Committer(Sinks(store, self._archive, self._topic)))
+        return OwnedLane(lane, Committer(Sinks(store, self._archive, self._topic), head=head))
 
 
 def _windows(store: StateStore) -> Snapshot | None:

@@ -37,7 +37,7 @@ class Charting:
         """Wait for the charts under way, at most that long, and end the process."""
         wait(self._open, timeout=timeout_s, return_when=FIRST_EXCEPTION)
         self._process.close()
-        self._upload.shutdown(wait=True, cancel_futures=True)
+        self._upload.shutdown(wait=False, cancel_futures=True)
 
     def _store(self, key: str, drawn: Future[bytes]) -> None:
         try:

@@ -115,7 +115,7 @@ def check_topic(session: boto3.Session, settings: Settings) -> Finding:
 
 def require(findings: Iterable[Finding]) -> None:
     """Raise `ConfigurationError` that names every fault at once."""
-    faults = [f"  {f.subject}: {f.found}. {f.advice}".rstrip() for f in findings if f.state is State.FAULT]
+    faults = [f"  {f.subject}: {f.found.rstrip('.')}. {f.advice}".rstrip() for f in findings if f.state is State.FAULT]
     if faults:
         raise ConfigurationError("cannot start:\n" + "\n".join(faults))
 
@@ -145,4 +145,6 @@ def refused(subject: str, what: str, error: Exception, settings: str) -> Finding
         reason = {404: "does not exist", 403: f"access denied ({code})"}.get(status(error), str(error))
         if code in ("ResourceNotFoundException", "NotFound", "NotFoundException"):
             reason = "does not exist"
+    else:
+        settings = "the network, the region and AWS_ENDPOINT_URL"
     return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}")

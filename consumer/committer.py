@@ -96,10 +96,12 @@ class Committer:
     Nothing is dropped for it: meanwhile the lane fills its one next commit, credit dries up, and reading stops.
     """
 
-    def __init__(self, to: Sinks, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, to: Sinks, *, head: Head | None = None, clock: Callable[[], float] = time.time) -> None:
+        """``head``: the one that stands, so that a sign of life can be given before the first commit."""
         self._to = to
         self._clock = clock
-        self._head: Head | None = None  # the one last written
+        self._head = head  # the one last written
+        self._failing: dict[int, tuple[float, str]] = {}
         self._owner: threading.Thread | None = None
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
@@ -110,16 +112,26 @@ class Committer:
         `Abandoned`. One at a time: submit no other before that."""
         return self._thread.submit(self._write, commit)
 
+    @property
+    def trouble(self) -> tuple[float, str] | None:
+        """Since when (epoch seconds) a sink has been failing, and how; None while all is well."""
+        return min(self._failing.values(), default=None)
+
     def resend(self, messages: Sequence[Message]) -> None:
         """Send again what the last owner promised; it goes before the first commit."""
         if messages:
-            self._thread.submit(self._until_done, publishing(messages, self._to.topic))
+            self._thread.submit(self._resend, messages)
 
     def stop(self) -> None:
         """Give up retrying and end the threads."""
+        # Without waiting: a call to a sink that hangs ends with its own time-out, and whoever stops us has less time.
         self._stop.set()
-        self._thread.shutdown(wait=True, cancel_futures=True)
-        self._puts.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._puts.shutdown(wait=False, cancel_futures=True)
+
+    def _resend(self, messages: Sequence[Message]) -> None:
+        self._owner = threading.current_thread()
+        self._until_done(publishing(messages, self._to.topic))
 
     def _write(self, commit: Commit) -> Commit:
         self._owner = threading.current_thread()
@@ -158,9 +170,11 @@ class Committer:
                 step.call()
             except (Retry, ClientError, BotoCoreError) as error:
                 log.warning("commit step failed, will retry", step=step.name, error=str(error), retry_in_s=backoff_s)
+                self._failing.setdefault(id(step), (self._clock(), f"{step.name}: {error}"))
                 self._beat()
                 if self._stop.wait(backoff_s):
                     raise Abandoned(f"{step.name}: {error}") from error
                 backoff_s = min(backoff_s * 2, BACKOFF_TO_S)
             else:
+                self._failing.pop(id(step), None)
                 return

@@ -108,6 +108,7 @@ class DirectSource:
         self._stopping = threading.Event()
         self._listed = False
         self._eager = 0
+        self._list_backoff_s = RETRY_FROM_S
         self._listing = threading.Lock()
         self._listing_at = inf
         self._alone: Counter[str] = Counter()
@@ -213,13 +214,15 @@ class DirectSource:
         try:
             nodes = self._list()
         except Retry as error:
-            log.warning("listing shards failed, will retry", error=str(error))
-            self._list_at(now + RETRY_FROM_S)
+            log.warning("listing shards failed, will retry", error=str(error), retry_in_s=self._list_backoff_s)
+            self._list_at(now + self._list_backoff_s)
+            self._list_backoff_s = min(self._list_backoff_s * 2, DISCOVER_S)
             return
         except (Vanished, ConfigurationError) as error:
             self._events.put(Failed(None, str(error)))
             self._list_at(now + DISCOVER_S)
             return
+        self._list_backoff_s = RETRY_FROM_S
         self._finished |= self._left_out(nodes)
         listed = {node.shard for node in nodes}
         # A listing is consistent only eventually: it may miss a shard that is being read, or that is to be read again.

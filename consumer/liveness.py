@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import structlog
+
 WRITE_EVERY_S = 5.0
 STALE_S = 45.0
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,17 @@ class PulseFile:
             return
         self._written_at = pulse.at
         part = self._path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(asdict(pulse)))
-        part.replace(self._path)
+        try:
+            part.write_text(json.dumps(asdict(pulse)))
+            part.replace(self._path)
+        except OSError as error:
+            # The watching goes on; that the file grows old is what the health check is there to notice.
+            log.warning("no pulse can be written", path=str(self._path), error=str(error))
 
     def remove(self) -> None:
         """The worker has stopped in order."""
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def check(self, now: float) -> tuple[bool, str]:
         """Is the worker well, and what is to be said of it? Raises nothing."""

@@ -28,6 +28,10 @@ class Commits(Protocol):
     def stop(self) -> None:
         """Give up retrying."""
 
+    @property
+    def trouble(self) -> tuple[float, str] | None:
+        """Since when a sink has been failing, and how."""
+
 
 class OwnedLane:
     """A lane of this worker."""
@@ -58,6 +62,11 @@ class OwnedLane:
             self._in_flight = self._commits.submit(commit)
             self._in_flight.result(timeout=timeout_s)
             self._settle(source)
+
+    @property
+    def trouble(self) -> tuple[float, str] | None:
+        """Since when (epoch seconds) nothing can be made durable, and why; None while all is well."""
+        return self._commits.trouble
 
     def stop(self) -> None:
         """Give up what is not durable yet."""

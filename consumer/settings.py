@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_DEFAULT_REGION", "AWS_REGION"), description="the AWS region of all of it"
     )
     topic_arn: str = Field(validation_alias="TOPIC_ARN", description="the SNS topic for events")
-    namespace: Name = Field(
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = Field(
         default="default",
         validation_alias="NAMESPACE",
         description="keeps the state of two deployments on one table and bucket apart",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consumer.errors import Fenced, Retry
+from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.gaps import Gap
 from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
@@ -97,7 +97,13 @@ class S3StateStore:
         """See `StateStore`."""
         found = self._get(self._key)
         self._etag = found[1] if found else None
-        return Head.model_validate_json(found[0]) if found else None
+        try:
+            return Head.model_validate_json(found[0]) if found else None
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"the state in s3://{self._bucket}/{self._key} cannot be read ({error.error_count()} faults). Restore "
+                "an earlier version of the object; without it the next start is a first start"
+            ) from error
 
     def read_windows(self) -> bytes | None:
         """See `StateStore`."""

@@ -11,7 +11,6 @@ from typing import Protocol
 import structlog
 
 from consumer.chart_schedule import ChartRequest
-from consumer.committer import Abandoned
 from consumer.direct import Clock, DirectSource
 from consumer.errors import Fenced
 from consumer.gaps import FIRST_WINDOW, Gap
@@ -23,6 +22,7 @@ from window.rolling import SHOWN_S
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
 PROGRESS_EVERY_S = 60.0
+SINK_DOWN_S = 30.0
 READER_STUCK_S = 100.0  # a call with all its retries ends before
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
 log = structlog.get_logger(__name__)
@@ -66,6 +66,7 @@ class Worker:
         self._filling = False
         self._watching = False
         self._progress_at = 0.0
+        self._unwell = False
 
     @property
     def watching(self) -> bool:
@@ -91,7 +92,10 @@ class Worker:
         except Fenced as error:
             log.error("fenced", reason=str(error))
             code = EXIT_FENCED
-        return max(code, self.stop(commit=code != EXIT_FENCED))
+        except Exception:
+            log.exception("the loop failed: stopping in order")
+            code = EXIT_FAILED
+        return self.stop(code)
 
     def turn(self, timeout_s: float) -> None:
         """One round: take what was read, process it, commit what is due. Waits up to ``timeout_s`` for something to
@@ -106,26 +110,30 @@ class Worker:
             self._charting.draw(owned.lane.charts.drain())
         self._say(now)
 
-    def stop(self, *, commit: bool) -> int:
+    def stop(self, code: int = EXIT_OK) -> int:
         """Stop in the order that loses nothing: reading first, so that nothing new comes in; then the commits, so
-        that all that was scored is durable; the charts last, as nothing waits for them. Returns the exit code."""
+        that all that was scored is durable; the charts last, as nothing waits for them. ``code``: why it stops; who is
+        fenced commits and draws nothing more. Returns the exit code."""
         self._source.stop(STOP_READING_S)
         if self._tables is not None:
             self._tables.stop()
-        code = EXIT_OK
         deadline = time.monotonic() + STOP_COMMIT_S
         for owned in self._lanes:
             try:
-                if commit:
+                if code != EXIT_FENCED:
                     owned.finish(self._source, self._clock(), max(0.1, deadline - time.monotonic()))
-            except (Fenced, Abandoned, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - the other lanes still want their last commit
                 log.error(
-                    "the last commit is not durable; the next start goes on from the one before", error=str(error)
+                    "the last commit is not durable; the next start goes on from the one before",
+                    lane=owned.lane.name,
+                    error=repr(error),
+                    sink=owned.trouble and owned.trouble[1],
                 )
                 code = EXIT_FAILED
             owned.stop()
-            owned.lane.charts.final()
-            self._charting.draw(owned.lane.charts.drain())
+            if code != EXIT_FENCED:
+                owned.lane.charts.final()
+                self._charting.draw(owned.lane.charts.drain())
         self._charting.finish(STOP_CHARTS_S)
         if self._pulse is not None:
             self._pulse.remove()
@@ -166,11 +174,18 @@ class Worker:
             log.info("progress", lag_s=lag_s and round(lag_s, 1))
         if self._pulse is not None:
             state = "watching" if self._watching else "recovering"
-            self._pulse.write(Pulse(now, state, lag_s, self._fault()))
+            fault = self._fault(now)
+            if bool(fault) != self._unwell:
+                self._unwell = bool(fault)
+                log.error("unwell", fault=fault) if fault else log.info("well again")
+            self._pulse.write(Pulse(now, state, lag_s, fault))
 
-    def _fault(self) -> str:
+    def _fault(self, now: float) -> str:
+        for owned in self._lanes:
+            if owned.trouble is not None and now - owned.trouble[0] > SINK_DOWN_S:
+                return f"nothing has been delivered for {now - owned.trouble[0]:.0f} s: {owned.trouble[1]}"
         if self._source.idle_s > READER_STUCK_S:
             return f"a reader has been in one call for {self._source.idle_s:.0f} s"
         if any(owned.lane.lagging for owned in self._lanes):
-            return "a lane waits for a shard that cannot be read"
+            return "a lane waits for a shard that cannot be read: try battery-watch doctor"
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,9 @@ Examples:
   battery-watch ledger
   battery-watch ledger --day 2026-11-22 --json | jq"""
 )
-@click.option("--day", metavar="YYYY-MM-DD", help="Only this UTC day (of the records' creation).")
+@click.option(
+    "--day", metavar="YYYY-MM-DD", callback=lambda *a: _day(a[2]), help="Only this UTC day (of the records' creation)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
 def command(day: str | None, as_json: bool) -> None:
     """Print what became of every record, by day and device, from the bucket.
@@ -48,6 +51,15 @@ def command(day: str | None, as_json: bool) -> None:
     sys.exit(1 if wrong else 0)
 
 
+def _day(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is no day: write it like 2026-11-22") from None
+    return value
+
+
 def _table(books: list[Book]) -> None:
     from rich import box
     from rich.console import Console
@@ -56,12 +68,15 @@ def _table(books: list[Book]) -> None:
     from consumer.ledger import CLASSES
 
     console = Console()
+    if not console.is_terminal:
+        console.width = 140
     if not books:
-        console.print("No books yet: the worker writes them every few seconds once it has read something.")
+        console.print("No books here: the worker writes them every few seconds once it has read something.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("day", "device", *CLASSES, "balance"):
-        table.add_column(heading, justify="left" if heading in ("day", "device") else "right")
+        named = heading in ("day", "device")
+        table.add_column(heading, justify="left" if named else "right", no_wrap=named)
     for book in books:
         balance = "[green]yes[/]" if book.imbalance == 0 else f"[bold red]off by {book.imbalance}[/]"
         table.add_row(book.day, book.device, *(f"{book.counts[name]:,}" for name in CLASSES), balance)

@@ -35,7 +35,7 @@ def command(simulated: bool, out: Path, seed: int, sessions: int | None, epochs:
     if missing:
         click.echo(
             f"Training needs packages that are not installed ({', '.join(missing)}): "
-            "install the extra, `pip install 'battery-watch[train]'`.",
+            "run `make test` once, or `.venv/bin/pip install -e '.[train]'`.",
             err=True,
         )
         sys.exit(2)

@@ -40,6 +40,8 @@ class SteppedCommitter:
     when it was cut. Steps of a group are executed in any order, as the threads would.
     """
 
+    trouble: tuple[float, str] | None = None
+
     def __init__(
         self,
         to: Sinks,

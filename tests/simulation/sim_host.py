@@ -170,7 +170,7 @@ class Host:
 
     def stop(self) -> int:
         """Stop as SIGTERM does; returns the exit code."""
-        return self.worker.stop(commit=True)
+        return self.worker.stop()
 
     def stall(self, seconds: float) -> None:
         """The whole process stands still: a frozen machine, a paused container."""

@@ -140,7 +140,7 @@ def test_a_table_that_cannot_be_reached_is_told(error: Exception, said: str) -> 
     assert found.subject == "table"
     assert "'device4' in eu-central-1" in found.found
     assert said in found.found
-    assert "BATTERY_TABLE_NAME" in found.advice
+    assert ("BATTERY_TABLE_NAME" if isinstance(error, ClientError) else "AWS_ENDPOINT_URL") in found.advice
 
 
 def test_a_client_that_cannot_be_made_is_told() -> None:

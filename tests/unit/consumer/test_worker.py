@@ -40,7 +40,11 @@ class World:
             take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
         )
         self.owned = SimpleNamespace(
-            lane=self.lane, turn=self._turn, finish=self._finish, stop=lambda: self.done.append("stop")
+            lane=self.lane,
+            turn=self._turn,
+            finish=self._finish,
+            stop=lambda: self.done.append("stop"),
+            trouble=None,
         )
         self.lanes = Routes(self)
         self.source = SimpleNamespace(
@@ -132,6 +136,28 @@ def test_a_last_commit_that_is_not_durable_is_a_failure(world: World, error: Bas
     assert world.done[-3:] == ["stop", "final charts", "finish charts"]
 
 
+def test_a_fault_of_our_own_stops_in_order(world: World) -> None:
+    """What was scored is committed and the lane released, whatever broke the loop."""
+    world.fail["turn"] = ValueError("a bug")
+    assert world.worker().run(world.stop) == EXIT_FAILED
+    assert world.done[-4:] == ["finish", "stop", "final charts", "finish charts"]
+
+
+def test_a_sink_that_stays_down_makes_it_unhealthy(world: World) -> None:
+    """A worker that scores and cannot tell anybody is not well."""
+    world.owned.trouble = (100.0 - 31.0, "topic: down")
+    worker = world.worker()
+    worker.turn(0.0)
+    assert PulseFile(world.path).check(100.0) == (False, "nothing has been delivered for 31 s: topic: down")
+
+
+def test_a_pulse_that_cannot_be_written_stops_nothing(world: World) -> None:
+    """The health check sees the file grow old; the batteries are watched all the same."""
+    world.path = world.path / "absent" / "pulse"
+    assert world.worker().run(world.stop) == EXIT_OK
+    assert world.done.count("turn") == 3
+
+
 def test_a_reader_that_died_ends_the_worker(world: World) -> None:
     """So that this is seen and it is started again; what was scored is committed."""
     world.source.readers_alive = False
@@ -144,7 +170,7 @@ def test_it_says_how_it_is(world: World) -> None:
     worker = world.worker()
     worker.turn(0)
     assert json.loads(world.path.read_text()) == {"at": 100.0, "state": "recovering", "lag_s": 5.0, "fault": ""}
-    worker.stop(commit=True)
+    worker.stop()
     assert not world.path.exists()
 
 
@@ -152,7 +178,11 @@ def test_it_says_how_it_is(world: World) -> None:
     ("idle_s", "lagging", "fault"),
     [
         (READER_STUCK_S + 1, False, "a reader has been in one call for 101 s"),
-        (0.0, True, "a lane waits for a shard that cannot be read"),
+        (
+            0.0,
+            True,
+            "a lane waits for a shard that cannot be read: try battery-watch doctor",
+        ),
         (0.0, False, ""),
     ],
 )
@@ -210,5 +240,5 @@ def test_gaps_are_read_from_the_table_for_the_lane_that_has_them(world: World) -
     tables.ready = [("table", "gap", "decoded")]
     worker.turn(0)
     assert "items gap" in world.done
-    worker.stop(commit=True)
+    worker.stop()
     assert tables.stopped
