@@ -300,6 +300,11 @@ class Lane:
             scored, count = self._scorer.take(run.samples, most_anomalies=room)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
+            if len(scored.ts) == 0:
+                # Only after a guess (rule 7), which is counted: its device is more than the window ahead of it.
+                log.warning(
+                    "older than the window: not scored", ts=float(run.samples.ts[0]), sequence=str(run.sequence[0])
+                )
         if len(run) < len(seen.kind):
             seen = self._watch.observe(run.samples, stamp[: len(run)])
         self._watch.apply(seen)
