@@ -300,11 +300,6 @@ class Lane:
             scored, count = self._scorer.take(run.samples, most_anomalies=room)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
-            if len(scored.ts) == 0:
-                # Only after a guess (rule 7), which is counted: its device is more than the window ahead of it.
-                log.warning(
-                    "older than the window: not scored", ts=float(run.samples.ts[0]), sequence=str(run.sequence[0])
-                )
         if len(run) < len(seen.kind):
             seen = self._watch.observe(run.samples, stamp[: len(run)])
         self._watch.apply(seen)
@@ -331,6 +326,10 @@ class Lane:
             if Kind(int(seen.kind[0])).quarantined:
                 self._outgoing.set_aside(run)
             return
+        if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
+            # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
+            log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(run.sequence[0]))
+            self._ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
         self._outgoing.tell(scored, run, seen.notices, now=now)
         for row in self._outgoing.set_unscorable_aside(scored, run):
             self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
