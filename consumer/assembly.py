@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -18,20 +17,18 @@ from consumer.aws import CALLS, ONE_TRY, session
 from consumer.charting import Charting
 from consumer.committer import Committer, Sinks
 from consumer.direct import DirectSource
-from consumer.errors import ConfigurationError, Retry
+from consumer.errors import ConfigurationError
 from consumer.history import TableHistory
-from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE, Lanes
 from consumer.liveness import Pulse, PulseFile, default_path
 from consumer.logs import configure
+from consumer.opening import Opening
 from consumer.outgoing import Reporting
 from consumer.owned import OwnedLane
-from consumer.ownership import claim, inherit, new_owner
+from consumer.ownership import HEARTBEATS, new_owner
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings, load_settings
-from consumer.snapshot import Snapshot, SnapshotError, beginning
-from consumer.source import Position
-from consumer.state import ShardPosition, StateStore, Stores, stream_prefix
+from consumer.state import Stores, stream_prefix
 from consumer.streams import DynamoDBStreams
 from consumer.table_reader import TableReader
 from consumer.worker import EXIT_OK, Worker
@@ -85,33 +82,38 @@ class Assembly:
         self._aws = aws
         self._settings = settings
         self._stream = stream
-        self._scorer = Scorer(bundle)
-        self._devices, self._shards = Names(), Names()
+        devices, shards = Names(), Names()
         self._s3: S3Client = aws.client("s3", config=CALLS)
         self._s3_once: S3Client = aws.client("s3", config=ONE_TRY)
         self._archive = Archive(self._s3, settings.bucket)
         self._topic = Topic(aws.client("sns", config=ONE_TRY), settings.topic_arn)
         self._prefix = stream_prefix(settings.namespace, settings.table, stream.label)
-        self._owner = new_owner()
         self._stores = Stores(self._s3, self._s3_once, settings.bucket)
-        self._begin: dict[str, ShardPosition] = {}
-        self._inherited = False
-        self._started: float | None = None
         self._decoder = Decoder(
             table=settings.table,
             device_key=settings.device_key,
-            devices=self._devices,
-            shards=self._shards,
+            devices=devices,
+            shards=shards,
             plausible=Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c),
         )
-        self._reporting = Reporting(
-            source=f"urn:battery-watch:{settings.table}",
-            table=settings.table,
-            bucket=settings.bucket,
-            chart_prefix=settings.chart_prefix,
-            link=ChartLinks(
-                self._s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws)
+        self._opening = Opening(
+            self._stores,
+            self._prefix,
+            owner=new_owner(),
+            scorer=Scorer(bundle),
+            to=Reporting(
+                source=f"urn:battery-watch:{settings.table}",
+                table=settings.table,
+                bucket=settings.bucket,
+                chart_prefix=settings.chart_prefix,
+                link=ChartLinks(
+                    self._s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws)
+                ),
             ),
+            devices=devices,
+            shards=shards,
+            clock=time.time,
+            stale_s=settings.take_over_s,
         )
 
     def worker(self, pulse: PulseFile, stop: threading.Event) -> Worker | None:
@@ -133,13 +135,13 @@ class Assembly:
             open_lane=self._open_owned,
             left=[name for name in left if name != TABLE_LANE],
         )
-        settings = self._settings
+        settings, opening = self._settings, self._opening
         source = DirectSource(
             DynamoDBStreams(self._aws.client("dynamodbstreams", config=CALLS), self._stream.arn),
             self._decoder,
-            positions={shard: Position(at.sequence, at.since, at.ended) for shard, at in self._begin.items()},
-            start="trim_horizon" if self._inherited else settings.start,
-            since=self._started,
+            positions=opening.positions,
+            start="trim_horizon" if opening.inherited else settings.start,
+            since=opening.started,
             clock=time.time,
         )
         history = TableHistory(
@@ -153,7 +155,7 @@ class Assembly:
             source,
             Charting(self._archive),
             tables=TableReader(history, self._decoder),
-            fill=not self._begin and not self._inherited and settings.start == "latest",
+            fill=not opening.positions and not opening.inherited and settings.start == "latest",
             pulse=pulse,
         )
 
@@ -164,41 +166,12 @@ class Assembly:
         return owned
 
     def _open(self, name: str, *, wait: Callable[[float], bool] | None) -> OwnedLane | None:
-        """Make a lane one's own, with all that its last owner left. None when told to stop while standing by."""
-        bundle = self._scorer.bundle.id
-        store = self._stores.store(self._prefix, name)
-        head = claim(store, lane=name, owner=self._owner, bundle=bundle, clock=time.time, wait=wait)
-        if head is None:
+        opened = self._opening.open(name, wait=wait)
+        if opened is None:
             return None
-        if head.epoch > 1 and name == TABLE_LANE:
-            self._started = head.started
-        snapshot = _windows(store)
-        gap_since = None
-        if head.epoch == 1 and (before := self._stores.before(self._prefix, name)) is not None:
-            # A stream that was made anew has shards of its own, and says nothing of what the old one still held.
-            snapshot, gap_since = _without_positions(_windows(before[1])), before[0].watermark
-            head = inherit(head, before[0])
-            self._inherited = True
-        self._begin.update(beginning(head.positions, snapshot))
-        log.info("owner", lane=name, bundle=bundle, epoch=head.epoch, commit=head.commit)
-        lane = Lane(self._scorer, head, self._reporting, devices=self._devices, shards=self._shards, snapshot=snapshot)
-        if gap_since is not None:
-            lane.declare_gap(gap_since, "the stream was made anew", time.time())
-        return OwnedLane(lane, Committer(Sinks(store, self._archive, self._topic), head=head))
-
-
-def _windows(store: StateStore) -> Snapshot | None:
-    """The last owner's windows. Raises `ConfigurationError`: without them a minute of the archive might be rewritten
-    with less than it held."""
-    try:
-        body = store.read_windows()
-        return Snapshot.decode(body) if body is not None else None
-    except (Retry, SnapshotError) as error:
-        raise ConfigurationError(f"cannot go on where the last worker stood: {error}") from error
-
-
-def _without_positions(snapshot: Snapshot | None) -> Snapshot | None:
-    return replace(snapshot, positions={}) if snapshot is not None else None
+        sinks = Sinks(opened.store, self._archive, self._topic)
+        heartbeat_s = self._settings.take_over_s / HEARTBEATS
+        return OwnedLane(opened.lane, Committer(sinks, head=opened.head, heartbeat_s=heartbeat_s))
 
 
 def _expiry(aws: boto3.Session) -> datetime | None:

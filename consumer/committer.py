@@ -15,14 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.commit import Commit
 from consumer.errors import Retry
-from consumer.ownership import HEARTBEAT_S
+from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.state import Head, StateStore
 from reporting.archive import Revision, StoredObject
 from reporting.message import Message
 
 HEAD = "head"
 PARALLEL_PUTS = 16
-BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 2.5  # a sign of life is due every 5 s
+BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 2.5  # shorter than the time between two signs of life
 log = structlog.get_logger(__name__)
 
 
@@ -96,8 +96,17 @@ class Committer:
     Nothing is dropped for it: meanwhile the lane fills its one next commit, credit dries up, and reading stops.
     """
 
-    def __init__(self, to: Sinks, *, head: Head | None = None, clock: Callable[[], float] = time.time) -> None:
-        """``head``: the one that stands, so that a sign of life can be given before the first commit."""
+    def __init__(
+        self,
+        to: Sinks,
+        *,
+        head: Head | None = None,
+        heartbeat_s: float = STALE_S / HEARTBEATS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``head``: the one that stands, so that a sign of life can be given before the first commit, and then every
+        ``heartbeat_s`` while a sink is slow."""
+        self._heartbeat_s = heartbeat_s
         self._to = to
         self._clock = clock
         self._head = head  # the one last written
@@ -141,7 +150,7 @@ class Committer:
             else:
                 waiting = {self._puts.submit(self._until_done, step) for step in group}
                 while waiting:
-                    done, waiting = wait(waiting, timeout=HEARTBEAT_S / 2, return_when=FIRST_EXCEPTION)
+                    done, waiting = wait(waiting, timeout=self._heartbeat_s / 2, return_when=FIRST_EXCEPTION)
                     for future in done:
                         future.result()
                     self._beat()
@@ -154,7 +163,7 @@ class Committer:
         if self._head is None or threading.current_thread() is not self._owner:
             return
         now = self._clock()
-        if now - self._head.heartbeat >= HEARTBEAT_S:
+        if now - self._head.heartbeat >= self._heartbeat_s:
             beat = self._head.model_copy(update={"heartbeat": now})
             try:
                 self._to.state.write(beat)
@@ -174,7 +183,7 @@ class Committer:
                 self._beat()
                 if self._stop.wait(backoff_s):
                     raise Abandoned(f"{step.name}: {error}") from error
-                backoff_s = min(backoff_s * 2, BACKOFF_TO_S)
+                backoff_s = min(backoff_s * 2, BACKOFF_TO_S, self._heartbeat_s / 2)
             else:
                 self._failing.pop(id(step), None)
                 return

@@ -18,7 +18,7 @@ from consumer.commit import Commit
 from consumer.gaps import Gap
 from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
-from consumer.ownership import HEARTBEAT_S
+from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.records import Decoded
 from consumer.shards import Shards
 from consumer.snapshot import Snapshot
@@ -49,7 +49,8 @@ class Lane:
     ``head``: where the last owner stood, already made one's own; ``snapshot``: the windows as of some time before.
     The source must begin at the snapshot's positions: records up to the head's are processed silently, for the
     windows alone. ``scorer``: the bundle over the windows, which the lanes of a worker share; each has devices of its
-    own. ``devices`` and ``shards``: the tables of codes that the source's decoder fills.
+    own. ``devices`` and ``shards``: the tables of codes that the source's decoder fills. ``heartbeat_s``: how often it
+    gives a sign of life.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Lane:
         devices: Names,
         shards: Names,
         snapshot: Snapshot | None = None,
+        heartbeat_s: float = STALE_S / HEARTBEATS,
     ) -> None:
         self._head = head
+        self._heartbeat_s = heartbeat_s
         self._shards = Shards(head, snapshot, shards)
         self._scorer = scorer
         self._ledger = Ledger(devices, head.ledger)
@@ -204,7 +207,7 @@ class Lane:
 
         ``final`` releases the lane: the next worker may take it over without waiting.
         """
-        due = final or now - self._last_cut >= HEARTBEAT_S
+        due = final or now - self._last_cut >= self._heartbeat_s
         if self.recovering:
             return self._heartbeat(now) if due and not final else None
         if not due and self._outgoing.messages == 0:

@@ -12,8 +12,10 @@ import structlog
 from consumer.errors import Fenced, Retry
 from consumer.state import Head, StateStore
 
-HEARTBEAT_S = 5.0
 STALE_S = 15.0
+"""By default: an owner that gave no sign of life for so long has lost its lane to whoever stands by."""
+HEARTBEATS = 3
+"""Signs of life within that time."""
 LOOK_EVERY_S = 2.0
 log = structlog.get_logger(__name__)
 
@@ -31,8 +33,9 @@ def claim(
     bundle: str,
     clock: Callable[[], float],
     wait: Callable[[float], bool] | None,
+    stale_s: float = STALE_S,
 ) -> Head | None:
-    """Make the lane one's own: at once where nobody has it, its owner released it or is silent for `STALE_S`; else
+    """Make the lane one's own: at once where nobody has it, its owner released it or is silent for ``stale_s``; else
     stand by until then.
 
     The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
@@ -43,7 +46,7 @@ def claim(
     while True:
         try:
             head = store.read()
-            if head is None or head.released or wait is None or clock() - head.heartbeat >= STALE_S:
+            if head is None or head.released or wait is None or clock() - head.heartbeat >= stale_s:
                 taken = _next(head, lane=lane, owner=owner, bundle=bundle, now=clock())
                 store.write(taken)
                 return taken
@@ -57,7 +60,7 @@ def claim(
             if not standing_by:
                 log.info("standing by", lane=lane, owner=head.owner)
                 standing_by = True
-        if wait is not None and wait(LOOK_EVERY_S):
+        if wait is not None and wait(min(LOOK_EVERY_S, stale_s / HEARTBEATS)):
             return None
 
 

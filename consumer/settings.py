@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consumer.errors import ConfigurationError
+from consumer.ownership import STALE_S
 
 Name = Annotated[str, Field(min_length=1)]
 SHIPPED_BUNDLE = Path(__file__).resolve().parents[1] / "models" / "default"
@@ -46,6 +47,13 @@ class Settings(BaseSettings):
     )
     link_ttl_s: int = Field(
         default=12 * 3600, ge=60, le=7 * 86_400, validation_alias="LINK_TTL_S", description="life of a chart link"
+    )
+    take_over_s: float = Field(
+        default=STALE_S,
+        ge=1,
+        le=600,
+        validation_alias="TAKE_OVER_S",
+        description="seconds without a sign of life after which a stand-by takes the lane over",
     )
     pulse_file: Path | None = Field(
         default=None,

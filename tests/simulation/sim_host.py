@@ -16,20 +16,17 @@ from sim_faults import Clock, Faults
 from sim_stream import SimulatedStream
 from sim_topic import Subscriber, TopicClient
 
-from consumer import assembly, credit, direct, worker
+from consumer import credit, direct, worker
 from consumer.chart_schedule import ChartRequest
 from consumer.commit import Commit
 from consumer.committer import Sinks
 from consumer.direct import DirectSource
-from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE, Lanes
+from consumer.opening import Opened, Opening
 from consumer.outgoing import Reporting
 from consumer.owned import OwnedLane
-from consumer.ownership import claim
 from consumer.records import Decoder, Plausible
-from consumer.snapshot import beginning
-from consumer.source import Position
-from consumer.state import Head, S3StateStore, stream_prefix
+from consumer.state import Head, Stores, stream_prefix
 from reporting.archive import Archive
 from reporting.contract.events import ChartLink
 from reporting.topic import Topic
@@ -92,8 +89,7 @@ class Host:
     """One process that owns the lane. Everything it does is called by the scheduler; any call may raise `Crash` or
     `Fenced`. `started` makes one."""
 
-    def __init__(self, name: str, edges: Edges, bundle: Bundle, head: Head, store: S3StateStore, run: Run) -> None:
-        """Raises `ConfigurationError` where the last owner's windows cannot be read."""
+    def __init__(self, name: str, edges: Edges, decoder: Decoder, opening: Opening, opened: Opened, run: Run) -> None:
         self.name = name
         self.clock = run.clock
         self._run = run
@@ -101,34 +97,19 @@ class Host:
         self.commits = 0
         stream = edges.stream
         s3 = BucketClient(edges.bucket, run.faults)
-        snapshot = assembly._windows(store)
-        devices, shards = Names(), Names()
-        plausible = bundle.config.plausible
-        decoder = Decoder(
-            table=stream.script.table,
-            device_key="device",
-            devices=devices,
-            shards=shards,
-            plausible=Plausible(plausible.current_a, plausible.temperature_c),
-        )
-        table = stream.script.table
-        reporting = Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", self._link)
-        self.lane = Lane(Scorer(bundle), head, reporting, devices=devices, shards=shards, snapshot=snapshot)
+        self.lane = opened.lane
         self.source = DirectSource(
             stream.reader(name, run.faults),
             decoder,
-            positions={
-                shard: Position(position.sequence, position.since, position.ended)
-                for shard, position in beginning(head.positions, snapshot).items()
-            },
-            start=run.start,
-            since=head.started if head.epoch > 1 else None,
+            positions=opening.positions,
+            start="trim_horizon" if opening.inherited else run.start,
+            since=opening.started,
             clock=run.clock,
             threads=0,
         )
         topic = Topic(TopicClient(edges.subscriber, run.faults), "arn")  # type: ignore[arg-type]
         self.committer = SteppedCommitter(
-            Sinks(store, Archive(s3, BUCKET), topic),  # type: ignore[arg-type]
+            Sinks(opened.store, Archive(s3, BUCKET), topic),  # type: ignore[arg-type]
             run.clock,
             run.rng,
             latency_s=run.pace.latency_s,
@@ -142,12 +123,32 @@ class Host:
 
     @classmethod
     def started(cls, name: str, edges: Edges, bundle: Bundle, run: Run) -> Host | None:
-        """Start a process: the lane's owner from now on, or None while another one is (it looks again later)."""
+        """Start a process: the lane's owner from now on, or None while another one is (it looks again later). Raises
+        `ConfigurationError` where the last owner's windows cannot be read."""
         stream = edges.stream
-        prefix = f"{stream_prefix(run.namespace, stream.script.table, stream.label)}/{TABLE_LANE}"
-        store = S3StateStore(BucketClient(edges.bucket, run.faults), BUCKET, prefix)  # type: ignore[arg-type]
-        head = claim(store, lane=TABLE_LANE, owner=name, bundle=bundle.id, clock=run.clock, wait=lambda _: True)
-        return None if head is None else cls(name, edges, bundle, head, store, run)
+        table = stream.script.table
+        devices, shards = Names(), Names()
+        plausible = bundle.config.plausible
+        s3 = BucketClient(edges.bucket, run.faults)
+        opening = Opening(
+            Stores(s3, s3, BUCKET),  # type: ignore[arg-type]
+            stream_prefix(run.namespace, table, stream.label),
+            owner=name,
+            scorer=Scorer(bundle),
+            to=Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link),
+            devices=devices,
+            shards=shards,
+            clock=run.clock,
+        )
+        decoder = Decoder(
+            table=table,
+            device_key="device",
+            devices=devices,
+            shards=shards,
+            plausible=Plausible(plausible.current_a, plausible.temperature_c),
+        )
+        opened = opening.open(TABLE_LANE, wait=lambda _: True)
+        return None if opened is None else cls(name, edges, decoder, opening, opened, run)
 
     @property
     def due(self) -> float:
@@ -193,9 +194,9 @@ class Host:
         if not recovering:
             self.durable = commit.head
 
-    @staticmethod
-    def _link(key: str) -> ChartLink:
-        return ChartLink(bucket=BUCKET, key=key, url=f"https://links/{key}", expires=datetime(2100, 1, 1, tzinfo=UTC))
+
+def _link(key: str) -> ChartLink:
+    return ChartLink(bucket=BUCKET, key=key, url=f"https://links/{key}", expires=datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def _no_other_lane(name: str) -> OwnedLane:

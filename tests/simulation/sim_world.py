@@ -14,7 +14,7 @@ from sim_script import Script
 from sim_stream import SimulatedStream, Weather
 
 from consumer.direct import Start
-from consumer.errors import ConfigurationError, Fenced
+from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.ownership import LOOK_EVERY_S
 from consumer.state import Head
 from scoring.bundle import Bundle
@@ -162,7 +162,7 @@ class World:
                 host.act()
         except Crash:
             self._gone(slot)
-        except ConfigurationError:
+        except (ConfigurationError, Retry):
             self.faults.count("start refused")
             self._gone(slot)
         except Fenced:

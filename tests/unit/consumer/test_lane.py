@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consumer.commit import Commit
 from consumer.lane import MAX_MESSAGES, Lane
 from consumer.outgoing import Reporting
-from consumer.ownership import HEARTBEAT_S
+from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.records import Decoder
 from consumer.snapshot import Snapshot
 from consumer.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
@@ -29,6 +29,8 @@ from window.samples import Names
 
 T = 1_784_989_500  # 2026-07-25 14:25:00 UTC, a minute and a multiple of five
 Record = dict[str, Any]
+
+HEARTBEAT_S = STALE_S / HEARTBEATS
 
 
 def link(key: str) -> ChartLink:

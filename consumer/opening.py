@@ -1,0 +1,130 @@
+"""How a lane becomes a worker's own: claimed, then put together from all that its last owner left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from consumer.errors import ConfigurationError, Retry
+from consumer.lane import Lane
+from consumer.lanes import TABLE_LANE
+from consumer.outgoing import Reporting
+from consumer.ownership import HEARTBEATS, STALE_S, claim, inherit
+from consumer.snapshot import Snapshot, SnapshotError, beginning
+from consumer.source import Position
+from consumer.state import Head, ShardPosition, StateStore
+from scoring.scorer import Scorer
+from window.samples import Names
+
+log = structlog.get_logger(__name__)
+
+
+class States(Protocol):
+    """The state of all lanes: `consumer.state.Stores`."""
+
+    def store(self, prefix: str, lane: str) -> StateStore:
+        """The state of one lane."""
+
+    def before(self, prefix: str, lane: str) -> tuple[Head, StateStore] | None:
+        """The lane's state under the stream's last label before this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A lane that is this worker's own, with the head as it was claimed and where its state goes."""
+
+    lane: Lane
+    head: Head
+    store: StateStore
+
+
+class Opening:
+    """Opens the lanes of one worker, and gathers where their shards are to be read from.
+
+    ``prefix``: where the states of the stream's lanes lie. ``devices`` and ``shards``: the tables of codes that the
+    source's decoder fills.
+    """
+
+    def __init__(
+        self,
+        states: States,
+        prefix: str,
+        *,
+        owner: str,
+        scorer: Scorer,
+        to: Reporting,
+        devices: Names,
+        shards: Names,
+        clock: Callable[[], float],
+        stale_s: float = STALE_S,
+    ) -> None:
+        self._states = states
+        self._prefix = prefix
+        self._owner = owner
+        self._scorer = scorer
+        self._to = to
+        self._devices = devices
+        self._shards = shards
+        self._clock = clock
+        self._stale_s = stale_s
+        self._begin: dict[str, ShardPosition] = {}
+        self.inherited = False
+        """True where a lane goes on from another stream's state: its own stream is read from its beginning."""
+        self.started: float | None = None
+        """When the table's first owner began, where that was not this one; epoch seconds."""
+
+    @property
+    def positions(self) -> dict[str, Position]:
+        """By shard: where reading is to go on. Empty at a first start."""
+        return {shard: Position(at.sequence, at.since, at.ended) for shard, at in self._begin.items()}
+
+    def open(self, name: str, *, wait: Callable[[float], bool] | None) -> Opened | None:
+        """Make a lane one's own; ``wait`` as in `claim`. None when told to give up while standing by. Raises `Retry`,
+        and `ConfigurationError` where what the last owner left cannot be read."""
+        bundle = self._scorer.bundle.id
+        store = self._states.store(self._prefix, name)
+        head = claim(
+            store, lane=name, owner=self._owner, bundle=bundle, clock=self._clock, wait=wait, stale_s=self._stale_s
+        )
+        if head is None:
+            return None
+        if head.epoch > 1 and name == TABLE_LANE:
+            self.started = head.started
+        snapshot = _windows(store)
+        gap_since = None
+        if head.commit == 0 and (before := self._states.before(self._prefix, name)) is not None:
+            # A stream that was made anew has shards of its own, and says nothing of what the old one still held.
+            snapshot, gap_since = _without_positions(_windows(before[1])), before[0].watermark
+            head = inherit(head, before[0])
+            self.inherited = True
+        self._begin.update(beginning(head.positions, snapshot))
+        log.info("owner", lane=name, bundle=bundle, epoch=head.epoch, commit=head.commit)
+        lane = Lane(
+            self._scorer,
+            head,
+            self._to,
+            devices=self._devices,
+            shards=self._shards,
+            snapshot=snapshot,
+            heartbeat_s=self._stale_s / HEARTBEATS,
+        )
+        if gap_since is not None:
+            lane.declare_gap(gap_since, "the stream was made anew", self._clock())
+        return Opened(lane, head, store)
+
+
+def _windows(store: StateStore) -> Snapshot | None:
+    """The last owner's windows. Raises `ConfigurationError`: without them a minute of the archive might be rewritten
+    with less than it held."""
+    try:
+        body = store.read_windows()
+        return Snapshot.decode(body) if body is not None else None
+    except (Retry, SnapshotError) as error:
+        raise ConfigurationError(f"cannot go on where the last worker stood: {error}") from error
+
+
+def _without_positions(snapshot: Snapshot | None) -> Snapshot | None:
+    return replace(snapshot, positions={}) if snapshot is not None else None
