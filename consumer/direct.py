@@ -9,15 +9,15 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 
+from consumer.discovery import DISCOVER_S, Discovery, Start
 from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.records import Decoder
 from consumer.source import (
@@ -28,21 +28,13 @@ from consumer.source import (
     ShardBatch,
     ShardEnded,
     ShardLost,
-    ShardNode,
     ShardOpened,
-    Topology,
 )
 from consumer.streams import IteratorType, Page, Streams
 
 PAGE, PAGE_BYTES = 1000, 900_000
 POLL_S = 0.2
-DISCOVER_S = 10.0
-EAGER_LISTINGS, EAGER_S = 4, 0.5
-"""After a shard has ended its children are looked for at once: everything waits for them."""
-LISTING_REPEATS = 6
-ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
-Start = Literal["latest", "trim_horizon"]
 log = structlog.get_logger(__name__)
 
 
@@ -94,24 +86,17 @@ class DirectSource:
     ) -> None:
         self._streams = streams
         self._decoder = decoder
-        self._positions = dict(positions)
-        self._first_start = not positions
-        self._start = start
-        self._since = since
+        self._discovery = Discovery(streams, positions=positions, start=start, since=since, clock=clock)
         self._clock = clock
         self._lock = threading.Lock()
         self._shards: dict[str, _Shard] = {}
-        self._finished: set[str] = {name for name, at in self._positions.items() if at.ended}
         self._turn = 0
         self._due: list[_Due] = []
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._listed = False
-        self._eager = 0
         self._list_backoff_s = RETRY_FROM_S
         self._listing = threading.Lock()
         self._listing_at = inf
-        self._alone: Counter[str] = Counter()
         self._turned: dict[int, float] = {}
         self._list_at(0.0)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
@@ -211,8 +196,10 @@ class DirectSource:
 
     def _discover(self, now: float) -> None:
         """List all shards and open those whose turn has come."""
+        with self._lock:
+            reading = set(self._shards)
         try:
-            nodes = self._list()
+            found = self._discovery.look(reading)
         except Retry as error:
             log.warning("listing shards failed, will retry", error=str(error), retry_in_s=self._list_backoff_s)
             self._list_at(now + self._list_backoff_s)
@@ -223,84 +210,15 @@ class DirectSource:
             self._list_at(now + DISCOVER_S)
             return
         self._list_backoff_s = RETRY_FROM_S
-        self._finished |= self._left_out(nodes)
-        listed = {node.shard for node in nodes}
-        # A listing is consistent only eventually: it may miss a shard that is being read, or that is to be read again.
-        # Until reading says otherwise it is there, and until a listing says that it is open nothing proves it idle.
-        nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
-        with self._lock:
-            known = {node.shard for node in nodes}.union(self._shards)
-        unread = [node for node in nodes if node.shard not in self._shards and node.shard not in self._finished]
-        orphans = [node for node in unread if node.parent is not None and self._orphaned(node, known)]
-        unread = [node for node in unread if node not in orphans]
-        while ready := [node for node in unread if node.parent not in known or node.parent in self._finished]:
-            for node in ready:
-                unread.remove(node)
-                shard = self._opening(node)
-                if shard is None:
-                    self._finished.add(node.shard)
-                    continue
-                with self._lock:
-                    self._shards[shard.name] = shard
-                self._events.put(ShardOpened(shard.name, shard.epoch, node.parent, shard.position.since, node.closed))
-                self._schedule(now, shard.name)
-        if orphans:
-            self._list_at(now + ORPHAN_S)
-            return
-        self._events.put(Topology(tuple(node for node in nodes if node.shard in listed)))
-        self._listed = True
-        self._eager = max(0, self._eager - 1)
-        self._list_at(now + (EAGER_S if self._eager else DISCOVER_S))
-
-    def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
-        """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
-        while, and then its records come first: only the next listings tell."""
-        if node.parent in known or node.shard in self._positions:
-            return False
-        self._alone[node.shard] += 1
-        return self._alone[node.shard] < ORPHAN_LISTINGS
-
-    def _left_out(self, nodes: Iterable[ShardNode]) -> set[str]:
-        """Ancestors of the shards that a first start took at their tip: it did not want them."""
-        parents = {node.shard: node.parent for node in nodes}
-        left_out: set[str] = set()
-        for shard, position in self._positions.items():
-            ancestor = parents.get(shard) if position.since is not None else None
-            while ancestor is not None and ancestor not in self._positions and ancestor not in left_out:
-                left_out.add(ancestor)
-                ancestor = parents.get(ancestor)
-        return left_out
-
-    def _list(self) -> list[ShardNode]:
-        """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:
-        it may be a hiccup, with more shards behind it, or the end of a listing that never says so."""
-        nodes: dict[str, ShardNode] = {}
-        after: str | None = None
-        repeats = 0
-        while True:
-            page = self._streams.describe(after)
-            found = [node for node in page.shards if node.shard not in nodes]
-            nodes.update((node.shard, node) for node in found)
-            if page.next_shard is None:
-                return list(nodes.values())
-            repeats = 0 if found else repeats + 1
-            if repeats > LISTING_REPEATS:
-                return list(nodes.values())
-            after = page.next_shard
-
-    def _opening(self, node: ShardNode) -> _Shard | None:
-        """How to begin a shard; None for one that is not to be read at all."""
-        position = self._positions.get(node.shard)
-        if position is not None:
-            kind: IteratorType = "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON"
-            return _Shard(node.shard, 0, position, kind)
-        if self._first_start and not self._listed and self._start == "latest":
-            if self._since is not None:
-                return _Shard(node.shard, 0, Position(None, since=self._since), "TRIM_HORIZON")
-            if node.closed:
-                return None
-            return _Shard(node.shard, 0, Position(None, since=self._clock()), "LATEST")
-        return _Shard(node.shard, 0, Position(None), "TRIM_HORIZON")
+        for begin in found.begin:
+            node = begin.node
+            with self._lock:
+                self._shards[node.shard] = _Shard(node.shard, 0, begin.position, begin.kind)
+            self._events.put(ShardOpened(node.shard, 0, node.parent, begin.position.since, node.closed))
+            self._schedule(now, node.shard)
+        if found.topology is not None:
+            self._events.put(found.topology)
+        self._list_at(now + found.again_s)
 
     def _read(self, shard: _Shard, now: float) -> None:
         """One page of a shard, and when to read it next."""
@@ -370,6 +288,5 @@ class DirectSource:
     def _forget(self, shard: _Shard) -> None:
         with self._lock:
             # In this order: at no moment does a listing find it in neither and read it again.
-            self._finished.add(shard.name)
-            self._eager = EAGER_LISTINGS
+            self._discovery.finished(shard.name)
             self._shards.pop(shard.name, None)

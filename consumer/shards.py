@@ -20,7 +20,7 @@ from reporting.notice import Notice
 from window.merge import Merge, Released
 from window.samples import Names
 
-ENDED_LISTINGS, CHILDLESS_LISTINGS = 2, 8
+ENDED_LISTINGS, CHILDLESS_LISTINGS = 5, 8
 FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,9 @@ class Shards:
         self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
         self._heard: set[str] = set()
-        self._seen_ended: Counter[str] = Counter()
+        self._with_child: Counter[str] = Counter()
+        """Listings of a shard that was read to its end, with a child of it; and without any."""
+        self._childless: Counter[str] = Counter()
         for gap in head.gaps:
             self._open_gap(gap)
 
@@ -124,6 +126,7 @@ class Shards:
             elif not self.positions[shard].ended:
                 self.positions[shard].ended = True
                 self.positions[shard].ended_at = now
+        self._close_ended()
         return notices
 
     def cut(self) -> None:
@@ -168,15 +171,20 @@ class Shards:
             self.merge.mark(node.shard, closed=node.closed)
             if node.parent is not None and node.shard in self._parents:
                 self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
+        for shard in self.merge.ended:
+            (self._with_child if shard in parents else self._childless)[shard] += 1
+        self._close_ended()
         for shard, at in [*self.positions.items()]:
-            if not at.ended or is_backfill(shard):
-                continue
             if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
                 del self.positions[shard]
-            elif shard in self.merge.shards:
-                self._seen_ended[shard] += 1
-                if self._seen_ended[shard] >= (ENDED_LISTINGS if shard in parents else CHILDLESS_LISTINGS):
-                    self.merge.close(shard)
+
+    def _close_ended(self) -> None:
+        for shard in self.merge.ended:
+            at = self.positions.get(shard)
+            alone = shard not in self._with_child and self._childless[shard] >= CHILDLESS_LISTINGS
+            if at is not None and at.ended and (alone or self._with_child[shard] >= ENDED_LISTINGS):
+                del self._with_child[shard], self._childless[shard]
+                self.merge.close(shard)
 
     def _lose(self, event: Gap | ShardLost, now: float) -> None:
         """Declare a gap after the last record that a shard delivered; a lineage of its own will bring what the table

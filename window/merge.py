@@ -138,6 +138,11 @@ class Merge:
         """The highest hold of all lineages; -inf where there is none."""
         return max((lineage.hold for lineage in self._lineages.values()), default=-np.inf)
 
+    @property
+    def ended(self) -> list[str]:
+        """The shards that were read to their end and still count."""
+        return [shard for shard, lineage in self._lineages.items() if lineage.ended]
+
     def read_to(self) -> dict[str, float]:
         """The last stamp read of every shard that has not ended."""
         return {shard: lineage.last for shard, lineage in self._lineages.items() if not lineage.ended}

@@ -21,6 +21,7 @@ from consumer.chart_schedule import ChartRequest
 from consumer.commit import Commit
 from consumer.committer import Sinks
 from consumer.direct import DirectSource
+from consumer.discovery import Start
 from consumer.lanes import TABLE_LANE, Lanes
 from consumer.opening import Opened, Opening
 from consumer.outgoing import Reporting
@@ -67,7 +68,7 @@ class Run:
     faults: Faults
     rng: Random
     pace: Pace
-    start: direct.Start
+    start: Start
     namespace: str
 
 

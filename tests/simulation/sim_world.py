@@ -13,7 +13,7 @@ from sim_host import Edges, Host, Pace, Run, paced
 from sim_script import Script
 from sim_stream import SimulatedStream, Weather
 
-from consumer.direct import Start
+from consumer.discovery import Start
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.ownership import LOOK_EVERY_S
 from consumer.state import Head

@@ -1,0 +1,160 @@
+"""Which shards there are, and which may be read now: parents before their children.
+
+DescribeStream is consistent only eventually. A listing may miss a shard that is being read, that is to be read again,
+or that nobody has heard of yet; so nothing is taken for gone, and nothing for complete, on the word of one listing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from consumer.source import Position, ShardNode, Topology
+from consumer.streams import IteratorType, Streams
+
+Start = Literal["latest", "trim_horizon"]
+DISCOVER_S = 10.0
+EAGER_LISTINGS, EAGER_S = 6, 0.3
+"""At the start, and after a shard has ended: everything waits for what is not known yet."""
+AGREEING = 5
+"""So many listings in a row name no new shard before the first ones count as complete: a shard that is found later, in
+the middle of a catch-up, has records that all others have left behind."""
+REPEATS = 6
+ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A shard to be read from now on: where, and how to ask for it."""
+
+    node: ShardNode
+    position: Position
+    kind: IteratorType
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a listing brought: shards to begin, parents first; the listing itself once all of it may be relied on;
+    and after how many seconds to look again."""
+
+    begin: tuple[Begin, ...]
+    topology: Topology | None
+    again_s: float
+
+
+class Discovery:
+    """Lists the shards of a stream again and again.
+
+    ``positions``, ``start`` and ``since`` as in `DirectSource`.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        *,
+        positions: Mapping[str, Position],
+        start: Start,
+        since: float | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._streams = streams
+        self._positions = dict(positions)
+        self._latest = not positions and start == "latest"
+        self._since = since
+        self._clock = clock
+        self._finished = {name for name, at in self._positions.items() if at.ended}
+        self._alone: Counter[str] = Counter()
+        self._complete = False
+        self._agreed = 0
+        self._eager = EAGER_LISTINGS
+
+    def finished(self, shard: str) -> None:
+        """A shard will not be read any more: its children may be, and are looked for at once."""
+        self._finished.add(shard)
+        self._eager = EAGER_LISTINGS
+
+    def look(self, reading: Collection[str]) -> Found:
+        """List the shards; ``reading``: those that have been begun. Raises what `Streams.describe` does."""
+        tip = self._clock()
+        nodes = self._list()
+        listed = {node.shard for node in nodes}
+        self._finished |= self._left_out(nodes)
+        # A shard with a position is there until reading it says otherwise, and until a listing says that it is open
+        # nothing proves it idle.
+        nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
+        known = {node.shard for node in nodes}.union(reading)
+        unread = [node for node in nodes if node.shard not in reading and node.shard not in self._finished]
+        orphans = [node for node in unread if self._orphaned(node, known)]
+        unread = [node for node in unread if node not in orphans]
+        begin: list[Begin] = []
+        while ready := [node for node in unread if node.parent not in known or node.parent in self._finished]:
+            for node in ready:
+                unread.remove(node)
+                found = self._begin(node, tip)
+                if found is None:
+                    self._finished.add(node.shard)
+                else:
+                    begin.append(found)
+        if self._since is None and nodes:
+            self._since = tip
+        self._agreed = 0 if begin or orphans or not nodes else self._agreed + 1
+        if orphans or not nodes:
+            return Found(tuple(begin), None, ORPHAN_S)
+        self._eager = max(0, self._eager - 1)
+        self._complete = self._complete or self._agreed >= AGREEING
+        if not self._complete:
+            return Found(tuple(begin), None, EAGER_S)
+        topology = Topology(tuple(node for node in nodes if node.shard in listed))
+        return Found(tuple(begin), topology, EAGER_S if self._eager else DISCOVER_S)
+
+    def _list(self) -> list[ShardNode]:
+        """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:
+        it may be a hiccup, with more shards behind it, or the end of a listing that never says so."""
+        nodes: dict[str, ShardNode] = {}
+        after: str | None = None
+        repeats = 0
+        while True:
+            page = self._streams.describe(after)
+            found = [node for node in page.shards if node.shard not in nodes]
+            nodes.update((node.shard, node) for node in found)
+            if page.next_shard is None:
+                return list(nodes.values())
+            repeats = 0 if found else repeats + 1
+            if repeats > REPEATS:
+                return list(nodes.values())
+            after = page.next_shard
+
+    def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
+        """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
+        while, and then its records come first: only the next listings tell."""
+        if node.parent is None or node.parent in known or node.shard in self._positions:
+            return False
+        self._alone[node.shard] += 1
+        return self._alone[node.shard] < ORPHAN_LISTINGS
+
+    def _left_out(self, nodes: Iterable[ShardNode]) -> set[str]:
+        """Ancestors of the shards that a first start took at their tip: it did not want them."""
+        parents = {node.shard: node.parent for node in nodes}
+        left_out: set[str] = set()
+        for shard, position in self._positions.items():
+            ancestor = parents.get(shard) if position.since is not None else None
+            while ancestor is not None and ancestor not in self._positions and ancestor not in left_out:
+                left_out.add(ancestor)
+                ancestor = parents.get(ancestor)
+        return left_out
+
+    def _begin(self, node: ShardNode, tip: float) -> Begin | None:
+        """How to begin a shard; None for one that is not to be read at all. ``tip``: now, if it is to be the tip."""
+        position = self._positions.get(node.shard)
+        if position is not None:
+            return Begin(node, position, "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON")
+        if not self._latest or self._complete:
+            return Begin(node, Position(None), "TRIM_HORIZON")
+        if self._since is not None:
+            # The tip lies behind: at the first start, or at the listing before this one.
+            return Begin(node, Position(None, since=self._since), "TRIM_HORIZON")
+        if node.closed:
+            return None
+        return Begin(node, Position(None, since=tip), "LATEST")

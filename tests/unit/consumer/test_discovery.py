@@ -1,0 +1,117 @@
+"""Finding shards, where no single listing can be relied on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from consumer.discovery import AGREEING, DISCOVER_S, EAGER_LISTINGS, EAGER_S, Discovery, Found, Start
+from consumer.source import Position, ShardNode
+from consumer.streams import IteratorType, Listing, Page
+
+NOW = 1000.0
+A, B, CHILD = ShardNode("a", None, closed=False), ShardNode("b", None, closed=False), ShardNode("c", "a", closed=False)
+CLOSED = ShardNode("a", None, closed=True)
+
+
+@dataclass
+class Scripted:
+    """Listings, one after the other; the last one goes on for ever. A second passes with each."""
+
+    listings: list[tuple[ShardNode, ...]]
+    now: float = NOW
+    reading: set[str] = field(default_factory=set)
+
+    def describe(self, after_shard: str | None) -> Listing:
+        self.now += 1.0
+        return Listing(self.listings.pop(0) if len(self.listings) > 1 else self.listings[0], None)
+
+    def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
+        raise AssertionError("only listings are looked at")
+
+    def records(self, iterator: str, limit: int) -> Page:
+        raise AssertionError("only listings are looked at")
+
+    def discovery(
+        self, *, positions: dict[str, Position] | None = None, start: Start = "trim_horizon", since: float | None = None
+    ) -> Discovery:
+        return Discovery(self, positions=positions or {}, start=start, since=since, clock=lambda: self.now)
+
+    def look(self, discovery: Discovery) -> Found:
+        """A listing, after which everything it names is being read."""
+        found = discovery.look(self.reading)
+        self.reading |= {begin.node.shard for begin in found.begin}
+        return found
+
+
+def names(found: Found) -> list[str]:
+    return [begin.node.shard for begin in found.begin]
+
+
+def test_the_first_listings_must_agree_before_anything_counts_as_complete() -> None:
+    """A shard that the first three miss is begun before anything is released."""
+    stream = Scripted([(A,), (A,), (A,), (A, B)])
+    discovery = stream.discovery()
+    found = [stream.look(discovery) for _ in range(3 + 1 + AGREEING)]
+    assert [names(each) for each in found[:4]] == [["a"], [], [], ["b"]]
+    assert [each.topology is not None for each in found] == [False] * (3 + AGREEING) + [True]
+    assert {each.again_s for each in found[:-1]} == {EAGER_S}
+
+
+def test_a_listing_without_any_shard_agrees_with_nothing() -> None:
+    """A stream has shards."""
+    stream = Scripted([()])
+    discovery = stream.discovery()
+    assert all(stream.look(discovery).topology is None for _ in range(3 * AGREEING))
+
+
+def test_after_the_first_ones_a_listing_comes_now_and_then_and_after_an_end_soon() -> None:
+    """Everything waits for the children of a shard that has ended."""
+    stream = Scripted([(A,)])
+    discovery = stream.discovery()
+    for _ in range(EAGER_LISTINGS + 3):
+        found = stream.look(discovery)
+    assert found.again_s == DISCOVER_S
+    discovery.finished("a")
+    stream.reading.clear()
+    assert stream.look(discovery).again_s == EAGER_S
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_shard_that_the_first_listing_of_a_start_at_the_tip_missed_is_read_from_then(closed: bool) -> None:
+    """Not from where the tip is when it is found: what was written in between was promised. Whether it has been closed
+    since changes nothing."""
+    late = ShardNode("b", None, closed=closed)
+    stream = Scripted([(A,), (A, late)])
+    discovery = stream.discovery(start="latest")
+    (first,), (second,) = stream.look(discovery).begin, stream.look(discovery).begin
+    assert (first.kind, first.position) == ("LATEST", Position(None, since=NOW))
+    assert (second.kind, second.position) == ("TRIM_HORIZON", Position(None, since=NOW))
+
+
+def test_a_closed_shard_is_left_out_of_a_start_at_the_tip_and_its_child_is_not() -> None:
+    """Nothing will be written to it any more."""
+    stream = Scripted([(CLOSED, CHILD)])
+    assert names(stream.look(stream.discovery(start="latest"))) == ["c"]
+
+
+def test_a_shard_that_appears_later_is_read_from_its_beginning() -> None:
+    """Whatever the start was."""
+    stream = Scripted([(A,)])
+    discovery = stream.discovery(start="latest")
+    for _ in range(1 + AGREEING):
+        stream.look(discovery)
+    stream.listings = [(A, B)]
+    (begin,) = stream.look(discovery).begin
+    assert (begin.kind, begin.position) == ("TRIM_HORIZON", Position(None))
+
+
+def test_a_shard_with_a_position_is_there_though_no_listing_names_it() -> None:
+    """It is read where it stood, and taken for closed: nothing proves it idle."""
+    stream = Scripted([(A,)])
+    found = stream.look(stream.discovery(positions={"b": Position("17"), "a": Position("4")}))
+    assert {begin.node: (begin.kind, begin.position.sequence) for begin in found.begin} == {
+        A: ("AFTER_SEQUENCE_NUMBER", "4"),
+        ShardNode("b", None, closed=True): ("AFTER_SEQUENCE_NUMBER", "17"),
+    }
