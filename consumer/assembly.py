@@ -114,6 +114,7 @@ class Assembly:
             shards=shards,
             clock=time.time,
             stale_s=settings.take_over_s,
+            warms=settings.start == "trim_horizon",
         )
 
     def worker(self, pulse: PulseFile, stop: threading.Event) -> Worker | None:

@@ -35,6 +35,8 @@ from consumer.streams import IteratorType, Page, Streams
 PAGE, PAGE_BYTES = 1000, 900_000
 POLL_S = 0.2
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
+OUT_OF_REACH_S = 60.0
+"""The shards are listed every 10 s at least: no answer to anything for so long is no quiet stream."""
 log = structlog.get_logger(__name__)
 
 
@@ -98,6 +100,11 @@ class DirectSource:
         self._listing = threading.Lock()
         self._listing_at = inf
         self._turned: dict[int, float] = {}
+        self._answered = clock()
+        self._refused: dict[str, str] = {}
+        self._over = ""
+        self.superseded = False
+        """True once everything was read of this stream, and the table has a newer one."""
         self._list_at(0.0)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
 
@@ -146,6 +153,16 @@ class DirectSource:
     def idle_s(self) -> float:
         """Seconds since the reader thread that is furthest behind last finished a piece of work."""
         return monotonic() - min(self._turned.values(), default=monotonic())
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing comes, where that is not for want of records; empty where all is well."""
+        if self._over:
+            return self._over
+        if self._refused:
+            return next(iter(self._refused.values()))
+        silent_s = self._clock() - self._answered
+        return f"the stream has not answered for {silent_s:.0f} s" if silent_s > OUT_OF_REACH_S else ""
 
     def step(self, now: float) -> float:
         """Do what is due at ``now`` (monotonic seconds), at most one call's worth; returns when more is due."""
@@ -207,9 +224,16 @@ class DirectSource:
             return
         except (Vanished, ConfigurationError) as error:
             self._events.put(Failed(None, str(error)))
+            self._refused[""] = str(error)
+            if isinstance(error, Vanished):
+                self._look_for_another()
             self._list_at(now + DISCOVER_S)
             return
+        self._well("")
         self._list_backoff_s = RETRY_FROM_S
+        self._over = ""
+        if found.over:
+            self._look_for_another()
         for begin in found.begin:
             node = begin.node
             with self._lock:
@@ -219,6 +243,24 @@ class DirectSource:
         if found.topology is not None:
             self._events.put(found.topology)
         self._list_at(now + found.again_s)
+
+    def _look_for_another(self) -> None:
+        """Nothing will be written to this stream any more: is there a newer one? (EventBridge Pipes goes on with the
+        old one's positions, and skips all.)"""
+        try:
+            self.superseded = any(label > self._streams.label for label in self._streams.labels())
+        except (Retry, Vanished, ConfigurationError) as error:
+            log.warning("listing the table's streams failed, will retry", error=str(error))
+        self._over = (
+            "the table has a new stream, and this one is read to its end"
+            if self.superseded
+            else "the table's stream is turned off, and read to its end: turn it on again with new images"
+        )
+
+    def _well(self, what: str) -> None:
+        """A shard, or with an empty name the listing, was read."""
+        self._answered = self._clock()
+        self._refused.pop(what, None)
 
     def _read(self, shard: _Shard, now: float) -> None:
         """One page of a shard, and when to read it next."""
@@ -248,12 +290,15 @@ class DirectSource:
             self._schedule(now, shard.name)
         except Vanished as error:
             self._events.put(ShardLost(shard.name, shard.epoch, str(error)))
+            self._refused.pop(shard.name, None)
             self._forget(shard)
             self._list_at(now)
         except ConfigurationError as error:
             self._events.put(Failed(shard.name, str(error)))
+            self._refused[shard.name] = str(error)
             self._schedule(now + RETRY_TO_S, shard.name)
         else:
+            self._well(shard.name)
             shard.backoff_s = RETRY_FROM_S
             if page.records or page.next_iterator is not None:
                 self._deliver(shard, page, limit, asked_at)

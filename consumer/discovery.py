@@ -21,6 +21,8 @@ EAGER_LISTINGS, EAGER_S = 6, 0.3
 AGREEING = 5
 """So many listings in a row name no new shard before the first ones count as complete: a shard that is found later, in
 the middle of a catch-up, has records that all others have left behind."""
+OVER_LISTINGS = 10
+"""So many listings in a row without a shard that is open or unread: the stream is over."""
 REPEATS = 6
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
 
@@ -37,11 +39,12 @@ class Begin:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a listing brought: shards to begin, parents first; the listing itself once all of it may be relied on;
-    and after how many seconds to look again."""
+    after how many seconds to look again; and whether the stream is over, with all its shards closed and read."""
 
     begin: tuple[Begin, ...]
     topology: Topology | None
     again_s: float
+    over: bool = False
 
 
 class Discovery:
@@ -68,6 +71,7 @@ class Discovery:
         self._alone: Counter[str] = Counter()
         self._complete = False
         self._agreed = 0
+        self._over = 0
         self._eager = EAGER_LISTINGS
 
     def finished(self, shard: str) -> None:
@@ -103,11 +107,14 @@ class Discovery:
         if orphans or not nodes:
             return Found(tuple(begin), None, ORPHAN_S)
         self._eager = max(0, self._eager - 1)
+        done = all(node.closed and node.shard in self._finished for node in nodes)
+        self._over = self._over + 1 if done else 0
         self._complete = self._complete or self._agreed >= AGREEING
         if not self._complete:
             return Found(tuple(begin), None, EAGER_S)
         topology = Topology(tuple(node for node in nodes if node.shard in listed))
-        return Found(tuple(begin), topology, EAGER_S if self._eager else DISCOVER_S)
+        again_s = EAGER_S if self._eager else DISCOVER_S
+        return Found(tuple(begin), topology, again_s, over=self._over >= OVER_LISTINGS)
 
     def _list(self) -> list[ShardNode]:
         """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:

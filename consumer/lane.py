@@ -25,6 +25,7 @@ from consumer.snapshot import Snapshot
 from consumer.source import Event, ShardBatch
 from consumer.stall import MOST_AHEAD_S, Stall
 from consumer.state import Head, Outbox
+from consumer.warming import Warming
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
 from reporting.health import SHORTEST_S, Observation, Watch
@@ -75,7 +76,8 @@ class Lane:
         self._own: dict[str, int] = {}
         self.charts = ChartSchedule(scorer, self._own, to.chart_prefix)
         self._ready: Released | None = None
-        self._stall = Stall()
+        self._stall = Stall(head.lagging)
+        self._warming = Warming(cold=head.cold, since=head.warming)
         self._forced = head.forced
         self._floor = -inf if head.watermark is None else head.watermark
         self._full = False
@@ -134,6 +136,11 @@ class Lane:
         return self._stall.lagging
 
     @property
+    def idle(self) -> bool:
+        """True when all that was delivered has been processed."""
+        return self._ready is None and self._shards.merge.buffered == 0 and not self._shards.gaps.open
+
+    @property
     def devices(self) -> list[str]:
         """The devices seen so far."""
         return list(self._own)
@@ -179,7 +186,7 @@ class Lane:
         self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
-            due = min(self.charts.due, self._watch.due)
+            due = min(self.charts.due, self._watch.due, self._warming.due)
             if self._ready is None:
                 self._ready = self._shards.merge.release(before=min(due, self._shards.merge.slowest + MOST_AHEAD_S))
             next_stamp = self._shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
@@ -234,6 +241,9 @@ class Lane:
                 "gaps": self._shards.gaps.open,
                 "ledger": days,
                 "forced": self._forced,
+                "lagging": self._stall.told,
+                "cold": self._warming.cold,
+                "warming": self._warming.since,
                 "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
             }
         )
@@ -270,9 +280,14 @@ class Lane:
             if passed:
                 self._forced += 1
                 log.warning("forced release", shards=passed, watermark=self._shards.merge.watermark)
+        self._outgoing.notify(self._stall.notices(now), now=now)
 
     def _fire(self, due: float, now: float) -> None:
         """A deadline is reached before the next record (rule 15)."""
+        if self._warming.due == due:
+            notices = self._warming.fire()
+            self._outgoing.notify([] if self.recovering else notices, now=now)
+            return
         if self._watch.due > due:
             self.charts.fire()
             return
@@ -324,6 +339,7 @@ class Lane:
         self._ledger.read(samples.take(from_stream))
         self._ledger.classed(samples)
         self.charts.begin(float(run.stamp[0]))
+        self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
         if scored is None:
             self._outgoing.notify((notice for _, notice in seen.notices), now=now)
             if Kind(int(seen.kind[0])).quarantined:

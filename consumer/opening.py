@@ -45,7 +45,7 @@ class Opening:
     """Opens the lanes of one worker, and gathers where their shards are to be read from.
 
     ``prefix``: where the states of the stream's lanes lie. ``devices`` and ``shards``: the tables of codes that the
-    source's decoder fills.
+    source's decoder fills. ``warms``: a first start begins at the stream's oldest record.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Opening:
         shards: Names,
         clock: Callable[[], float],
         stale_s: float = STALE_S,
+        warms: bool = False,
     ) -> None:
         self._states = states
         self._prefix = prefix
@@ -70,6 +71,7 @@ class Opening:
         self._shards = shards
         self._clock = clock
         self._stale_s = stale_s
+        self._warms = warms
         self._begin: dict[str, ShardPosition] = {}
         self.inherited = False
         """True where a lane goes on from another stream's state: its own stream is read from its beginning."""
@@ -100,6 +102,8 @@ class Opening:
             snapshot, gap_since = _without_positions(_windows(before[1])), before[0].watermark
             head = inherit(head, before[0])
             self.inherited = True
+        elif head.commit == 0 and self._warms:
+            head = head.model_copy(update={"cold": True})
         self._begin.update(beginning(head.positions, snapshot))
         log.info("owner", lane=name, bundle=bundle, epoch=head.epoch, commit=head.commit)
         lane = Lane(

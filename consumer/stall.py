@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
+
+from reporting.contract.events import utc
+from reporting.notice import Notice
 
 RELEASE_AFTER_S = 60.0
 NEAR_NOW_S = 120.0
@@ -13,9 +16,10 @@ MOST_AHEAD_S = 20 * 60.0
 
 class Stall:
     """Watches the watermark. ``lagging``: it has stood still for too long, and going on without the shard that holds
-    it would be a guess: the lane holds, and says so."""
+    it would be a guess: the lane holds, and says so. ``told``: since which stamp the topic knows that it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: float | None = None) -> None:
+        self.told = told
         self._watermark = -inf
         self._since: float | None = None
         self.lagging = False
@@ -39,3 +43,19 @@ class Stall:
     def excuse(self, now: float) -> None:
         """It stands still because nothing may be processed: no shard is to blame."""
         self._since = now
+
+    def notices(self, now: float) -> list[Notice]:
+        """What the topic does not know yet."""
+        at = self._watermark if isfinite(self._watermark) else now
+        if self.lagging and self.told is None:
+            self.told = at
+            said = (
+                f"Nothing after {utc(at):%Y-%m-%d %H:%M:%S} UTC is told: a shard of the stream cannot be read, and "
+                "going on without it would be a guess."
+            )
+            return [Notice("health.lagging", None, at, "opened", said, since=at)]
+        if self.told is not None and self._watermark > self.told:
+            since, self.told = self.told, None
+            said = f"The shard that held up everything after {utc(since):%Y-%m-%d %H:%M:%S} UTC is read again."
+            return [Notice("health.lagging", None, at, "closed", said, since=since, until=at)]
+        return []

@@ -45,7 +45,8 @@ Counts = dict[str, int]
 
 class Head(_Part):
     """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device.
-    ``started``: when its first owner began, epoch seconds."""
+    ``started``: when its first owner began, epoch seconds. ``lagging``, ``warming``: since which stamp, where
+    it is; ``cold``: it will be warming from the first record on."""
 
     format: int = 1
     lane: str
@@ -63,6 +64,9 @@ class Head(_Part):
     gaps: list[Gap] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     forced: int = 0
+    lagging: float | None = None
+    cold: bool = False
+    warming: float | None = None
     outbox: Outbox = Field(default_factory=Outbox)
 
 

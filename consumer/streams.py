@@ -13,7 +13,11 @@ from consumer.source import ShardNode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
-    from mypy_boto3_dynamodbstreams.type_defs import DescribeStreamInputTypeDef, GetShardIteratorInputTypeDef
+    from mypy_boto3_dynamodbstreams.type_defs import (
+        DescribeStreamInputTypeDef,
+        GetShardIteratorInputTypeDef,
+        ListStreamsInputTypeDef,
+    )
 
 IteratorType = Literal["TRIM_HORIZON", "LATEST", "AFTER_SEQUENCE_NUMBER"]
 
@@ -46,6 +50,13 @@ class Page:
 class Streams(Protocol):
     """The calls. They raise `Retry`, `Expired`, `Trimmed`, `Vanished` or `ConfigurationError`, nothing else."""
 
+    @property
+    def label(self) -> str:
+        """The label of the stream that is read: when it was made."""
+
+    def labels(self) -> Sequence[str]:
+        """The labels of all streams of the table that there still are, in any order."""
+
     def describe(self, after_shard: str | None) -> Listing:
         """A page of up to 100 shards."""
 
@@ -62,6 +73,24 @@ class DynamoDBStreams:
     def __init__(self, client: DynamoDBStreamsClient, stream_arn: str) -> None:
         self._client = client
         self._arn = stream_arn
+        before, self._label = stream_arn.rsplit("/stream/", 1)
+        self._table = before.rsplit(":table/", 1)[1]
+
+    @property
+    def label(self) -> str:
+        """See `Streams`."""
+        return self._label
+
+    def labels(self) -> Sequence[str]:
+        """See `Streams`."""
+        found: list[str] = []
+        request: ListStreamsInputTypeDef = {"TableName": self._table}
+        while True:
+            answer = self._call("ListStreams", lambda: self._client.list_streams(**request))
+            found += [stream["StreamLabel"] for stream in answer.get("Streams", [])]
+            if not answer.get("LastEvaluatedStreamArn"):
+                return found
+            request["ExclusiveStartStreamArn"] = answer["LastEvaluatedStreamArn"]
 
     def describe(self, after_shard: str | None) -> Listing:
         """See `Streams`."""

@@ -89,6 +89,10 @@ class Worker:
                     log.error("a reader has died: stopping, so that this is seen and the worker started again")
                     code = EXIT_FAILED
                     break
+                if self._source.superseded and all(owned.lane.idle for owned in self._lanes):
+                    log.error("the table has a new stream: stopping, so that the next start goes on with it")
+                    code = EXIT_FAILED
+                    break
         except Fenced as error:
             log.error("fenced", reason=str(error))
             code = EXIT_FENCED
@@ -184,6 +188,8 @@ class Worker:
         for owned in self._lanes:
             if owned.trouble is not None and now - owned.trouble[0] > SINK_DOWN_S:
                 return f"nothing has been delivered for {now - owned.trouble[0]:.0f} s: {owned.trouble[1]}"
+        if self._source.trouble:
+            return self._source.trouble
         if self._source.idle_s > READER_STUCK_S:
             return f"a reader has been in one call for {self._source.idle_s:.0f} s"
         if any(owned.lane.lagging for owned in self._lanes):

@@ -140,6 +140,7 @@ class Host:
             devices=devices,
             shards=shards,
             clock=run.clock,
+            warms=run.start == "trim_horizon",
         )
         decoder = Decoder(
             table=table,

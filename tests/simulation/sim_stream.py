@@ -138,6 +138,15 @@ class StreamReader:
         self._missing: str | None = None
         self._empty = False
 
+    @property
+    def label(self) -> str:
+        """Of the stream that is read."""
+        return self._stream.label
+
+    def labels(self) -> list[str]:
+        """ListStreams."""
+        return self._call("list", lambda: [self._stream.label])
+
     def describe(self, after_shard: str | None) -> Listing:
         """DescribeStream: a page of the shard graph, as consistent as the weather has it."""
         return self._call("describe", lambda: self._describe(after_shard))

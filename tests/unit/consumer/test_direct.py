@@ -54,6 +54,8 @@ class Stream:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     expired: set[str] = field(default_factory=set)
+    label: str = "2026-01-02"
+    other_labels: list[str] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
     """Shards that a listing forgets to name: it is consistent only eventually."""
     _iterators: int = 0
@@ -84,6 +86,10 @@ class Stream:
     def expire(self) -> None:
         """Fifteen minutes have passed for every iterator there is."""
         self.expired = {str(n) for n in range(self._iterators + 1)}
+
+    def labels(self) -> list[str]:
+        self._call("labels", None)
+        return [*self.other_labels, self.label]
 
     def describe(self, after_shard: str | None) -> Listing:
         self._call("describe", after_shard)
@@ -597,6 +603,43 @@ def test_the_wait_is_short_again_after_a_success(stream: Stream) -> None:
     stream.faults["records"] = [Retry("throttled")]
     numbers = stream.write("s1", 1)
     assert reader.run(RETRY_FROM_S + 2 * POLL_S).read() == numbers
+
+
+def test_a_stream_that_does_not_answer_is_said_to_be_in_trouble(stream: Stream) -> None:
+    """After a minute without a single answer; a quiet stream answers. It is over with the first one."""
+    reader = Reader(stream).run(100.0)
+    assert reader.source.trouble == ""
+    stream.faults = {name: [Retry("no network")] * 50 for name in ("describe", "records")}
+    reader.run(59.0)
+    assert reader.source.trouble == ""
+    reader.run(20.0)
+    assert reader.source.trouble.startswith("the stream has not answered for 7")
+    stream.faults.clear()
+    assert reader.run(40.0).source.trouble == ""
+
+
+@pytest.mark.parametrize("call", ["describe", "records"])
+def test_a_right_that_is_missing_is_said_until_it_is_there(stream: Stream, call: str) -> None:
+    """Running but dead otherwise."""
+    reader = Reader(stream).run(20.0)
+    stream.faults[call] = [ConfigurationError("access denied")]
+    reader.run(11.0)
+    assert reader.source.trouble == "access denied"
+    assert reader.run(40.0).source.trouble == ""
+
+
+def test_a_stream_that_was_turned_off_is_told_from_one_that_was_made_anew(stream: Stream) -> None:
+    """All its shards are closed and read, and stay without children."""
+    stream.write("s1", 3)
+    reader = Reader(stream).run(20.0)
+    stream.shards["s1"].closed = True
+    reader.run(200.0)
+    assert "turned off" in reader.source.trouble
+    assert not reader.source.superseded
+    stream.other_labels = ["2026-01-01", "2026-03-01"]
+    reader.run(20.0)
+    assert "new stream" in reader.source.trouble
+    assert reader.source.superseded
 
 
 def test_a_listing_that_fails_is_tried_again_soon(stream: Stream) -> None:

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consumer.discovery import AGREEING, DISCOVER_S, EAGER_LISTINGS, EAGER_S, Discovery, Found, Start
+from consumer.discovery import (
+    AGREEING,
+    DISCOVER_S,
+    EAGER_LISTINGS,
+    EAGER_S,
+    OVER_LISTINGS,
+    Discovery,
+    Found,
+    Start,
+)
 from consumer.source import Position, ShardNode
 from consumer.streams import IteratorType, Listing, Page
 
@@ -21,7 +30,11 @@ class Scripted:
 
     listings: list[tuple[ShardNode, ...]]
     now: float = NOW
+    label: str = "2026-01-01"
     reading: set[str] = field(default_factory=set)
+
+    def labels(self) -> list[str]:
+        raise AssertionError("only listings are looked at")
 
     def describe(self, after_shard: str | None) -> Listing:
         self.now += 1.0
@@ -115,3 +128,14 @@ def test_a_shard_with_a_position_is_there_though_no_listing_names_it() -> None:
         A: ("AFTER_SEQUENCE_NUMBER", "4"),
         ShardNode("b", None, closed=True): ("AFTER_SEQUENCE_NUMBER", "17"),
     }
+
+
+def test_a_stream_without_a_shard_that_is_open_or_unread_is_over() -> None:
+    """Not at once: the child of a shard that has just ended may not be listed yet."""
+    stream = Scripted([(CLOSED,)])
+    discovery = stream.discovery()
+    assert not stream.look(discovery).over
+    discovery.finished("a")
+    assert [stream.look(discovery).over for _ in range(OVER_LISTINGS)] == [False] * (OVER_LISTINGS - 1) + [True]
+    stream.listings = [(CLOSED, CHILD)]
+    assert not stream.look(discovery).over

@@ -424,6 +424,30 @@ def test_silence_is_told_while_nothing_arrives(rig: Rig, at: Callable[..., Recor
 # Restart
 
 
+def test_a_shard_that_cannot_be_read_is_told_as_lag(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+    """In a catch-up nothing is forced: the lane holds, says so, and says when it goes on."""
+    rig = Rig(plain_bundle).open("a", "b").batch("a", at(0), at(1)).batch("b", at(5))
+    for second in range(3600, 3700, 5):
+        rig.turn(T + second)
+    assert rig.notices == [("health.lagging", "device4", "opened")]
+    assert rig.lane.lagging
+    rig.batch("a", at(20)).turn(T + 3701.0)
+    rig.turn(T + 3706.0)
+    assert rig.notices[1:] == [("health.lagging", "device4", "closed")]
+    assert rig.head.forced == 0
+
+
+def test_a_first_start_at_the_horizon_says_that_it_is_warming(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+    """At the first record, and 25 minutes of event time later, across a restart too."""
+    rig = Rig(plain_bundle, Head(lane="table", owner="me", bundle=plain_bundle.id, cold=True)).open("s")
+    rig.batch("s", at(0), at(1)).turn(T + 1.0)
+    assert rig.notices == [("health.warming", "device4", "opened")]
+    rig.turn(T + 2.0, final=True)
+    successor = rig.successor().open("s")
+    successor.batch("s", *(at(60 * minute) for minute in range(1, 28))).until_quiet(T + 1700.0)
+    assert successor.notices == [("health.warming", "device4", "closed")]
+
+
 def test_a_successor_sends_what_was_promised_word_for_word(rig: Rig, at: Callable[..., Record]) -> None:
     """And writes the minutes again, whole."""
     rig.turn()

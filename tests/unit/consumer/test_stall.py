@@ -1,5 +1,7 @@
 """When the lane may go on without a shard (rule 7)."""
 
+from math import inf
+
 import pytest
 
 from consumer.stall import ALIVE_S, NEAR_NOW_S, RELEASE_AFTER_S, Stall
@@ -72,3 +74,29 @@ def test_before_the_first_hold_nothing_is_released() -> None:
     stall.look(float("-inf"), ALIVE, 0.0)
     assert not stall.look(float("-inf"), ALIVE, 1000.0)
     assert stall.lagging
+
+
+def test_a_lag_is_told_once_and_its_end_when_the_watermark_has_moved() -> None:
+    """Also by a successor, who knows from the head that it was told."""
+    stall, begin = Stall(), 10_000.0
+    stall.look(begin - 300.0, ALIVE, begin)
+    assert stall.notices(begin) == []
+    stall.look(begin - 300.0, ALIVE, begin + RELEASE_AFTER_S)
+    (opened,) = stall.notices(begin + RELEASE_AFTER_S)
+    assert (opened.type, opened.state, opened.at) == ("health.lagging", "opened", begin - 300.0)
+    assert stall.notices(begin + 100.0) == []
+    successor = Stall(stall.told)
+    successor.look(begin - 300.0, ALIVE, begin + 200.0)
+    assert successor.notices(begin + 200.0) == []
+    successor.look(begin + 150.0, ALIVE, begin + 210.0)
+    (closed,) = successor.notices(begin + 210.0)
+    assert (closed.state, closed.since, closed.until) == ("closed", begin - 300.0, begin + 150.0)
+    assert successor.notices(begin + 220.0) == []
+
+
+def test_a_lag_before_the_first_record_is_told_by_the_clock() -> None:
+    """No shard has said anything: there is no watermark to name."""
+    stall = Stall()
+    stall.look(-inf, ALIVE, 10_000.0)
+    stall.look(-inf, ALIVE, 10_000.0 + RELEASE_AFTER_S)
+    assert [notice.at for notice in stall.notices(10_060.0)] == [10_060.0]

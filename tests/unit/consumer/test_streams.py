@@ -40,6 +40,22 @@ def test_shards_come_in_pages_with_their_parents() -> None:
     assert asked == [{"StreamArn": ARN}, {"StreamArn": ARN, "ExclusiveStartShardId": "b"}]
 
 
+def test_the_streams_of_the_table_come_in_pages() -> None:
+    """By their labels; the one that is read is among them."""
+    asked: list[dict[str, Any]] = []
+
+    def list_streams(**request: Any) -> dict[str, Any]:
+        asked.append(request)
+        if "ExclusiveStartStreamArn" in request:
+            return {"Streams": [{"StreamLabel": "2026-08-01T00:00:00.000"}]}
+        return {"Streams": [{"StreamLabel": "2026-07-25T00:00:00.000"}], "LastEvaluatedStreamArn": ARN}
+
+    calls = streams(list_streams=list_streams)
+    assert calls.label == "2026-07-25T00:00:00.000"
+    assert calls.labels() == ["2026-07-25T00:00:00.000", "2026-08-01T00:00:00.000"]
+    assert [request["TableName"] for request in asked] == ["device4", "device4"]
+
+
 @pytest.mark.parametrize(
     ("kind", "sequence"), [("TRIM_HORIZON", None), ("LATEST", None), ("AFTER_SEQUENCE_NUMBER", "4200")]
 )

@@ -31,6 +31,7 @@ class World:
             name="table",
             watching=False,
             lagging=False,
+            idle=False,
             watermark=95.0,
             devices=["d"],
             ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
@@ -50,6 +51,8 @@ class World:
         self.source = SimpleNamespace(
             readers_alive=True,
             idle_s=0.0,
+            trouble="",
+            superseded=False,
             begin=lambda: self.done.append("read"),
             poll=lambda timeout_s: [self.events.pop(0)] if self.events else [],
             stop=lambda timeout_s: self.done.append("stop reading"),
@@ -191,6 +194,25 @@ def test_what_is_wrong_makes_it_unhealthy(world: World, idle_s: float, lagging: 
     world.source.idle_s, world.lane.lagging = idle_s, lagging
     world.worker().turn(0)
     assert json.loads(world.path.read_text())["fault"] == fault
+
+
+def test_a_source_that_is_in_trouble_makes_it_unhealthy(world: World) -> None:
+    """In its own words."""
+    world.source.trouble = "the stream has not answered for 61 s"
+    world.worker().turn(0)
+    assert json.loads(world.path.read_text())["fault"] == "the stream has not answered for 61 s"
+
+
+def test_it_stops_when_the_table_has_a_new_stream_and_all_of_the_old_one_is_processed(world: World) -> None:
+    """Whoever starts it again reads the new one."""
+    world.source.superseded = True
+    world.turns = 5
+    assert world.worker().run(world.stop) == EXIT_OK  # something was still waiting: told to stop in the fifth turn
+    world.stop.clear()
+    world.turns, world.lane.idle = 5, True
+    assert world.worker().run(world.stop) == EXIT_FAILED
+    assert world.done.count("turn") == 5 + 1
+    assert world.done[-3:] == ["stop", "final charts", "finish charts"]
 
 
 class Tables:
