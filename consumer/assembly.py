@@ -114,6 +114,7 @@ class Assembly:
             shards=shards,
             clock=time.time,
             stale_s=settings.take_over_s,
+            one_device=stream.time_keyed,
             warms=settings.start == "trim_horizon",
         )
 

@@ -6,6 +6,7 @@ commit; nothing leaves before the head that promises it is durable.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isfinite
 from typing import Any
 
@@ -19,9 +20,11 @@ from consumer.gaps import Gap
 from consumer.ledger import Ledger
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
+from consumer.quarantine import Quarantine
 from consumer.records import Decoded
 from consumer.shards import Shards
 from consumer.snapshot import Snapshot
+from consumer.sole import SoleDevice
 from consumer.source import Event, ShardBatch
 from consumer.stall import MOST_AHEAD_S, Stall
 from consumer.state import Head, Outbox
@@ -51,7 +54,7 @@ class Lane:
     The source must begin at the snapshot's positions: records up to the head's are processed silently, for the
     windows alone. ``scorer``: the bundle over the windows, which the lanes of a worker share; each has devices of its
     own. ``devices`` and ``shards``: the tables of codes that the source's decoder fills. ``heartbeat_s``: how often it
-    gives a sign of life.
+    gives a sign of life. ``one_device``: the table's key cannot tell two devices apart.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Lane:
         shards: Names,
         snapshot: Snapshot | None = None,
         heartbeat_s: float = STALE_S / HEARTBEATS,
+        one_device: bool = False,
     ) -> None:
         self._head = head
         self._heartbeat_s = heartbeat_s
@@ -71,6 +75,8 @@ class Lane:
         self._scorer = scorer
         self._ledger = Ledger(devices, head.ledger)
         self._outgoing = Outgoing(scorer.bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
+        self._quarantine = Quarantine(shards, devices, head.quarantined)
+        self._sole = SoleDevice(devices, head.device, head.device_last) if one_device else None
         self._watch = Watch(to.table, devices)
         self._devices = devices
         self._own: dict[str, int] = {}
@@ -153,7 +159,7 @@ class Lane:
     def take(self, event: Event, now: float) -> None:
         """Take an event of the source in. ``now``: epoch seconds."""
         if isinstance(event, ShardBatch):
-            self._outgoing.keep(event.shard, event.sequence, event.rejects)
+            self._quarantine.keep(event.shard, event.sequence, event.rejects)
         self._outgoing.notify(self._shards.take(event, now), now=now)
         self._check_recovered()
 
@@ -167,7 +173,7 @@ class Lane:
 
     def take_items(self, gap: Gap, decoded: Decoded) -> None:
         """Take in all that the table has of a gap, in order of time."""
-        self._outgoing.keep(gap.name, decoded.sequence, decoded.rejects)
+        self._quarantine.keep(gap.name, decoded.sequence, decoded.rejects)
         self._shards.take_items(gap, decoded)
 
     def fill(self, samples: Samples) -> None:
@@ -241,6 +247,9 @@ class Lane:
                 "gaps": self._shards.gaps.open,
                 "ledger": days,
                 "forced": self._forced,
+                "quarantined": {s: n for s, n in self._quarantine.kept.items() if s in self._shards.positions},
+                "device": self._sole and self._sole.name,
+                "device_last": self._sole and self._sole.last,
                 "lagging": self._stall.told,
                 "cold": self._warming.cold,
                 "warming": self._warming.since,
@@ -251,7 +260,7 @@ class Lane:
             head=self._head,
             messages=batch.messages,
             minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
-            quarantine=batch.quarantine,
+            quarantine=self._quarantine.drain(),
             books=tuple(self._books(now, final=final)),
             snapshot=snapshot,
         )
@@ -304,6 +313,8 @@ class Lane:
         told = self._shards.told.rows(ready)
         silent = bool(told[0])
         run = ready.take(slice(0, _run_length(told)))
+        if self._sole is not None:
+            run = replace(run, samples=run.samples.of_kind(self._sole.classes(run.samples, run.stamp)))
         # Health goes by a record's own time, whatever its shard holds besides. After a guess (rule 7) a record may come
         # below what was processed: it shows that its device is alive now.
         stamp = np.where(run.stamp < self._floor, self._floor, own_stamps(run.samples))
@@ -321,6 +332,8 @@ class Lane:
         if len(run) < len(seen.kind):
             seen = self._watch.observe(run.samples, stamp[: len(run)])
         self._watch.apply(seen)
+        if self._sole is not None:
+            self._sole.seen(run.samples, run.stamp)
         if not silent:
             self._forced += int((run.stamp < self._floor).sum())  # a broken promise: it came below what was processed
             self._account(run, seen, scored, now)
@@ -328,7 +341,7 @@ class Lane:
             self._outgoing.recall(scored)
         self._floor = max(self._floor, float(run.stamp[-1]))
         self._shards.move_past(run)
-        self._outgoing.let_go(run)
+        self._quarantine.let_go(run)
         self._check_recovered()
         self._ready = joined(ready.take(slice(len(run), None)), rest)
 
@@ -343,14 +356,14 @@ class Lane:
         if scored is None:
             self._outgoing.notify((notice for _, notice in seen.notices), now=now)
             if Kind(int(seen.kind[0])).quarantined:
-                self._outgoing.set_aside(run)
+                self._quarantine.set_aside(run)
             return
         if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
             # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(run.sequence[0]))
             self._ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
         self._outgoing.tell(scored, run, seen.notices, now=now)
-        for row in self._outgoing.set_unscorable_aside(scored, run):
+        for row in self._quarantine.set_unscorable_aside(scored, run):
             self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in self._outgoing.opened():
             self.charts.opening(device, ts)

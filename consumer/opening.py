@@ -46,6 +46,7 @@ class Opening:
 
     ``prefix``: where the states of the stream's lanes lie. ``devices`` and ``shards``: the tables of codes that the
     source's decoder fills. ``warms``: a first start begins at the stream's oldest record.
+    ``one_device``: the table's key cannot tell two devices apart.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Opening:
         clock: Callable[[], float],
         stale_s: float = STALE_S,
         warms: bool = False,
+        one_device: bool = False,
     ) -> None:
         self._states = states
         self._prefix = prefix
@@ -72,6 +74,7 @@ class Opening:
         self._clock = clock
         self._stale_s = stale_s
         self._warms = warms
+        self._one_device = one_device
         self._begin: dict[str, ShardPosition] = {}
         self.inherited = False
         """True where a lane goes on from another stream's state: its own stream is read from its beginning."""
@@ -114,6 +117,7 @@ class Opening:
             shards=self._shards,
             snapshot=snapshot,
             heartbeat_s=self._stale_s / HEARTBEATS,
+            one_device=self._one_device,
         )
         if gap_since is not None:
             lane.declare_gap(gap_since, "the stream was made anew", self._clock())

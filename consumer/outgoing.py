@@ -1,29 +1,26 @@
-"""What a lane has to say: archive lines, messages and quarantined records, gathered until the next commit."""
+"""What a lane has to say: archive lines and messages, gathered until the next commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import orjson
 import structlog
 
 from consumer.gaps import is_backfill
-from consumer.records import Reject
 from reporting.archive import StoredObject
 from reporting.contract.events import StreamPosition, utc
 from reporting.episodes import Episodes
 from reporting.evidence import ChartLinker, Evidence
-from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of, quarantine_key
+from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
 from reporting.message import Message
 from reporting.notice import Notice
 from scoring.bundle import Bundle
 from scoring.explanation import explain
 from scoring.scorer import Scored
 from scoring.verdict import Severity, Stage
-from window.merge import Released, Sequences
+from window.merge import Released
 from window.rolling import RETAINED_S
 from window.samples import Names
 
@@ -47,15 +44,14 @@ class Reporting:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was gathered: messages in order, minutes that changed, records to set aside."""
+    """What was gathered: messages in order, and minutes that changed."""
 
     messages: tuple[Message, ...]
     minutes: tuple[Minute, ...]
-    quarantine: tuple[StoredObject, ...]
 
 
 class Outgoing:
-    """Gathers what verdicts and rejects have to say."""
+    """Gathers what verdicts and notices have to say."""
 
     def __init__(self, bundle: Bundle, to: Reporting, episodes: Episodes, *, devices: Names, shards: Names) -> None:
         self._bundle = bundle
@@ -66,9 +62,7 @@ class Outgoing:
         self._lines: dict[Minute, dict[float, bytes]] = {}
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
-        self._set_aside: list[StoredObject] = []
         self._opened: list[tuple[str, float]] = []
-        self._rejects: dict[tuple[str, str], Reject] = {}
 
     @property
     def messages(self) -> int:
@@ -78,7 +72,7 @@ class Outgoing:
     @property
     def empty(self) -> bool:
         """True when nothing waits."""
-        return not (self._messages or self._minutes or self._set_aside)
+        return not (self._messages or self._minutes)
 
     def tell(self, scored: Scored, run: Released, notices: Sequence[tuple[int, Notice]], *, now: float) -> None:
         """Tell of rows just scored, and of what else those records mean, in their order.
@@ -107,41 +101,6 @@ class Outgoing:
         """Minutes that the last owner promised to write: they go with the next commit."""
         self._minutes.update(minutes)
 
-    def keep(self, shard: str, sequence: Sequences, rejects: Mapping[int, Reject]) -> None:
-        """Records of a page, by row, that are to be set aside when their turn comes."""
-        for row, reject in rejects.items():
-            self._rejects[shard, str(sequence[row])] = reject
-
-    def let_go(self, run: Released) -> None:
-        """Records were processed, whatever became of them."""
-        if self._rejects:
-            for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
-                self._rejects.pop((self._shards[int(code)], str(sequence)), None)
-
-    def set_aside(self, run: Released) -> None:
-        """Quarantine records, readable: the reason and the record as it came (rule 21)."""
-        for row in range(len(run)):
-            shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
-            self._quarantine(float(run.samples.created[row]), shard, sequence, self._rejects[shard, sequence])
-
-    def set_unscorable_aside(self, scored: Scored, run: Released) -> list[int]:
-        """Quarantine samples without a finite score, which are not normal for that; returns their rows."""
-        rows = [int(row) for row in np.flatnonzero(scored.verdicts.unscorable[: len(run)])]
-        for row in rows:
-            values = {"ts": scored.ts, "current": scored.current_a, "temperature": scored.temperature_c}
-            raw = {name: repr(float(column[row])) for name, column in values.items()}
-            shard, sequence = self._shards[int(run.samples.shard[row])], str(run.sequence[row])
-            reject = Reject("the models give no finite score for this sample", raw)
-            self._quarantine(float(run.samples.created[row]), shard, sequence, reject)
-        return rows
-
-    def _quarantine(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
-        log.warning("quarantined", shard=shard, sequence=sequence, reason=reject.reason)
-        body: dict[str, Any] = {"reason": reject.reason, "shard": shard, "sequence": sequence, "record": reject.raw}
-        self._set_aside.append(
-            StoredObject(quarantine_key(created, shard, sequence), orjson.dumps(body, option=orjson.OPT_INDENT_2))
-        )
-
     def minute(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""
         lines = self._lines.get(minute, {})
@@ -154,8 +113,8 @@ class Outgoing:
 
     def drain(self) -> Batch:
         """All that waits, for a commit."""
-        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), tuple(self._set_aside))
-        self._messages, self._minutes, self._set_aside = [], set(), []
+        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)))
+        self._messages, self._minutes = [], set()
         return batch
 
     def _record(self, scored: Scored) -> Iterator[tuple[int, Evidence | None]]:

@@ -46,7 +46,8 @@ Counts = dict[str, int]
 class Head(_Part):
     """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device.
     ``started``: when its first owner began, epoch seconds. ``lagging``, ``warming``: since which stamp, where
-    it is; ``cold``: it will be warming from the first record on."""
+    it is; ``cold``: it will be warming from the first record on. ``quarantined``: by
+    shard, the hour and how many of it were set aside. ``device``: the only one there can be, and its last stamp."""
 
     format: int = 1
     lane: str
@@ -64,6 +65,9 @@ class Head(_Part):
     gaps: list[Gap] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     forced: int = 0
+    quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    device: str | None = None
+    device_last: float | None = None
     lagging: float | None = None
     cold: bool = False
     warming: float | None = None

@@ -17,7 +17,7 @@ Kinds = NDArray[np.int8]
 
 
 class Kind(IntEnum):
-    """What a record is, told from the record alone (rule 2 of the order)."""
+    """What a record is, told from the record alone (rule 2 of the order) but for the last."""
 
     SAMPLE = 0
     MALFORMED = 1
@@ -26,11 +26,13 @@ class Kind(IntEnum):
     LATE = 4
     REMOVED = 5
     BACKFILL = 6
+    STRANGER = 7
+    """Of a second device where there can be only one: told by what came before it (rule 1)."""
 
     @property
     def quarantined(self) -> bool:
         """True for the kinds that are set aside with their raw record."""
-        return self in (Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE)
+        return self in (Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.STRANGER)
 
     @property
     def scored(self) -> bool:

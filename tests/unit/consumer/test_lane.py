@@ -44,11 +44,22 @@ class Rig:
     """A lane fed by hand, and all that its commits brought: the archive as it stands, messages, and what was set
     aside."""
 
-    def __init__(self, bundle: Bundle, head: Head | None = None, snapshot: Snapshot | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, head: Head | None = None, snapshot: Snapshot | None = None, *, one_device: bool = False
+    ) -> None:
         devices, shards = Names(), Names()
         self.decoder = Decoder(table="device4", device_key="device", devices=devices, shards=shards)
         self.head = head or Head(lane="table", owner="me", bundle=bundle.id)
-        self.lane = Lane(Scorer(bundle), self.head, REPORTING, devices=devices, shards=shards, snapshot=snapshot)
+        self.one_device = one_device
+        self.lane = Lane(
+            Scorer(bundle),
+            self.head,
+            REPORTING,
+            devices=devices,
+            shards=shards,
+            snapshot=snapshot,
+            one_device=one_device,
+        )
         self.bundle = bundle
         self.snapshot = snapshot
         self.archive: dict[str, bytes] = {}
@@ -106,7 +117,7 @@ class Rig:
         stored = Head.model_validate_json(self.head.model_dump_json())
         taken = stored.model_copy(update={"owner": "you", "epoch": stored.epoch + 1, "released": False})
         windows = Snapshot.decode(self.snapshot.encode()) if self.snapshot and snapshot else None
-        rig = Rig(self.bundle, taken, windows)
+        rig = Rig(self.bundle, taken, windows, one_device=self.one_device)
         rig.archive, rig.aside = dict(self.archive), dict(self.aside)
         return rig
 
@@ -422,6 +433,40 @@ def test_silence_is_told_while_nothing_arrives(rig: Rig, at: Callable[..., Recor
 
 
 # Restart
+
+
+def test_a_flood_of_bad_records_keeps_a_hundred_an_hour(rig: Rig, at: Callable[..., Record]) -> None:
+    """Of each shard; the last one kept says that the rest is only counted. A successor counts on."""
+    rig.open("s").batch("s", *(at(second, "n/a") for second in range(70))).until_quiet()
+    rig.turn(T + 900.0, final=True)
+    successor = rig.successor().open("s")
+    successor.batch("s", *(at(second, "n/a") for second in range(70, 170))).until_quiet(T + 1000.0)
+    assert len(successor.aside) == 101
+    assert successor.counts["quarantined"] == 170
+    (last,) = (body for body in successor.aside.values() if b"only counted" in body)
+    assert json.loads(last)["record"]["dynamodb"]["NewImage"]["ts"] == {"N": repr(T + 100.0)}
+    successor.batch("s", at(3600, "n/a")).until_quiet(T + 4000.0)
+    assert len(successor.aside) == 102
+
+
+def test_a_second_device_in_a_table_that_can_hold_one_is_set_aside(
+    plain_bundle: Bundle, at: Callable[..., Record]
+) -> None:
+    """Their samples would overwrite each other. A successor knows which one it was; an exchange of the battery, after
+    the first has been silent for as long as its window lasts, is no second device."""
+    rig = Rig(plain_bundle, one_device=True).open("s")
+    rig.batch("s", at(0, device={"S": "a"}), at(1, device={"S": "b"}), at(2, device={"S": "a"})).until_quiet()
+    rig.turn(T + 900.0, final=True)
+    assert (rig.counts["scored"], rig.counts["quarantined"]) == (2, 1)
+    assert "can hold one device" in json.loads(next(iter(rig.aside.values())))["reason"]
+    successor = (
+        rig.successor().open("s").batch("s", at(3, device={"S": "b"}), at(4, device={"S": "a"})).until_quiet(T + 1000.0)
+    )
+    assert (successor.counts["scored"], successor.counts["quarantined"]) == (3, 2)
+    successor.batch(
+        "s", at(1924, device={"S": "b"}), at(1925, device={"S": "b"}), at(1926, device={"S": "a"})
+    ).until_quiet(T + 3000.0)
+    assert (successor.counts["scored"], successor.counts["quarantined"]) == (5, 3)
 
 
 def test_a_shard_that_cannot_be_read_is_told_as_lag(plain_bundle: Bundle, at: Callable[..., Record]) -> None:

@@ -1,0 +1,53 @@
+"""The one device of a table that is keyed by time alone: two would overwrite each other's samples (rule 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from window.rolling import RETAINED_S
+from window.samples import Floats, Kind, Kinds, Names, Samples
+
+
+class SoleDevice:
+    """Tells the table's device from strangers, by the records in merged order.
+
+    ``name``: the device, None before the first sample; ``last``: the stamp of its last one. A device that has been
+    silent for as long as its window lasts makes room for another: a battery was exchanged.
+    """
+
+    def __init__(self, names: Names, name: str | None, last: float | None) -> None:
+        self._names = names
+        self.name = name
+        self.last = last
+
+    def classes(self, samples: Samples, stamp: Floats) -> Kinds:
+        """The kinds of these records, shape (n,), with `Kind.STRANGER` for samples of another device. Changes
+        nothing."""
+        return self._follow(samples, stamp)[0]
+
+    def seen(self, samples: Samples, stamp: Floats) -> None:
+        """The records were processed."""
+        _, self.name, self.last = self._follow(samples, stamp)
+
+    def _follow(self, samples: Samples, stamp: Floats) -> tuple[Kinds, str | None, float | None]:
+        rows = np.flatnonzero(np.isin(samples.kind, _OF_A_DEVICE))
+        if len(rows) == 0:
+            return samples.kind, self.name, self.last
+        own = None if self.name is None else self._names.code(self.name)
+        if (samples.device[rows] == own).all():
+            return samples.kind, self.name, float(stamp[rows[-1]])
+        kind, last = samples.kind.copy(), self.last
+        for row in rows:
+            device, at = int(samples.device[row]), float(stamp[row])
+            free = own is None or last is None or at - last >= RETAINED_S
+            if free and kind[row] in _CLAIMING:
+                own = device
+            if device == own:
+                last = at
+            elif own is not None:
+                kind[row] = Kind.STRANGER
+        return kind, None if own is None else self._names[own], last
+
+
+_CLAIMING = (Kind.SAMPLE, Kind.BACKFILL)
+_OF_A_DEVICE = (*_CLAIMING, Kind.LATE, Kind.FUTURE)
