@@ -26,6 +26,7 @@ from consumer.opening import Opening
 from consumer.outgoing import Reporting
 from consumer.owned import OwnedLane
 from consumer.ownership import HEARTBEATS, new_owner
+from consumer.progress import Progress
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings, load_settings
 from consumer.state import Stores, stream_prefix
@@ -159,6 +160,9 @@ class Assembly:
             tables=TableReader(history, self._decoder),
             fill=not opening.positions and not opening.inherited and settings.start == "latest",
             pulse=pulse,
+            progress=Progress(
+                table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json"
+            ),
         )
 
     def _open_owned(self, name: str) -> OwnedLane:

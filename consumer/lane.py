@@ -6,6 +6,7 @@ commit; nothing leaves before the head that promises it is durable.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from math import inf, isfinite
 from typing import Any
@@ -84,7 +85,7 @@ class Lane:
         self._ready: Released | None = None
         self._stall = Stall(head.lagging)
         self._warming = Warming(cold=head.cold, since=head.warming)
-        self._forced = head.forced
+        self._forced = self._forced_tallied = head.forced
         self._floor = -inf if head.watermark is None else head.watermark
         self._full = False
         self._stepped = inf
@@ -150,6 +151,13 @@ class Lane:
     def devices(self) -> list[str]:
         """The devices seen so far."""
         return list(self._own)
+
+    def tally(self) -> Counter[str]:
+        """What was counted since the last call: records by class, and forced releases."""
+        tally = self._ledger.tally()
+        tally["forced"] = self._forced - self._forced_tallied
+        self._forced_tallied = self._forced
+        return tally
 
     @property
     def ledger(self) -> Ledger:

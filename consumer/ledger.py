@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import orjson
 
@@ -42,6 +44,7 @@ class Ledger:
             for day, devices in (days or {}).items()
         }
         self._dirty = set(self._days)
+        self._tally: Counter[str] = Counter()
 
     @property
     def days(self) -> Days:
@@ -87,6 +90,12 @@ class Ledger:
         counts = self._counts(created, device)
         counts[origin] -= 1
         counts[to] += 1
+        self._tally.update({origin: -1, to: 1})
+
+    def tally(self) -> Counter[str]:
+        """What was counted since the last call, over all days and devices."""
+        tally, self._tally = self._tally, Counter()
+        return tally
 
     def imbalance(self) -> int:
         """Records read and not accounted for, over all days; 0 when the books balance."""
@@ -99,6 +108,7 @@ class Ledger:
     def _add(self, samples: Samples, name: str) -> None:
         if len(samples) == 0:
             return
+        self._tally[name] += len(samples)
         days = np.floor(samples.created / DAY_S)
         keys, counts = np.unique(np.stack([days, samples.device]), axis=1, return_counts=True)
         for (day, device), count in zip(keys.T, counts, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Protocol
@@ -40,6 +41,7 @@ class OwnedLane:
         self.lane = lane
         self._commits = commits
         self._in_flight: Future[Commit] | None = None
+        self._told: Counter[str] = Counter()
         commits.resend(lane.promised)
 
     def turn(self, source: Source, now: float, *, process: bool = True) -> None:
@@ -64,6 +66,16 @@ class OwnedLane:
             self._settle(source)
 
     @property
+    def watermark(self) -> float:
+        """All before it was processed."""
+        return self.lane.watermark
+
+    def tally(self) -> Counter[str]:
+        """What was counted since the last call: records by class, forced releases, messages and what they opened."""
+        tally, self._told = self.lane.tally() + self._told, Counter()
+        return tally
+
+    @property
     def trouble(self) -> tuple[float, str] | None:
         """Since when (epoch seconds) nothing can be made durable, and why; None while all is well."""
         return self._commits.trouble
@@ -84,4 +96,7 @@ class OwnedLane:
                 if position.ended:
                     source.ended(shard, epoch)
         for message in commit.messages:
+            self._told["messages"] += 1
+            if message.type.startswith("health.") and message.state == "opened":
+                self._told[message.type.removeprefix("health.")] += 1
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id)

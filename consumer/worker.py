@@ -16,12 +16,12 @@ from consumer.errors import Fenced
 from consumer.gaps import FIRST_WINDOW, Gap
 from consumer.lanes import Lanes
 from consumer.liveness import Pulse, PulseFile
+from consumer.progress import Progress
 from consumer.table_reader import Tables
 from window.rolling import SHOWN_S
 
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
-PROGRESS_EVERY_S = 60.0
 SINK_DOWN_S = 30.0
 READER_STUCK_S = 100.0  # a call with all its retries ends before
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
@@ -42,7 +42,7 @@ class Worker:
     """All lanes of one process, from their source to their commits.
 
     ``tables`` reads the table for gaps, and with ``fill`` for the first windows; ``pulse`` is what the health check
-    looks at.
+    looks at, ``progress`` what the log and its metrics say.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Worker:
         tables: Tables | None = None,
         fill: bool = False,
         pulse: PulseFile | None = None,
+        progress: Progress | None = None,
         clock: Clock = time.time,
     ) -> None:
         self._lanes = lanes
@@ -65,7 +66,7 @@ class Worker:
         self._to_fill = fill and tables is not None
         self._filling = False
         self._watching = False
-        self._progress_at = 0.0
+        self._progress = progress or Progress()
         self._unwell = False
 
     @property
@@ -95,6 +96,7 @@ class Worker:
                     break
         except Fenced as error:
             log.error("fenced", reason=str(error))
+            self._progress.say(self._clock(), self._lanes, fenced=True)
             code = EXIT_FENCED
         except Exception:
             log.exception("the loop failed: stopping in order")
@@ -173,9 +175,7 @@ class Worker:
             log.info("watching")
         watermark = self.watermark
         lag_s = max(0.0, now - watermark) if isfinite(watermark) else None
-        if now - self._progress_at >= PROGRESS_EVERY_S and self._watching:
-            self._progress_at = now
-            log.info("progress", lag_s=lag_s and round(lag_s, 1))
+        self._progress.say(now, self._lanes)
         if self._pulse is not None:
             state = "watching" if self._watching else "recovering"
             fault = self._fault(now)

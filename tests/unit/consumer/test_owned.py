@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -37,6 +38,9 @@ class LaneTwin:
 
     def grants(self) -> dict[str, tuple[int, int]]:
         return {"s": (3, 1000), "t": (1, -20)}
+
+    def tally(self) -> Counter[str]:
+        return Counter(scored=4)
 
     def epoch(self, shard: str) -> int | None:
         return {"s": 3, "t": 1}.get(shard)
@@ -176,3 +180,18 @@ def test_stopping_ends_the_commits() -> None:
     one, _, sinks, _ = owned()
     one.stop()
     assert sinks.stopped
+
+
+def test_what_was_told_is_counted_once_it_is_durable() -> None:
+    """Beside what the lane counts; and only once."""
+    notice = Message("n", "health.silence", "high", "d", "opened", "urn:s", "{}", "t")
+    ended = Message("o", "health.silence", "low", "d", "closed", "urn:s", "{}", "t")
+    lane = LaneTwin(Commit(Head(lane="table", owner="me", commit=1, bundle="b"), (MESSAGE, notice, ended)))
+    sinks, source = CommitsTwin(), SourceTwin()
+    owned_lane, any_source = OwnedLane(cast("Any", lane), sinks), cast("Any", source)
+    owned_lane.turn(any_source, 0.0)
+    assert owned_lane.tally() == Counter(scored=4)
+    sinks.futures[0].set_result(sinks.submitted[0])
+    owned_lane.turn(any_source, 1.0)
+    assert owned_lane.tally() == Counter(scored=4, messages=3, silence=1)
+    assert owned_lane.tally() == Counter(scored=4)

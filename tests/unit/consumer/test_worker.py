@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,8 @@ class World:
             finish=self._finish,
             stop=lambda: self.done.append("stop"),
             trouble=None,
+            watermark=95.0,
+            tally=Counter,
         )
         self.lanes = Routes(self)
         self.source = SimpleNamespace(
