@@ -5,13 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo test check bench bundle lock clean
+.PHONY: help setup demo test check chaos bench bundle lock clean
 
 help:
 	@echo "make demo     see the whole product work on this machine (ARGS=\"--seconds 120\" and others)"
 	@echo "make test     set up what the tests need and run them (ARGS=\"-k window\")"
 	@echo "make check    ruff, mypy, import arrows"
 	@echo "make setup    only set up: the worker, the command line, the embedded AWS"
+	@echo "make chaos    20,000 schedules of faults, about half an hour (ARGS=\"--first 20000\"); writes docs/reliability.md"
 	@echo "make bench    the benchmarks"
 	@echo "make bundle   train the default bundle again from its seed"
 	@echo "make lock     pin the dependencies again"
@@ -30,6 +31,9 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: .venv/.dev
+	$(BIN)/python tests/simulation/chaos.py --seeds 20000 --write docs/reliability.md $(ARGS)
 
 bench: .venv/.dev .venv-emulator/.done
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -21,6 +24,7 @@ from sim_bundle import arithmetic_bundle
 from sim_schedule import Verdict, judge
 
 BLOCK = 20
+BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
 
 
 @dataclass(slots=True)
@@ -114,22 +118,37 @@ def _counted(blocks: Iterable[list[Verdict]], total: int, console: Console) -> C
     return chaos
 
 
+def _replace(file: Path, report: str) -> None:
+    """Put the report between the two marks in a file."""
+    before, found, rest = file.read_text(encoding="utf-8").partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
+        raise SystemExit(f"{file} has no place for the table: it needs a line {BEGIN} and a line {END}")
+    file.write_text(f"{before}{BEGIN}\n\n{report}\n\n{END}{after}", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Exit code 1 where anything was lost or conflicting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000, help="how many schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--write", type=Path, help="a file to write the table to")
+    parser.add_argument("--write", type=Path, help="a file with the marks between which the table goes")
     chosen = parser.parse_args(arguments)
     console = Console(stderr=True)
+    begun = monotonic()
     seeds = range(chosen.first, chosen.first + chosen.seeds)
     chaos = _counted(run(seeds, chosen.processes), len(seeds), console)
     sys.stdout.write(chaos.table() + "\n")
     for seed, said in sorted(chaos.broken.items())[:10]:
         sys.stdout.write(f"\nseed {seed}:\n" + "\n".join(f"  {line}" for line in said[:4]) + "\n")
     if chosen.write:
-        chosen.write.write_text(chaos.table() + "\n", encoding="utf-8")
+        took_s = monotonic() - begun
+        said = (
+            f"`make chaos` on {datetime.now(UTC).date().isoformat()}: Python {platform.python_version()}, {platform.system()}, "
+            f"{chosen.processes} processes, {took_s / 60:.0f} minutes."
+        )
+        _replace(chosen.write, f"{said}\n\n{chaos.table()}")
     return 1 if chaos.broken else 0
 
 

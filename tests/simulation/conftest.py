@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seeds" not in metafunc.fixturenames:
         return
     single = os.environ.get("SIMULATION_SEED")
-    wanted = int(os.environ.get("SIMULATION_SEEDS", "300"))
+    wanted = int(os.environ.get("SIMULATION_SEEDS", "2000"))
     blocks = (
         [range(int(single), int(single) + 1)]
         if single
