@@ -22,6 +22,8 @@ from consumer.history import TableHistory
 from consumer.lanes import TABLE_LANE, Lanes
 from consumer.liveness import Pulse, PulseFile, default_path
 from consumer.logs import configure
+from consumer.mute_reader import MuteReader
+from consumer.mute_store import MuteStore
 from consumer.opening import Opening
 from consumer.outgoing import Reporting
 from consumer.owned import OwnedLane
@@ -158,6 +160,7 @@ class Assembly:
             source,
             Charting(self._archive),
             tables=TableReader(history, self._decoder),
+            mutes=MuteReader(MuteStore(self._s3_once, settings.bucket)),
             fill=not opening.positions and not opening.inherited and settings.start == "latest",
             pulse=pulse,
             progress=Progress(

@@ -10,11 +10,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consumer import checks
 from consumer.aws import CALLS, session
 from consumer.checks import Finding, State, Stream
-from consumer.errors import BatteryWatchError, ConfigurationError
+from consumer.errors import BatteryWatchError, ConfigurationError, Retry
+from consumer.mute_store import MuteStore
 from consumer.newest import judge_newest, read_newest
 from consumer.records import Decoder, Plausible
 from consumer.settings import Settings
 from consumer.streams import DynamoDBStreams
+from reporting.contract.events import utc
+from reporting.mutes import Mutes
 from scoring.bundle import Bundle
 from window.samples import Names
 
@@ -34,6 +37,8 @@ def diagnose(settings: Settings, *, publish: bool) -> list[Finding]:
     findings += about_table
     bucket, topic = checks.check_bucket(aws, settings), checks.check_topic(aws, settings)
     findings.append(_try_bucket(aws, settings) if bucket.state is State.FINE else bucket)
+    if bucket.state is State.FINE:
+        findings.append(_mutes(aws, settings))
     findings.append(_try_topic(aws, settings) if publish and topic.state is State.FINE else topic)
     if stream is not None and bundle is not None:
         findings += _newest(aws, settings, stream, bundle)
@@ -47,6 +52,29 @@ def _try_bucket(aws: boto3.Session, settings: Settings) -> Finding:
     except (ClientError, BotoCoreError) as error:
         return checks.refused("bucket", f"writing s3://{settings.bucket}/{key}", error, "the role's s3:PutObject right")
     return Finding("bucket", State.FINE, f"{settings.bucket}: wrote {key}")
+
+
+def _mutes(aws: boto3.Session, settings: Settings) -> Finding:
+    """Whoever wonders why nothing is told looks here first."""
+    now = time()
+    try:
+        found = MuteStore(aws.client("s3", config=CALLS), settings.bucket).read(now)
+    except Retry as error:
+        return Finding("mutes", State.FAULT, str(error), "Check the role's s3:ListBucket and s3:GetObject rights")
+    unread = sum(each.mute is None for each in found.values())
+    in_force = Mutes(each.mute for each in found.values() if each.mute is not None).in_force(now)
+    told = [
+        f"{m.device if m.device is not None else 'every device'} until {utc(m.until):%Y-%m-%d %H:%M} UTC"
+        for m in in_force
+    ]
+    if unread:
+        told.append(f"{unread} cannot be read and mute nothing")
+    if not told:
+        return Finding("mutes", State.FINE, "none in force")
+    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    return Finding(
+        "mutes", State.NOTE, "; ".join(told[:3]) + more, "`battery-watch mutes` lists them, `unmute` ends one"
+    )
 
 
 def _try_topic(aws: boto3.Session, settings: Settings) -> Finding:

@@ -19,6 +19,7 @@ from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
 from consumer.gaps import Gap
 from consumer.ledger import Ledger
+from consumer.muting import Muting
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.quarantine import Quarantine
@@ -34,6 +35,7 @@ from reporting.archive import StoredObject
 from reporting.episodes import Episodes
 from reporting.health import SHORTEST_S, Observation, Watch
 from reporting.message import Message
+from reporting.mutes import Mutes
 from scoring.scorer import Scored, Scorer
 from window.features import ROLLING
 from window.merge import Released, joined, own_stamps
@@ -75,7 +77,10 @@ class Lane:
         self._shards = Shards(head, snapshot, shards)
         self._scorer = scorer
         self._ledger = Ledger(devices, head.ledger)
-        self._outgoing = Outgoing(scorer.bundle, to, Episodes(head.episodes), devices=devices, shards=shards)
+        self._muting = Muting(head.untold, head.held, head.watermark)
+        self._outgoing = Outgoing(
+            scorer.bundle, to, Episodes(head.episodes), self._muting, devices=devices, shards=shards
+        )
         self._quarantine = Quarantine(shards, devices, head.quarantined)
         self._sole = SoleDevice(devices, head.device, head.device_last) if one_device else None
         self._watch = Watch(to.table, devices)
@@ -171,6 +176,10 @@ class Lane:
         self._outgoing.notify(self._shards.take(event, now), now=now)
         self._check_recovered()
 
+    def mute(self, mutes: Mutes) -> None:
+        """These are the mutes from now on: they decide what is told of the records processed next."""
+        self._muting.learn(mutes, self._floor)
+
     def declare_gap(self, since: float, reason: str, now: float) -> None:
         """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
         self._shards.declare_gap(since, reason, now)
@@ -200,7 +209,8 @@ class Lane:
         self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
-            due = min(self.charts.due, self._watch.due, self._warming.due)
+            muting = inf if self.recovering else self._muting.due
+            due = min(self.charts.due, self._watch.due, self._warming.due, muting)
             if self._ready is None:
                 self._ready = self._shards.merge.release(before=min(due, self._shards.merge.slowest + MOST_AHEAD_S))
             next_stamp = self._shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
@@ -242,6 +252,7 @@ class Lane:
             snapshot = Snapshot.of(
                 self._head.commit + 1, self._scorer.windows, self._own, self._shards.positions, self._watch.states
             )
+        self._ledger.muted(batch.muted)
         days = self._ledger.days
         self._head = self._head.model_copy(
             update={
@@ -251,6 +262,8 @@ class Lane:
                 "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
                 "positions": {shard: position.model_copy() for shard, position in self._shards.positions.items()},
                 "episodes": self._outgoing.episodes.current,
+                "untold": self._muting.untold(self._outgoing.episodes.current),
+                "held": self._muting.held,
                 "health": self._watch.states,
                 "gaps": self._shards.gaps.open,
                 "ledger": days,
@@ -301,6 +314,9 @@ class Lane:
 
     def _fire(self, due: float, now: float) -> None:
         """A deadline is reached before the next record (rule 15)."""
+        if not self.recovering and self._muting.due <= due:
+            self._outgoing.make_up(self._muting.fire(), now=now)
+            return
         if self._warming.due == due:
             notices = self._warming.fire()
             self._outgoing.notify([] if self.recovering else notices, now=now)

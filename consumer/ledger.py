@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import orjson
@@ -11,7 +12,7 @@ from reporting.archive import StoredObject
 from reporting.keys import ledger_key
 from window.samples import Kind, Names, Samples
 
-CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost")
+CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "muted")
 ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
 """A record read is exactly one of these."""
 DAY_S = 86_400
@@ -34,7 +35,7 @@ class Ledger:
     """Counts by day, device and class.
 
     A record read is exactly one of scored, duplicate, late, quarantined, ignored; backfilled and lost ones were never
-    read from the stream.
+    read from the stream. Muted are no records but messages that were not published: no part of the balance.
     """
 
     def __init__(self, devices: Names, days: Days | None = None) -> None:
@@ -96,6 +97,12 @@ class Ledger:
         """What was counted since the last call, over all days and devices."""
         tally, self._tally = self._tally, Counter()
         return tally
+
+    def muted(self, messages: Iterable[tuple[str, float]]) -> None:
+        """Messages were not published: the device of each, and when, epoch seconds."""
+        for device, at in messages:
+            self._counts(at, self._devices.code(device))["muted"] += 1
+            self._tally["muted"] += 1
 
     def imbalance(self) -> int:
         """Records read and not accounted for, over all days; 0 when the books balance."""

@@ -9,8 +9,9 @@ import numpy as np
 import structlog
 
 from consumer.gaps import is_backfill
+from consumer.muting import Muting
 from reporting.archive import StoredObject
-from reporting.contract.events import StreamPosition, utc
+from reporting.contract.events import MutedBefore, StreamPosition, utc
 from reporting.episodes import Episodes
 from reporting.evidence import ChartLinker, Evidence
 from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
@@ -44,21 +45,26 @@ class Reporting:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was gathered: messages in order, and minutes that changed."""
+    """What was gathered: messages in order, and minutes that changed. ``muted``: device and time of the messages that
+    were not to be told."""
 
     messages: tuple[Message, ...]
     minutes: tuple[Minute, ...]
+    muted: tuple[tuple[str, float], ...]
 
 
 class Outgoing:
     """Gathers what verdicts and notices have to say."""
 
-    def __init__(self, bundle: Bundle, to: Reporting, episodes: Episodes, *, devices: Names, shards: Names) -> None:
+    def __init__(
+        self, bundle: Bundle, to: Reporting, episodes: Episodes, muting: Muting, *, devices: Names, shards: Names
+    ) -> None:
         self._bundle = bundle
         self._to = to
         self._devices = devices
         self._shards = shards
         self.episodes = episodes
+        self._muting = muting
         self._lines: dict[Minute, dict[float, bytes]] = {}
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
@@ -66,8 +72,9 @@ class Outgoing:
 
     @property
     def messages(self) -> int:
-        """Messages waiting for the commit."""
-        return len(self._messages)
+        """Messages waiting for the commit, and those muted: what they are about is archived as soon, and as much of it
+        in one commit."""
+        return len(self._messages) + self._muting.waiting
 
     @property
     def empty(self) -> bool:
@@ -80,16 +87,25 @@ class Outgoing:
         ``run``: the records the rows come from, one a row where they were in order; else one record, whose row is the
         first, and followers it touched. ``now``: when it is written down.
         """
-        told: list[tuple[int, Message]] = [(row, self._notice(notice, now)) for row, notice in notices]
+        told: list[tuple[int, Message]] = [
+            (row, self._notice(notice, now)) for row, notice in notices if not self._muting.notice(notice)
+        ]
         for row, evidence in self._record(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
-            if evidence is not None:
-                told.append((row, self._anomaly(evidence, run, row, revision=int(scored.rescored[row]), now=now)))
+            if evidence is None:
+                continue
+            message = self._anomaly(evidence, run, row, revision=int(scored.rescored[row]), now=now)
+            if message is not None:
+                told.append((row, message))
         told.sort(key=lambda found: found[0])
         self._messages.extend(message for _, message in told)
 
     def notify(self, notices: Iterable[Notice], *, now: float) -> None:
         """Tell of something that is not about a scored sample."""
+        self._messages.extend(self._notice(notice, now) for notice in notices if not self._muting.notice(notice))
+
+    def make_up(self, notices: Iterable[Notice], *, now: float) -> None:
+        """Tell of what was muted and goes on."""
         self._messages.extend(self._notice(notice, now) for notice in notices)
 
     def recall(self, scored: Scored) -> None:
@@ -113,7 +129,7 @@ class Outgoing:
 
     def drain(self) -> Batch:
         """All that waits, for a commit."""
-        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)))
+        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), self._muting.drain())
         self._messages, self._minutes = [], set()
         return batch
 
@@ -135,11 +151,15 @@ class Outgoing:
     def _notice(self, notice: Notice, now: float) -> Message:
         return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
 
-    def _anomaly(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> Message:
+    def _anomaly(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> Message | None:
         episode = self.episodes.see(evidence.device, evidence.ts)
         if episode.opened == evidence.ts:
             self._opened.append((evidence.device, evidence.ts))
         record = row if row < len(run) else 0
+        current, created = self.episodes.is_current(episode), float(run.samples.created[record])
+        if self._muting.sample(episode, evidence.ts, created, current=current):
+            return None
+        untold = self._muting.catch_up(episode, evidence.ts)
         shard = self._shards[int(run.samples.shard[record])]
         return evidence.message(
             source=self._to.source,
@@ -149,6 +169,7 @@ class Outgoing:
             chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
             revision=revision,
             recorded=utc(now),
+            muted=MutedBefore(opened=episode.opened, since=untold.since, count=untold.count) if untold else None,
         )
 
     def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:

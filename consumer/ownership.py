@@ -73,5 +73,5 @@ def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) 
 
 def inherit(head: Head, before: Head) -> Head:
     """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
-    kept = ("watermark", "episodes", "health", "ledger", "forced", "device", "device_last", "outbox")
-    return head.model_copy(update={name: getattr(before, name) for name in kept})
+    fields = "watermark episodes health ledger untold held forced device device_last outbox"
+    return head.model_copy(update={name: getattr(before, name) for name in fields.split()})

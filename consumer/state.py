@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.gaps import Gap
+from consumer.muting import Untold
 from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
 from reporting.health import DeviceHealth
 from reporting.message import Message
+from reporting.notice import Notice
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,9 +47,10 @@ Counts = dict[str, int]
 
 class Head(_Part):
     """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device.
-    ``started``: when its first owner began, epoch seconds. ``lagging``, ``warming``: since which stamp, where
-    it is; ``cold``: it will be warming from the first record on. ``quarantined``: by
-    shard, the hour and how many of it were set aside. ``device``: the only one there can be, and its last stamp."""
+    ``started``: when its first owner began, epoch seconds. ``untold`` (by device) and ``held``: what was muted and is
+    made up for when the mute has ended. ``lagging``, ``warming``: since which stamp, where it is; ``cold``: it will be
+    warming from the first record on. ``quarantined``: by shard, the hour and how many of it were set aside. ``device``:
+    the only one there can be, and its last stamp."""
 
     format: int = 1
     lane: str
@@ -64,6 +67,8 @@ class Head(_Part):
     health: dict[str, DeviceHealth] = Field(default_factory=dict)
     gaps: list[Gap] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
+    untold: dict[str, Untold] = Field(default_factory=dict)
+    held: list[Notice] = Field(default_factory=list)
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
     device: str | None = None

@@ -16,6 +16,7 @@ from consumer.errors import Fenced
 from consumer.gaps import FIRST_WINDOW, Gap
 from consumer.lanes import Lanes
 from consumer.liveness import Pulse, PulseFile
+from consumer.mute_reader import KnownMutes
 from consumer.progress import Progress
 from consumer.table_reader import Tables
 from window.rolling import SHOWN_S
@@ -41,8 +42,8 @@ class Charts(Protocol):
 class Worker:
     """All lanes of one process, from their source to their commits.
 
-    ``tables`` reads the table for gaps, and with ``fill`` for the first windows; ``pulse`` is what the health check
-    looks at, ``progress`` what the log and its metrics say.
+    ``tables`` reads the table for gaps, and with ``fill`` for the first windows; ``mutes`` knows what is not to be
+    told; ``pulse`` is what the health check looks at, ``progress`` what the log and its metrics say.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Worker:
         *,
         tables: Tables | None = None,
         fill: bool = False,
+        mutes: KnownMutes | None = None,
         pulse: PulseFile | None = None,
         progress: Progress | None = None,
         clock: Clock = time.time,
@@ -63,6 +65,7 @@ class Worker:
         self._clock = clock
         self._pulse = pulse
         self._tables = tables
+        self._mutes = mutes
         self._to_fill = fill and tables is not None
         self._filling = False
         self._watching = False
@@ -81,6 +84,8 @@ class Worker:
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set, then stop in order; returns the exit code."""
+        if self._mutes is not None:
+            self._mutes.begin()
         self._source.begin()
         code = EXIT_OK
         try:
@@ -112,6 +117,8 @@ class Worker:
             self._lanes.take(event, now)
         self._read_tables(now)
         for owned in self._lanes:
+            if self._mutes is not None:
+                owned.lane.mute(self._mutes.current)
             owned.turn(self._source, now, process=not self._to_fill)
             self._charting.draw(owned.lane.charts.drain())
         self._say(now)
@@ -123,6 +130,8 @@ class Worker:
         self._source.stop(STOP_READING_S)
         if self._tables is not None:
             self._tables.stop()
+        if self._mutes is not None:
+            self._mutes.stop()
         deadline = time.monotonic() + STOP_COMMIT_S
         for owned in self._lanes:
             try:

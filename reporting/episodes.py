@@ -34,6 +34,10 @@ class Episodes:
         """By device: the latest episode."""
         return dict(self._current)
 
+    def is_current(self, episode: Episode) -> bool:
+        """Is it its device's latest?"""
+        return self._current.get(episode.device) == episode
+
     def see(self, device: str, ts: float) -> Episode:
         """The episode of an anomalous sample: the current one, unless more than `QUIET_S` lie between. A sample from
         well before it has one of its own, and the current one stays."""

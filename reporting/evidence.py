@@ -16,6 +16,7 @@ from reporting.contract.events import (
     AnomalySample,
     ArchiveLink,
     ChartLink,
+    MutedBefore,
     Reading,
     Score,
     Scores,
@@ -77,6 +78,7 @@ class Evidence:
         chart: ChartLink | None,
         revision: int,
         recorded: datetime,
+        muted: MutedBefore | None = None,
     ) -> Message:
         """The sample's message. Its id depends on the sample and the model, and for an amendment on the record that
         caused it: a message sent twice can be told, and two that differ never share one."""
@@ -105,6 +107,7 @@ class Evidence:
                     "archive": ArchiveLink(bucket=bucket, key=minute_key(self.device, self.ts)),
                     "chart": chart,
                     "revision": revision,
+                    "muted": muted,
                     **self._findings(),
                 }
             ),
@@ -117,7 +120,7 @@ class Evidence:
             state="sample",
             schema_uri=event.dataschema,
             body=event.model_dump_json(exclude_none=True),
-            text=self._text(chart),
+            text=self._text(chart, muted),
         )
 
     def _findings(self) -> dict[str, Any]:
@@ -151,7 +154,7 @@ class Evidence:
             "model": self.model,
         }
 
-    def _text(self, chart: ChartLink | None) -> str:
+    def _text(self, chart: ChartLink | None, muted: MutedBefore | None) -> str:
         """What a person reads in an e-mail or a text message."""
         device = " ".join(self.device.split())
         lines = [
@@ -160,6 +163,12 @@ class Evidence:
             f"Reconstruction error {self.reconstruction_error:.4g} (threshold {self.error_threshold:.4g}), "
             f"forest score {self.forest_score:.3f} (threshold {self.forest_threshold:.3f}); {self.explanation.rarity}.",
         ]
+        if muted is not None:
+            earlier = "1 message" if muted.count == 1 else f"{muted.count} messages"
+            lines.append(
+                f"This episode began at {utc(muted.opened):%Y-%m-%d %H:%M:%S} UTC; {earlier} of it, from "
+                f"{utc(muted.since):%H:%M:%S} on, {'was' if muted.count == 1 else 'were'} muted."
+            )
         if chart is not None:
             lines.append(f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}")
         return "\n".join(lines)

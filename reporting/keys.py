@@ -8,6 +8,7 @@ from urllib.parse import quote
 from reporting.contract.events import utc
 
 MINUTE_S = 60
+MUTES = "battery-mutes/"
 
 
 def minute_of(ts: float) -> int:
@@ -41,6 +42,20 @@ def quarantine_key(created: float, shard: str, sequence: str) -> str:
 def ledger_key(day: str, lane: str) -> str:
     """The books of a lane for a UTC day of creation."""
     return f"battery-ledger/{day}/{_safe(lane)}.json"
+
+
+def mute_key(device: str | None, until: float, mute: str) -> str:
+    """The object of a mute. They sort by their ends: whoever looks for those in force need not list the others.
+
+    >>> mute_key("device4", 7200.0, "1a2b3c4d")
+    'battery-mutes/19700101T020000Z/device4-1a2b3c4d.json'
+    """
+    return f"{MUTES}{utc(until):%Y%m%dT%H%M%SZ}/{'every-device' if device is None else _safe(device)}-{mute}.json"
+
+
+def mutes_from(until: float) -> str:
+    """The keys of mutes that end at ``until`` or later sort after this."""
+    return f"{MUTES}{utc(until):%Y%m%dT%H%M%SZ}"
 
 
 def _safe(name: str) -> str:

@@ -111,15 +111,23 @@ class S3Twin:
         there = self._there("HeadObject", Key, "404")
         return {"ETag": there.etag, "Metadata": there.metadata}
 
+    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        """As S3 does it: what is not there is deleted just as well."""
+        self.calls.append(("delete", Key))
+        self.objects.pop(Key, None)
+        return {}
+
     def get_paginator(self, operation: str) -> Any:
         """Lists keys by prefix, two a page."""
         assert operation == "list_objects_v2"
 
         class Pages:
             @staticmethod
-            def paginate(*, Bucket: str, Prefix: str) -> Any:  # noqa: N803
-                keys = sorted(key for key in self.objects if key.startswith(Prefix))
-                yield from ({"Contents": [{"Key": k} for k in keys[n : n + 2]]} for n in range(0, len(keys), 2))
+            def paginate(*, Bucket: str, Prefix: str, StartAfter: str = "") -> Any:  # noqa: N803
+                self.calls.append(("list", Prefix))
+                keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
+                rows = [{"Key": key, "ETag": self.objects[key].etag} for key in keys]
+                yield from ({"Contents": rows[n : n + 2]} for n in range(0, len(rows), 2))
                 yield {}
 
         return Pages

@@ -26,7 +26,8 @@ Examples:
 def command(day: str | None, as_json: bool) -> None:
     """Print what became of every record, by day and device, from the bucket.
 
-    Every record read is exactly one of scored, duplicate, late, quarantined, ignored.
+    Every record read is exactly one of scored, duplicate, late, quarantined, ignored. Muted
+    are messages that were not published, no records.
 
     Exit codes: 0 the books balance, 1 they do not or a record is proven lost, 2 they cannot be read.
     """

@@ -67,6 +67,14 @@ class ChartLink(Payload):
     expires: datetime
 
 
+class MutedBefore(Payload):
+    """What of an episode was archived and not told because its device was muted."""
+
+    opened: float = Field(description="When the episode opened: its first anomalous sample, epoch seconds.")
+    since: float = Field(description="The first sample that was not told, epoch seconds.")
+    count: int = Field(ge=1, description="Messages not told.")
+
+
 class AnomalySample(Payload):
     """One anomalous sample."""
 
@@ -87,6 +95,9 @@ class AnomalySample(Payload):
     chart: ChartLink | None
     revision: int = Field(
         default=0, ge=0, description="0 for the first word on a sample; 1 when a later record amends it."
+    )
+    muted: MutedBefore | None = Field(
+        default=None, description="On the first message of an episode after a mute: what was not told of it."
     )
 
 

@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> int:
     if chosen.write:
         took_s = monotonic() - begun
         said = (
-            f"`make chaos` on {datetime.now(UTC).date().isoformat()}: Python {platform.python_version()}, {platform.system()}, "
+            f"`make chaos` on {datetime.now(UTC):%Y-%m-%d}: Python {platform.python_version()}, {platform.system()}, "
             f"{chosen.processes} processes, {took_s / 60:.0f} minutes."
         )
         _replace(chosen.write, f"{said}\n\n{chaos.table()}")

@@ -23,6 +23,7 @@ from consumer.committer import Sinks
 from consumer.direct import DirectSource
 from consumer.discovery import Start
 from consumer.lanes import TABLE_LANE, Lanes
+from consumer.mute_reader import KnownMutes
 from consumer.opening import Opened, Opening
 from consumer.outgoing import Reporting
 from consumer.owned import OwnedLane
@@ -58,6 +59,7 @@ class Edges:
     stream: SimulatedStream
     bucket: Bucket = field(default_factory=Bucket)
     subscriber: Subscriber = field(default_factory=Subscriber)
+    mutes: KnownMutes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Host:
         )
         self.charts = NoCharts()
         lanes = Lanes(one_lane=True, table=OwnedLane(self.lane, self.committer), open_lane=_no_other_lane)
-        self.worker = worker.Worker(lanes, self.source, self.charts, clock=run.clock)
+        self.worker = worker.Worker(lanes, self.source, self.charts, mutes=edges.mutes, clock=run.clock)
         self.reader_due = self.turn_due = run.clock.now
 
     @classmethod

@@ -22,6 +22,7 @@ from consumer.state import Head
 from reporting.contract.events import ChartLink, parse
 from reporting.keys import minute_key, quarantine_key
 from reporting.message import Message
+from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from window.merge import IDLE_SLACK_S
@@ -403,6 +404,57 @@ def test_the_books_are_written_with_a_commit(rig: Rig, at: Callable[..., Record]
     book = json.loads(commit.books[0].body)["devices"]["device4"]
     assert {name: n for name, n in book.items() if n} == {"read": 2, "scored": 1, "quarantined": 1}
     assert commit.head.ledger == {"2026-07-25": {"device4": {"read": 2, "scored": 1, "quarantined": 1}}}
+
+
+# Mutes
+
+
+def mutes(since: float, until: float, device: str | None = None) -> Mutes:
+    return Mutes([Mute("m1", device, T + since, T + until, "new fan", "ann")])
+
+
+def test_a_muted_anomaly_is_archived_and_counted_and_not_told(rig: Rig, at: Callable[..., Record]) -> None:
+    """In a commit as prompt as if it were told, with the same lines."""
+    records = [at(n, 9.0 if n in (3, 20, 40) else 2.0) for n in range(0, 60, 1)]
+    open_rig = Rig(rig.bundle).open("s").batch("s", *records).until_quiet()
+    rig.turn()
+    rig.lane.mute(mutes(0, 600))
+    commit = rig.batch("s", *records).turn()
+    assert commit is not None
+    rig.until_quiet(T + 1)
+    assert rig.messages == []
+    assert rig.archive == open_rig.archive
+    assert rig.counts == {**open_rig.counts, "muted": len(open_rig.told)}
+    assert rig.head.ledger["2026-07-25"]["device4"]["muted"] == len(open_rig.told)
+    assert rig.head.outbox.messages == []
+    assert [r.key for r in rig.lane.charts.drain()] == [r.key for r in open_rig.lane.charts.drain()]
+
+
+def test_the_first_message_after_a_mute_says_what_was_left_out(rig: Rig, at: Callable[..., Record]) -> None:
+    """To programs and to people, also after a restart; the next one does not."""
+    rig.lane.mute(mutes(0, 30))
+    rig.batch("s", *(at(n, 9.0) for n in range(10, 30, 10))).turn()
+    rig.turn(T + 1, final=True)
+    assert rig.messages == []
+    after = rig.successor().open("s")
+    after.lane.mute(mutes(0, 30))
+    after.batch("s", at(30, 9.0), at(40, 9.0)).until_quiet(T + 40)
+    events = [parse(message.body) for message in after.anomalies]
+    said = [event.data.muted for event in events if event.type == "anomaly.sample"]
+    assert said[0] is not None
+    assert said[0].model_dump() == {"opened": T + 10.0, "since": T + 10.0, "count": 2}
+    assert set(said[1:]) == {None}
+    expected = "This episode began at 2026-07-25 14:25:10 UTC; 2 messages of it, from 14:25:10 on, were muted."
+    assert [expected in message.text for message in after.anomalies] == [True] + [False] * (len(said) - 1)
+
+
+def test_a_head_of_a_lane_that_muted_nothing_is_as_before(rig: Rig, at: Callable[..., Record]) -> None:
+    """Nothing in it speaks of mutes."""
+    commit = rig.batch("s", at(3, 9.0)).turn()
+    assert commit is not None
+    stored = commit.head.model_dump_json(exclude_defaults=True)
+    assert "untold" not in stored
+    assert "muted" not in stored
 
 
 # Charts and timers

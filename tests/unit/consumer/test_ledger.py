@@ -114,6 +114,20 @@ def test_a_record_can_turn_out_to_be_of_another_class() -> None:
     assert ledger.imbalance() == 0
 
 
+def test_muted_messages_are_counted_beside_the_balance() -> None:
+    """By the device and the day they are given with."""
+    ledger = Ledger(names())
+    ledger.read(written([(Kind.SAMPLE, 1, DAY_1)]))
+    ledger.classed(written([(Kind.SAMPLE, 1, DAY_1)]))
+    ledger.muted([("rack/7", DAY_1 + 5), ("rack/7", DAY_1 + 5), ("a", DAY_2)])
+    assert ledger.days == {
+        "2026-07-25": {"rack/7": {"read": 1, "scored": 1, "muted": 2}},
+        "2026-07-26": {"a": {"muted": 1}},
+    }
+    assert ledger.imbalance() == 0
+    assert told(ledger)["2026-07-25"]["rack/7"]["muted"] == 2
+
+
 def test_the_books_go_on_after_a_restart() -> None:
     """From what the head held, zeros left out; device codes may be others by then."""
     before = Ledger(names())
@@ -163,7 +177,7 @@ def test_no_records_change_nothing() -> None:
 
 
 def test_the_classes_of_a_record_read_are_known() -> None:
-    """Backfilled and lost ones were not read."""
-    assert set(CLASSES) - set(ACCOUNTED) == {"read", "backfilled", "lost"}
+    """Backfilled and lost ones were not read, and what is muted is a message."""
+    assert set(CLASSES) - set(ACCOUNTED) == {"read", "backfilled", "lost", "muted"}
     assert {CLASS_OF[k] for k in Kind if k is not Kind.BACKFILL} <= set(ACCOUNTED)
     assert np.isnan(written([(Kind.LATE, 0, DAY_1)]).ts).all()

@@ -218,6 +218,19 @@ def test_it_stops_when_the_table_has_a_new_stream_and_all_of_the_old_one_is_proc
     assert world.done[-3:] == ["stop", "final charts", "finish charts"]
 
 
+def test_the_lanes_learn_of_mutes_before_they_process(world: World) -> None:
+    """In every turn: a lane may just have been opened. The reader is begun first and ended with the others."""
+    told: list[Any] = []
+    world.lane.mute = lambda mutes: (told.append(mutes), world.done.append("mute"))
+    mutes: Any = SimpleNamespace(
+        current="the mutes", begin=lambda: world.done.append("look"), stop=lambda: world.done.append("look no more")
+    )
+    world.worker(mutes=mutes).run(world.stop)
+    assert world.done[:4] == ["look", "read", "mute", "turn"]
+    assert world.done[-5:] == ["look no more", "finish", "stop", "final charts", "finish charts"]
+    assert told == ["the mutes"] * 3
+
+
 class Tables:
     """Reads when the test says so."""
 

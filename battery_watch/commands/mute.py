@@ -1,0 +1,108 @@
+"""`battery-watch mute`: for a while, tell nobody of a device."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+import sys
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from battery_watch.moments import left, moment
+
+LONGEST = timedelta(days=7)
+LONGEST_FORCED = timedelta(days=366)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  battery-watch mute --device device4 --until 2h --reason "new fan"
+  battery-watch mute --device device4 --until 2026-11-22T15:00Z --reason "cell swap" --health
+  battery-watch mute --every-device --until 30m --reason "fire drill"
+  battery-watch mutes"""
+)
+@click.option("--device", metavar="D", help="The device, as its events name it.")
+@click.option("--every-device", is_flag=True, help="Instead of --device: all there are and will be.")
+@click.option(
+    "--until", required=True, metavar="T", help="When it ends: 30m, 2h, 3d, or ISO 8601 with a zone. At most 7 days."
+)
+@click.option("--reason", required=True, metavar="R", help="Why, for whoever wonders (one line, 200 characters).")
+@click.option("--by", metavar="WHO", help="Who mutes; by default you, as this machine knows you.")
+@click.option("--health", is_flag=True, help="Also mute its health notices: silence, stuck readings, wrong clock, ...")
+@click.option("--force", is_flag=True, help="Allow more than 7 days, up to 366.")
+def command(
+    device: str | None, every_device: bool, until: str, reason: str, by: str | None, health: bool, force: bool
+) -> None:
+    """Archive and count a device's anomalies for a while, but publish none of them.
+
+    What counts is when a sample was taken: those from now until T are muted, whenever the worker comes to them. A mute
+    always ends. An episode that goes on after it is told then, with when it began; so is silence, and what else was
+    muted by --health and still holds. Gaps in the table's stream are never muted.
+
+    Exit codes: 0 muted, 2 not, as the input, the settings or the bucket must be put right.
+    """
+    from consumer.aws import CALLS, session
+    from consumer.errors import ConfigurationError, Retry
+    from consumer.mute_store import MuteStore
+    from consumer.settings import load_settings
+    from reporting.mutes import Mute
+
+    if every_device == bool(device):
+        raise click.UsageError("name one: --device D, or --every-device")
+    now = datetime.now(UTC).replace(microsecond=0)
+    ends = _until(until, now, force=force)
+    mute = Mute(
+        id=secrets.token_hex(4),
+        device=device or None,
+        since=now.timestamp(),
+        until=ends.timestamp(),
+        reason=_line("--reason", reason),
+        by=_line("--by", by if by is not None else _me()),
+        health=health,
+    )
+    try:
+        settings = load_settings()
+        MuteStore(session(settings.region).client("s3", config=CALLS), settings.bucket).put(mute)
+    except (ConfigurationError, Retry) as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(2)
+    what = "Anomalies and health notices" if health else "Anomalies"
+    click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({left(mute.until, mute.since)}).")
+    click.echo(f"{what} are archived and counted as ever, but not published; a worker knows within 30 s.")
+    click.echo(f"To undo it: battery-watch unmute {mute.id}")
+
+
+def _until(text: str, now: datetime, *, force: bool) -> datetime:
+    try:
+        ends = moment(text, now)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--until") from None
+    if ends <= now:
+        raise click.BadParameter(
+            f"{ends:%Y-%m-%d %H:%M:%S} UTC has passed: it is {now:%Y-%m-%d %H:%M:%S} UTC", param_hint="--until"
+        )
+    if ends - now > LONGEST_FORCED:
+        raise click.BadParameter("more than 366 days ahead: nothing is muted for ever", param_hint="--until")
+    if ends - now > LONGEST and not force:
+        raise click.BadParameter(
+            f"{left(ends.timestamp(), now.timestamp())} is more than 7 days: add --force if you mean it",
+            param_hint="--until",
+        )
+    return ends
+
+
+def _line(option: str, text: str) -> str:
+    text = text.strip()
+    if not text or len(text) > 200 or not text.isprintable():
+        raise click.BadParameter("is one line of 1 to 200 characters", param_hint=option)
+    return text
+
+
+def _me() -> str:
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return socket.gethostname()

@@ -1,0 +1,78 @@
+"""`battery-watch unmute`: end a mute before its time."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from reporting.contract.events import utc
+from reporting.mutes import Mutes
+
+if TYPE_CHECKING:
+    from consumer.mute_store import Found
+
+TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  battery-watch unmute 1a2b3c4d             one mute, as `battery-watch mutes` names it
+  battery-watch unmute --device device4     all mutes of that device"""
+)
+@click.argument("mutes", metavar="[MUTE]...", nargs=-1)
+@click.option("--device", metavar="D", help="All mutes of this device, but not those of every device.")
+def command(mutes: tuple[str, ...], device: str | None) -> None:
+    """Take mutes back. A worker knows within 30 s; from then on it tells what it comes to.
+
+    What a mute has kept from being published is not published afterwards: it lies in the archive.
+
+    Exit codes: 0 all named are gone, 1 there is no such mute, 2 the settings or the bucket must be put right.
+    """
+    from consumer.aws import CALLS, session
+    from consumer.errors import ConfigurationError, Retry
+    from consumer.mute_reader import KEPT_S
+    from consumer.mute_store import MuteStore
+    from consumer.settings import load_settings
+
+    if bool(mutes) == (device is not None):
+        raise click.UsageError("name mutes as `battery-watch mutes` lists them, or --device D")
+    now = time.time()
+    try:
+        settings = load_settings()
+        store = MuteStore(session(settings.region).client("s3", config=CALLS), settings.bucket)
+        found = store.read(now - KEPT_S).values()
+        ended = [f for f in found if f.id in mutes or _of(device, f, now)]
+        for each in ended:
+            store.delete(each.key)
+            click.echo(_said(each, now))
+    except (ConfigurationError, Retry) as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(2)
+    remaining = Mutes(f.mute for f in found if f.mute and f not in ended)
+    for whom in sorted({device or ""} | {f.mute.device or "" for f in ended if f.mute}):
+        # Whoever ends one mute may not know of another.
+        if other := remaining.covers(whom, now):
+            click.echo(f"{whom or 'Every device'} is still muted by {other.id}, until {utc(other.until):{TIME}} UTC.")
+    missing = sorted(set(mutes).difference(f.id for f in ended))
+    for name in missing:
+        click.echo(f"battery-watch: there is no mute {name}: `battery-watch mutes` lists them", err=True)
+    if device is not None and not ended:
+        click.echo(f"battery-watch: there is no mute of {device} alone", err=True)
+    sys.exit(1 if missing or not ended else 0)
+
+
+def _of(device: str | None, found: Found, now: float) -> bool:
+    mute = found.mute
+    return device is not None and mute is not None and mute.device == device and mute.until > now
+
+
+def _said(found: Found, now: float) -> str:
+    if found.mute is None:
+        return f"Removed {found.key}, which muted nothing."
+    whom = "every device" if found.mute.device is None else found.mute.device
+    over = " It had ended." if found.mute.until <= now else ""
+    return f"Unmuted {whom} ({found.mute.reason}; it would have lasted until {utc(found.mute.until):{TIME}} UTC).{over}"

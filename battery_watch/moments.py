@@ -1,0 +1,47 @@
+"""Moments as people write them: ISO 8601 with a zone, or so long from now."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_FROM_NOW = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?", re.ASCII)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """The moment that is meant, in UTC and whole seconds. Raises ValueError that says how to write one.
+
+    >>> now = datetime(2026, 11, 22, 13, tzinfo=UTC)
+    >>> moment("1h30m", now).isoformat(), moment("2026-11-22T16:00+01:00", now).isoformat()
+    ('2026-11-22T14:30:00+00:00', '2026-11-22T15:00:00+00:00')
+    """
+    text = text.strip()
+    lasting = _FROM_NOW.fullmatch(text)
+    if text and lasting is not None:
+        days, hours, minutes = (int(part or 0) for part in lasting.groups())
+        return (now.astimezone(UTC) + timedelta(days=days, hours=hours, minutes=minutes)).replace(microsecond=0)
+    try:
+        read = datetime.fromisoformat(text)
+        if read.tzinfo is None:
+            raise ValueError(f"{text!r} has no time zone: write it like {now:%Y-%m-%d}T15:00Z or T15:00+01:00")
+        return read.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError(f"{text!r} is beyond the calendar") from None
+    except ValueError as error:
+        if "time zone" in str(error):
+            raise
+        raise ValueError(f"{text!r} is no time: write 30m, 2h, 3d, 1h30m, or {now:%Y-%m-%d}T15:00Z") from None
+
+
+def left(until: float, now: float) -> str:
+    """How long it is till then, in the two largest units.
+
+    >>> left(93_600.0, 0.0), left(90.0, 0.0), left(30.0, 0.0)
+    ('1 d 2 h', '1 min', 'less than a minute')
+    """
+    minutes = int((until - now) // 60)
+    parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
+    first = next((n for n, (count, _) in enumerate(parts) if count), None)
+    if first is None:
+        return "less than a minute"
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)

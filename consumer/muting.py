@@ -1,0 +1,141 @@
+"""What a lane leaves untold because of a mute, and what it makes up for when the mute has ended (rule 22).
+
+Decided once, before the outbox is written: a head holds what was decided, and a successor decides the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+
+import structlog
+
+from reporting.episodes import Episode
+from reporting.mutes import Mutes
+from reporting.notice import Notice
+
+LASTING = ("health.silence", "health.stuck", "health.clock_skew")
+"""Notices that are closed one day: one that outlives its mute is told when the mute ends."""
+OPENS_AGAIN = "health.clock_skew"
+"""Opened again without a closing when the offset changes: the opening that was muted may not have been the first."""
+AT_ONCE = 10
+"""Notices told in one go: a mute of all devices may end on a thousand silent ones."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What of an episode was muted: the time of the first such sample, epoch seconds, and how many messages."""
+
+    episode: str
+    since: float
+    count: int
+
+
+class Muting:
+    """Decides what is told. ``untold`` (by device), ``held`` and ``watermark``: where the last owner stood."""
+
+    def __init__(
+        self, untold: Mapping[str, Untold] | None = None, held: Iterable[Notice] = (), watermark: float | None = None
+    ) -> None:
+        self._mutes = Mutes()
+        self._untold = dict(untold or {})
+        self._held = list(held)
+        self._released: list[Notice] = []
+        self._passed = -inf if watermark is None else watermark
+        self._counted: list[tuple[str, float]] = []
+
+    @property
+    def held(self) -> list[Notice]:
+        """Openings that were muted and are not over."""
+        return [*self._released, *self._held]
+
+    @property
+    def due(self) -> float:
+        """The stamp at which something may have to be made up for; infinite where none is."""
+        return self._passed if self._released else self._mutes.next_end(self._passed)
+
+    @property
+    def waiting(self) -> int:
+        """How many were muted since the last commit."""
+        return len(self._counted)
+
+    def untold(self, current: Mapping[str, Episode]) -> dict[str, Untold]:
+        """By device: what of its ``current`` episode was muted and never mentioned."""
+        return {d: u for d, u in self._untold.items() if d in current and current[d].id == u.episode}
+
+    def learn(self, mutes: Mutes, at: float) -> None:
+        """These are the mutes from now on; ``at``: the stamp up to which all was processed. What is not muted any more
+        is due at once."""
+        if mutes is not self._mutes:
+            self._mutes = mutes
+            self._pass(max(self._passed, at))
+
+    def fire(self) -> list[Notice]:
+        """The watermark has reached `due`: openings whose mute has ended, and that still hold."""
+        if not self._released:
+            self._pass(self._mutes.next_end(self._passed))
+        now, self._released = self._released[:AT_ONCE], self._released[AT_ONCE:]
+        return [replace(notice, summary=f"{notice.summary} (This was muted until now.)") for notice in now]
+
+    def notice(self, notice: Notice) -> bool:
+        """Is a notice muted? A closing is if its opening was, and only then: what was told to begin is told to end."""
+        if notice.device is None:
+            return False
+        lasting = notice.type in LASTING
+        if lasting and notice.state == "closed":
+            before = len(self.held)
+            self._drop(notice)
+            muted = len(self.held) < before and notice.type != OPENS_AGAIN
+        else:
+            muted = self._covered(notice, notice.at)
+            if muted and lasting:
+                self._drop(notice)
+                muted = self._covered(notice, self._passed)  # it may have ended before we could hold anything back
+                if muted:
+                    self._held.append(notice)
+        if muted:
+            self._counted.append((notice.device, notice.at))
+            log.info("muted", type=notice.type, device=notice.device, state=notice.state)
+        return muted
+
+    def sample(self, episode: Episode, ts: float, created: float, *, current: bool) -> bool:
+        """Is the message about an anomalous sample muted? ``created``: its record's; ``current``: it belongs to the
+        device's latest episode."""
+        mute = self._mutes.covers(episode.device, ts)
+        if mute is None:
+            return False
+        if current:
+            before = self._untold.get(episode.device)
+            if before is None or before.episode != episode.id:
+                before = Untold(episode.id, ts, 0)
+            self._untold[episode.device] = Untold(episode.id, min(before.since, ts), before.count + 1)
+        self._counted.append((episode.device, created))
+        log.info("muted", type="anomaly.sample", device=episode.device, ts=ts, episode=episode.id, mute=mute.id)
+        return True
+
+    def catch_up(self, episode: Episode, ts: float) -> Untold | None:
+        """What a message about a sample at ``ts`` must mention of its episode, because it is the first after a mute."""
+        untold = self._untold.get(episode.device)
+        if untold is None or untold.episode != episode.id or ts < untold.since:
+            return None
+        return self._untold.pop(episode.device)
+
+    def drain(self) -> tuple[tuple[str, float], ...]:
+        """Device and time of what was muted since the last call."""
+        counted, self._counted = tuple(self._counted), []
+        return counted
+
+    def _pass(self, at: float) -> None:
+        self._passed = at
+        held = self.held
+        self._held = [notice for notice in held if self._covered(notice, at)]
+        self._released = [notice for notice in held if not self._covered(notice, at)]
+
+    def _covered(self, notice: Notice, at: float) -> bool:
+        return self._mutes.covers(notice.device, max(at, notice.at), health=True) is not None
+
+    def _drop(self, notice: Notice) -> None:
+        self._held = [n for n in self._held if (n.type, n.device) != (notice.type, notice.device)]
+        self._released = [n for n in self._released if (n.type, n.device) != (notice.type, notice.device)]

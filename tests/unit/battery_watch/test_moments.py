@@ -1,0 +1,64 @@
+"""Moments as people write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from battery_watch.moments import left, moment
+
+NOW = datetime(2026, 11, 22, 13, 0, 5, 250_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("30m", "2026-11-22T13:30:05+00:00"),
+        ("2h", "2026-11-22T15:00:05+00:00"),
+        ("3d", "2026-11-25T13:00:05+00:00"),
+        (" 1d12h30m ", "2026-11-24T01:30:05+00:00"),
+        ("2026-11-22T15:00Z", "2026-11-22T15:00:00+00:00"),
+        ("2026-11-22T15:00:30.9+01:00", "2026-11-22T14:00:30+00:00"),
+        ("2026-11-22 15:00-05:00", "2026-11-22T20:00:00+00:00"),
+    ],
+)
+def test_a_moment_is_read(text: str, meant: str) -> None:
+    """Relative or absolute, in whole seconds."""
+    assert moment(text, NOW).isoformat() == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is no time"),
+        ("2", "is no time"),
+        ("-2h", "is no time"),
+        ("2 hours", "is no time"),
+        ("30m2h", "is no time"),
+        ("tomorrow", "write 30m, 2h, 3d"),
+        ("2026-11-22T15:00", "has no time zone"),
+        ("2026-11-22", "has no time zone"),
+        ("2026-13-22T15:00Z", "is no time"),
+        ("9999-12-31T23:59:00-12:00", "beyond the calendar"),
+        ("9" * 400 + "d", "is no time"),
+        ("\u0662h", "is no time"),
+    ],
+)
+def test_what_is_no_moment_is_told_how_to_be_one(text: str, said: str) -> None:
+    """In the message."""
+    with pytest.raises(ValueError, match=said):
+        moment(text, NOW)
+
+
+def test_what_is_left_is_told_in_two_units() -> None:
+    """As a person would."""
+    assert [left(s, 0.0) for s in (59, 60, 3600, 5400, 86_400, 90_061, 7 * 86_400)] == [
+        "less than a minute",
+        "1 min",
+        "1 h",
+        "1 h 30 min",
+        "1 d",
+        "1 d 1 h",
+        "7 d",
+    ]
