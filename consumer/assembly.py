@@ -14,6 +14,7 @@ import structlog
 
 from consumer import checks
 from consumer.aws import CALLS, ONE_TRY, session
+from consumer.bundle_store import BundleStore
 from consumer.charting import Charting
 from consumer.committer import Committer, Sinks
 from consumer.direct import DirectSource
@@ -39,7 +40,6 @@ from reporting.archive import Archive
 from reporting.links import ChartLinks
 from reporting.topic import Topic
 from scoring.bundle import Bundle
-from scoring.scorer import Scorer
 from window.samples import Names
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Assembly:
             self._stores,
             self._prefix,
             owner=new_owner(),
-            scorer=Scorer(bundle),
+            bundle=bundle,
+            bundles=BundleStore(self._s3, settings.bucket, settings.namespace),
             to=Reporting(
                 source=f"urn:battery-watch:{settings.table}",
                 table=settings.table,

@@ -65,9 +65,12 @@ class ChartSchedule:
         return requests
 
     def _ask(self, device: str, at: float, *, periodic: bool) -> None:
-        columns, expected_current_a, expected_temperature_c = self._scorer.shown(self._devices[device])
-        thresholds = self._scorer.bundle.config.thresholds
-        self._drawn[device] = self._scorer.windows.newest(self._devices[device])
+        code = self._devices[device]
+        columns, expected_current_a, expected_temperature_c = self._scorer.shown(code)
+        newest = self._scorer.windows.newest(code)
+        bundle = self._scorer.bundles.at(code, newest)
+        thresholds = bundle.config.thresholds
+        self._drawn[device] = newest
         data = ChartData(
             device=device,
             ts=columns.ts,
@@ -80,6 +83,6 @@ class ChartSchedule:
             severity=columns.severity,
             error_threshold=thresholds.reconstruction_error,
             forest_threshold=thresholds.forest_score,
-            model=self._scorer.bundle.id,
+            model=bundle.id,
         )
         self._requests.append(ChartRequest(chart_key(self._prefix, device, at), data, periodic))

@@ -23,7 +23,8 @@ from consumer.muting import Muting
 from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.quarantine import Quarantine
-from consumer.records import Decoded
+from consumer.records import FUTURE_S, Decoded
+from consumer.rotation import needed
 from consumer.shards import Shards
 from consumer.snapshot import Snapshot
 from consumer.sole import SoleDevice
@@ -79,7 +80,7 @@ class Lane:
         self._ledger = Ledger(devices, head.ledger)
         self._muting = Muting(head.untold, head.held, head.watermark)
         self._outgoing = Outgoing(
-            scorer.bundle, to, Episodes(head.episodes), self._muting, devices=devices, shards=shards
+            scorer.bundles, to, Episodes(head.episodes), self._muting, devices=devices, shards=shards
         )
         self._quarantine = Quarantine(shards, devices, head.quarantined)
         self._sole = SoleDevice(devices, head.device, head.device_last) if one_device else None
@@ -92,6 +93,8 @@ class Lane:
         self._warming = Warming(cold=head.cold, since=head.warming)
         self._forced = self._forced_tallied = head.forced
         self._floor = -inf if head.watermark is None else head.watermark
+        self._latest = -inf if head.newest is None else head.newest
+        self._read_again_from = -inf
         self._full = False
         self._stepped = inf
         self._last_cut = -inf
@@ -246,9 +249,11 @@ class Lane:
         self._last_cut = now
         batch = self._outgoing.drain()
         self._shards.cut()
+        bundles = needed(self._head.bundles, self._read_again_from)
         snapshot = None
         if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
             self._last_snapshot = now
+            self._read_again_from = self.watermark  # for the next cut: until this one is durable, the last one's counts
             snapshot = Snapshot.of(
                 self._head.commit + 1, self._scorer.windows, self._own, self._shards.positions, self._watch.states
             )
@@ -259,7 +264,9 @@ class Lane:
                 "commit": self._head.commit + 1,
                 "heartbeat": now,
                 "released": final,
+                "bundles": bundles,
                 "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
+                "newest": self._latest if isfinite(self._latest) else None,
                 "positions": {shard: position.model_copy() for shard, position in self._shards.positions.items()},
                 "episodes": self._outgoing.episodes.current,
                 "untold": self._muting.untold(self._outgoing.episodes.current),
@@ -353,6 +360,8 @@ class Lane:
             scored, count = self._scorer.take(run.samples, most_anomalies=room)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
+            on_time = run.samples.ts <= run.samples.created + FUTURE_S
+            self._latest = float(np.max(run.samples.ts, where=on_time, initial=self._latest))
         if len(run) < len(seen.kind):
             seen = self._watch.observe(run.samples, stamp[: len(run)])
         self._watch.apply(seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Protocol
 
 import structlog
@@ -16,7 +17,10 @@ from consumer.ownership import HEARTBEATS, STALE_S, claim, inherit
 from consumer.snapshot import Snapshot, SnapshotError, beginning
 from consumer.source import Position
 from consumer.state import Head, ShardPosition, StateStore
+from scoring.bundle import Bundle
 from scoring.scorer import Scorer
+from scoring.succession import Change, Succession
+from window.rolling import Windows
 from window.samples import Names
 
 log = structlog.get_logger(__name__)
@@ -32,6 +36,16 @@ class States(Protocol):
         """The lane's state under the stream's last label before this one."""
 
 
+class Bundles(Protocol):
+    """Bundles beside the state: `consumer.bundle_store.BundleStore`."""
+
+    def keep(self, bundle: Bundle) -> None:
+        """Store a bundle, unless it is there. Raises `Retry`."""
+
+    def load(self, bundle_id: str) -> Bundle:
+        """A bundle that was stored. Raises `Retry`, and `ConfigurationError` where it is missing or damaged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A lane that is this worker's own, with the head as it was claimed and where its state goes."""
@@ -44,9 +58,10 @@ class Opened:
 class Opening:
     """Opens the lanes of one worker, and gathers where their shards are to be read from.
 
-    ``prefix``: where the states of the stream's lanes lie. ``devices`` and ``shards``: the tables of codes that the
-    source's decoder fills. ``warms``: a first start begins at the stream's oldest record.
-    ``one_device``: the table's key cannot tell two devices apart.
+    ``prefix``: where the states of the stream's lanes lie. ``bundle``: the worker's own; a lane may need earlier ones,
+    for samples from before it took effect. ``devices`` and ``shards``: the tables of codes that the source's decoder
+    fills. ``warms``: a first start begins at the stream's oldest record. ``one_device``: the table's key cannot tell
+    two devices apart.
     """
 
     def __init__(
@@ -55,7 +70,8 @@ class Opening:
         prefix: str,
         *,
         owner: str,
-        scorer: Scorer,
+        bundle: Bundle,
+        bundles: Bundles,
         to: Reporting,
         devices: Names,
         shards: Names,
@@ -67,7 +83,11 @@ class Opening:
         self._states = states
         self._prefix = prefix
         self._owner = owner
-        self._scorer = scorer
+        self._bundle = bundle
+        self._bundles = bundles
+        self._kept = False
+        self._known = {bundle.id: bundle}
+        self._windows = Windows()  # one ring for all lanes, each has devices of its own
         self._to = to
         self._devices = devices
         self._shards = shards
@@ -89,10 +109,16 @@ class Opening:
     def open(self, name: str, *, wait: Callable[[float], bool] | None) -> Opened | None:
         """Make a lane one's own; ``wait`` as in `claim`. None when told to give up while standing by. Raises `Retry`,
         and `ConfigurationError` where what the last owner left cannot be read."""
-        bundle = self._scorer.bundle.id
         store = self._states.store(self._prefix, name)
         head = claim(
-            store, lane=name, owner=self._owner, bundle=bundle, clock=self._clock, wait=wait, stale_s=self._stale_s
+            store,
+            lane=name,
+            owner=self._owner,
+            bundle=self._bundle.id,
+            clock=self._clock,
+            wait=wait,
+            stale_s=self._stale_s,
+            prepare=self._prepare,
         )
         if head is None:
             return None
@@ -108,9 +134,9 @@ class Opening:
         elif head.commit == 0 and self._warms:
             head = head.model_copy(update={"cold": True})
         self._begin.update(beginning(head.positions, snapshot))
-        log.info("owner", lane=name, bundle=bundle, epoch=head.epoch, commit=head.commit)
+        log.info("owner", lane=name, bundle=head.bundle, epoch=head.epoch, commit=head.commit)
         lane = Lane(
-            self._scorer,
+            Scorer(self._succession(head), self._windows),
             head,
             self._to,
             devices=self._devices,
@@ -122,6 +148,38 @@ class Opening:
         if gap_since is not None:
             lane.declare_gap(gap_since, "the stream was made anew", self._clock())
         return Opened(lane, head, store)
+
+    def _prepare(self, head: Head) -> None:
+        """Before a head that names this worker's bundle is written: it is stored for a successor, and those that it
+        follows are at hand. A worker that cannot score as the head says never takes the lane."""
+        if not self._kept:
+            self._bundles.keep(self._bundle)
+            self._kept = True
+        for each in head.bundles:
+            self._load(each.bundle)
+
+    def _load(self, bundle_id: str) -> Bundle:
+        if bundle_id not in self._known:
+            self._known[bundle_id] = self._bundles.load(bundle_id)
+        return self._known[bundle_id]
+
+    def _succession(self, head: Head) -> Succession:
+        first, *changes = head.bundles
+        for each in changes:
+            log.info("bundle", lane=head.lane, bundle=each.bundle, since=each.since)
+            if self._load(each.bundle).config.plausible != self._load(first.bundle).config.plausible:
+                log.warning("the bundles' plausible ranges differ: a record goes by whoever reads it", lane=head.lane)
+        return Succession(
+            self._load(first.bundle),
+            [
+                Change(
+                    self._load(each.bundle),
+                    -inf if each.since is None else each.since,
+                    {self._devices.code(device): since for device, since in each.own.items()},
+                )
+                for each in changes
+            ],
+        )
 
 
 def _windows(store: StateStore) -> Snapshot | None:

@@ -17,9 +17,9 @@ from reporting.evidence import ChartLinker, Evidence
 from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
 from reporting.message import Message
 from reporting.notice import Notice
-from scoring.bundle import Bundle
 from scoring.explanation import explain
 from scoring.scorer import Scored
+from scoring.succession import Succession
 from scoring.verdict import Severity, Stage
 from window.merge import Released
 from window.rolling import RETAINED_S
@@ -57,9 +57,9 @@ class Outgoing:
     """Gathers what verdicts and notices have to say."""
 
     def __init__(
-        self, bundle: Bundle, to: Reporting, episodes: Episodes, muting: Muting, *, devices: Names, shards: Names
+        self, bundles: Succession, to: Reporting, episodes: Episodes, muting: Muting, *, devices: Names, shards: Names
     ) -> None:
-        self._bundle = bundle
+        self._bundles = bundles
         self._to = to
         self._devices = devices
         self._shards = shards
@@ -173,7 +173,8 @@ class Outgoing:
         )
 
     def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
-        thresholds = self._bundle.config.thresholds
+        bundle = self._bundles.at(int(scored.device[row]), float(scored.ts[row]))
+        thresholds = bundle.config.thresholds
         scores = scored.scores.take(slice(row, row + 1))
         return Evidence(
             device=device,
@@ -186,8 +187,8 @@ class Outgoing:
             forest_threshold=thresholds.forest_score,
             stages=Stage(int(scored.verdicts.stages[row])),
             severity=Severity(int(scored.verdicts.severity[row])),
-            explanation=explain(scored.features[row], scores, self._bundle),
-            model=self._bundle.id,
+            explanation=explain(scored.features[row], scores, bundle),
+            model=bundle.id,
         )
 
     @staticmethod

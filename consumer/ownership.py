@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from consumer.errors import Fenced, Retry
+from consumer.rotation import InForce, succeed
 from consumer.state import Head, StateStore
 
 STALE_S = 15.0
@@ -34,13 +35,15 @@ def claim(
     clock: Callable[[], float],
     wait: Callable[[float], bool] | None,
     stale_s: float = STALE_S,
+    prepare: Callable[[Head], object] = lambda head: None,
 ) -> Head | None:
     """Make the lane one's own: at once where nobody has it, its owner released it or is silent for ``stale_s``; else
     stand by until then.
 
     The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
     stands in the head's outbox. ``wait`` waits that many seconds and says whether to give up; None is returned then.
-    Without ``wait`` the lane is taken from whoever has it; raises `Retry` where that fails.
+    Without ``wait`` the lane is taken from whoever has it; raises `Retry` where that fails. ``prepare`` is called with
+    the head before it is written: where it raises, the lane stays with its last owner.
     """
     standing_by = False
     while True:
@@ -48,6 +51,7 @@ def claim(
             head = store.read()
             if head is None or head.released or wait is None or clock() - head.heartbeat >= stale_s:
                 taken = _next(head, lane=lane, owner=owner, bundle=bundle, now=clock())
+                prepare(taken)
                 store.write(taken)
                 return taken
         except Fenced:
@@ -66,12 +70,14 @@ def claim(
 
 def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) -> Head:
     if head is None:
-        return Head(lane=lane, owner=owner, started=now, bundle=bundle, heartbeat=now)
-    own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now, "bundle": bundle}
-    return head.model_copy(update=own)
+        bundles = [InForce(bundle)]
+        return Head(lane=lane, owner=owner, started=now, bundle=bundle, bundles=bundles, heartbeat=now)
+    own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now}
+    return head.model_copy(update={**own, "bundle": bundle, "bundles": succeed(head, bundle)})
 
 
 def inherit(head: Head, before: Head) -> Head:
     """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
-    fields = "watermark episodes health ledger untold held forced device device_last outbox"
-    return head.model_copy(update={name: getattr(before, name) for name in fields.split()})
+    fields = "watermark newest episodes health ledger untold held forced device device_last outbox"
+    kept = {name: getattr(before, name) for name in fields.split()}
+    return head.model_copy(update={"bundles": succeed(before, head.bundle), **kept})

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.gaps import Gap
 from consumer.muting import Untold
+from consumer.rotation import InForce
 from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
 from reporting.health import DeviceHealth
@@ -46,35 +47,43 @@ Counts = dict[str, int]
 
 
 class Head(_Part):
-    """One commit of a lane. ``epoch`` counts owners, ``commit`` the commits; ``ledger`` is by day and device.
-    ``started``: when its first owner began, epoch seconds. ``untold`` (by device) and ``held``: what was muted and is
-    made up for when the mute has ended. ``lagging``, ``warming``: since which stamp, where it is; ``cold``: it will be
-    warming from the first record on. ``quarantined``: by shard, the hour and how many of it were set aside. ``device``:
-    the only one there can be, and its last stamp."""
+    """One commit of a lane. Times are epoch seconds."""
 
     format: int = 1
     lane: str
     owner: str
     started: float = 0.0
+    """When its first owner began."""
     epoch: int = 1
+    """Counts owners, as ``commit`` counts commits."""
     commit: int = 0
     heartbeat: float = 0.0
     released: bool = False
     bundle: str
+    """The latest of ``bundles``, the succession, oldest first."""
+    bundles: list[InForce] = Field(default_factory=list)
     watermark: float | None = None
+    newest: float | None = None
+    """The latest ``ts`` scored of a device whose clock is not known to be wrong."""
     positions: dict[str, ShardPosition] = Field(default_factory=dict)
     episodes: dict[str, Episode] = Field(default_factory=dict)
     health: dict[str, DeviceHealth] = Field(default_factory=dict)
     gaps: list[Gap] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
+    """By day and device."""
     untold: dict[str, Untold] = Field(default_factory=dict)
+    """By device: what was muted and is made up for when the mute has ended; so is what is ``held``."""
     held: list[Notice] = Field(default_factory=list)
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """By shard: an hour, and how many records of it were set aside."""
     device: str | None = None
+    """The only one there can be in this table, and the stamp of its last sample."""
     device_last: float | None = None
     lagging: float | None = None
+    """Since which stamp the topic knows that the lane waits."""
     cold: bool = False
+    """It is ``warming`` from the first record on; then, since that stamp."""
     warming: float | None = None
     outbox: Outbox = Field(default_factory=Outbox)
 

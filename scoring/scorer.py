@@ -5,17 +5,22 @@ The worker and a replay of recorded data run this very code, in batches of one o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.bundle import Bundle
 from scoring.graph import Scores
+from scoring.succession import Succession
 from scoring.verdict import Verdicts, judge
-from window.features import ROLLING, features
+from window.features import ROLLING, Tails, features
 from window.rolling import Columns, Touched, Windows
 from window.samples import Codes, Floats, Samples
+
+Table = TypeVar("Table", Scores, Verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,15 @@ class Scored:
 
 
 class Scorer:
-    """A bundle over the windows of all devices."""
+    """A bundle, or several that follow one another, over the windows of all devices.
 
-    def __init__(self, bundle: Bundle, windows: Windows | None = None) -> None:
-        self.bundle = bundle
+    Each row is scored by the bundle in force at its ``ts``, whenever and however often that happens (rule 17). Scorers
+    of several successions may share ``windows``, as long as none scores another's devices.
+    """
+
+    def __init__(self, bundle: Bundle | Succession, windows: Windows | None = None) -> None:
+        self.bundles = bundle if isinstance(bundle, Succession) else Succession(bundle)
         self.windows = windows or Windows()
-        self._rules = bundle.config.features.rules
 
     def take(self, samples: Samples, *, most_anomalies: int) -> tuple[Scored, int]:
         """Score the longest leading run of samples that is in order, or one sample that is not.
@@ -93,14 +101,12 @@ class Scorer:
         columns = self.windows.shown(device)
         rows = self.windows.rows(device)
         rows = rows.take(slice(len(rows) - len(columns.ts), None))
-        expected = self.bundle.graph.score(features(self.windows.tails(rows), self._rules)).reconstruction
-        return columns, expected[:, 0], expected[:, 1]
+        _, scores, _ = self._judged(rows, columns.ts, columns.current_a, columns.temperature_c)
+        return columns, scores.reconstruction[:, 0], scores.reconstruction[:, 1]
 
     def _score(self, touched: Touched) -> Scored:
         ts, current_a, temperature_c = self.windows.samples(touched)
-        made = features(self.windows.tails(touched), self._rules)
-        scores = self.bundle.graph.score(made)
-        verdicts = judge(scores, current_a, temperature_c, self.bundle.config)
+        made, scores, verdicts = self._judged(touched, ts, current_a, temperature_c)
         error, forest, severity = self.windows.scored(touched)
         same = (
             (error == scores.reconstruction_error) & (forest == scores.forest_score) & (severity == verdicts.severity)
@@ -117,3 +123,41 @@ class Scorer:
             ~same,
             severity > 0,
         )
+
+    def _judged(
+        self, rows: Touched, ts: Floats, current_a: Floats, temperature_c: Floats
+    ) -> tuple[Floats, Scores, Verdicts]:
+        """Features, scores and verdicts of rows, each by the bundle in force at its time."""
+        tails, bundles = self.windows.tails(rows), self.bundles.bundles
+        if len(bundles) == 1:
+            return _by(bundles[0], tails, current_a, temperature_c)
+        place = self.bundles.rows(rows.device, ts)
+        used = np.unique(place)
+        if len(used) <= 1:
+            return _by(bundles[used[0] if len(used) else -1], tails, current_a, temperature_c)
+        groups = [np.flatnonzero(place == one) for one in used]
+        made, scores, verdicts = zip(
+            *(
+                _by(bundles[one], _taken(tails, group), current_a[group], temperature_c[group])
+                for one, group in zip(used, groups, strict=True)
+            ),
+            strict=True,
+        )
+        back = np.argsort(np.concatenate(groups))
+        return np.concatenate(made)[back], _joined(scores, back), _joined(verdicts, back)
+
+
+def _by(bundle: Bundle, tails: Tails, current_a: Floats, temperature_c: Floats) -> tuple[Floats, Scores, Verdicts]:
+    made = features(tails, bundle.config.features.rules)
+    scores = bundle.graph.score(made)
+    return made, scores, judge(scores, current_a, temperature_c, bundle.config)
+
+
+def _taken(tails: Tails, rows: NDArray[np.intp]) -> Tails:
+    return Tails(tails.ts[rows], tails.current_a[rows], tails.temperature_c[rows], tails.present[rows])
+
+
+def _joined(parts: Sequence[Table], order: NDArray[np.intp]) -> Table:
+    """The rows of all parts, one part after the other, in the given order."""
+    kind = type(parts[0])
+    return kind(*(np.concatenate([getattr(part, field.name) for part in parts])[order] for field in fields(kind)))

@@ -7,8 +7,9 @@ from typing import cast
 
 import numpy as np
 
+from consumer.bundle_store import BundleStore
 from scoring.bundle import Bundle, Manifest, Scaler
-from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds
+from scoring.config import BundleConfig, Calibration, FeaturesConfig, Range, SeverityLimit, SeverityLimits, Thresholds
 from scoring.graph import Graph, Scores
 from window.features import FEATURES
 from window.samples import Floats
@@ -28,8 +29,12 @@ _WEIGHTS = {
 class ArithmeticGraph:
     """Scores that lean on the history of a sample: a window that lacks one sample gives other scores.
 
-    Column by column in a fixed order, so a row has the same bits in a batch of any size.
+    Column by column in a fixed order, so a row has the same bits in a batch of any size. ``strictness``: by how much
+    more it says of the same sample.
     """
+
+    def __init__(self, strictness: float = 1.0) -> None:
+        self._strictness = strictness
 
     def score(self, features: Floats) -> Scores:
         """See `scoring.graph.Graph`."""
@@ -40,15 +45,16 @@ class ArithmeticGraph:
         error = (features[:, 0] - NORMAL_A) * (features[:, 0] - NORMAL_A) * 0.1
         for name, weight in _WEIGHTS.items():
             column = features[:, FEATURES.index(name)]
-            error = error + column * column * weight
+            error = error + column * column * (weight * self._strictness)
         error = np.where(np.isfinite(features).all(axis=1), error, np.nan)
         forest = -0.3 - 0.3 * np.minimum(np.abs(features[:, 1] - NORMAL_C) / 30.0, 1.0)
         return Scores(error, np.where(np.isnan(error), np.nan, forest), expected)
 
 
-def arithmetic_bundle() -> Bundle:
+def arithmetic_bundle(name: str = "bw-arithmetic", *, strictness: float = 1.0, session_gap_s: float = 60.0) -> Bundle:
     """The bundle. Equal everywhere."""
     config = BundleConfig(
+        features=FeaturesConfig(session_gap_s=session_gap_s),
         thresholds=Thresholds(reconstruction_error=3.0, forest_score=-0.5),
         severity=SeverityLimits(
             medium=SeverityLimit(current_a=6.0, temperature_c=40.0),
@@ -61,6 +67,25 @@ def arithmetic_bundle() -> Bundle:
         ),
     )
     columns = len(FEATURES)
-    manifest = Manifest(format=1, id="bw-arithmetic", sha256={}, versions={}, training={}, metrics={})
+    manifest = Manifest(format=1, id=name, sha256={}, versions={}, training={}, metrics={})
     scaler = Scaler(np.zeros(columns), np.ones(columns))
-    return Bundle("bw-arithmetic", Path("arithmetic"), config, scaler, cast("Graph", ArithmeticGraph()), manifest)
+    return Bundle(name, Path("arithmetic"), config, scaler, cast("Graph", ArithmeticGraph(strictness)), manifest)
+
+
+def stricter_bundle() -> Bundle:
+    """Another one: its errors are larger, its sessions shorter."""
+    return arithmetic_bundle("bw-stricter", strictness=3.0, session_gap_s=7.0)
+
+
+class ArithmeticBundles(BundleStore):
+    """The store of bundles, for bundles that are made of no files: the name alone is stored."""
+
+    @staticmethod
+    def packed(bundle: Bundle) -> bytes:
+        """See `BundleStore`."""
+        return bundle.id.encode()
+
+    @staticmethod
+    def unpacked(body: bytes, bundle_id: str) -> Bundle:
+        """See `BundleStore`."""
+        return next(made for made in (arithmetic_bundle(), stricter_bundle()) if made.id.encode() == body)

@@ -11,6 +11,7 @@ from random import Random
 from types import ModuleType
 
 from sim_bucket import Bucket, BucketClient
+from sim_bundle import ArithmeticBundles
 from sim_committer import SteppedCommitter
 from sim_faults import Clock, Faults
 from sim_stream import SimulatedStream
@@ -33,7 +34,6 @@ from reporting.archive import Archive
 from reporting.contract.events import ChartLink
 from reporting.topic import Topic
 from scoring.bundle import Bundle
-from scoring.scorer import Scorer
 from window.samples import Names
 
 BUCKET = "results"
@@ -137,7 +137,8 @@ class Host:
             Stores(s3, s3, BUCKET),  # type: ignore[arg-type]
             stream_prefix(run.namespace, table, stream.label),
             owner=name,
-            scorer=Scorer(bundle),
+            bundle=bundle,
+            bundles=ArithmeticBundles(s3, BUCKET, run.namespace),  # type: ignore[arg-type]
             to=Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link),
             devices=devices,
             shards=shards,

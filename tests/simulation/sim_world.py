@@ -53,7 +53,8 @@ class Plan:
 class World:
     """Runs a plan over a script until everything written is processed and durable.
 
-    ``edges`` are looked at afterwards. Raises `Stuck` where that takes too long, or too many steps.
+    ``edges`` are looked at afterwards; ``bundle`` is what hosts start with. Raises `Stuck` where that takes too long,
+    or too many steps.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class World:
         self.exits: list[int] = []
         self.steps = 0
         self.recovery_s: list[tuple[str, float]] = []
-        self._bundle = bundle
+        self.bundle = bundle
         self._namespace = namespace
         self._born = 0
         self._starts: dict[int, float] = {slot: plan.begins + slot * 1.0 for slot in range(plan.hosts)}
@@ -173,7 +174,7 @@ class World:
     def _start(self, slot: int) -> None:
         self._born += 1
         run = Run(self.clock, self.faults, self.rng, self.plan.pace, self.plan.start, self._namespace)
-        self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, self._bundle, run)
+        self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, self.bundle, run)
         if self.hosts[slot] is None:
             self._starts[slot] = self.clock.now + LOOK_EVERY_S
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from consumer.chart_schedule import ChartSchedule
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
+from scoring.succession import Change, Succession
 from window.features import ROLLING
 from window.samples import Samples
 
@@ -95,3 +97,16 @@ def test_a_chart_shows_what_the_window_shows(charted: Charted) -> None:
     assert (data.reconstruction_error.tolist(), data.forest_score.tolist()) == ([7.0, 3.0], [-0.4, -0.4])
     assert data.severity.tolist() == [2, 0]
     assert (data.error_threshold, data.forest_threshold) == (5.0, -0.7)
+
+
+def test_a_chart_names_the_bundle_in_force_at_its_newest_sample(plain_bundle: Bundle) -> None:
+    """The old one before the minute at which another takes effect, the new one from then on."""
+    charted = Charted(plain_bundle)
+    charted.scorer = Scorer(Succession(plain_bundle, [Change(replace(plain_bundle, id="bw-new"), 60.0)]))
+    charted.schedule = ChartSchedule(charted.scorer, charted.codes, "reports")
+    named = []
+    for ts in (59.0, 60.0):
+        charted.sample("a", ts)
+        charted.schedule.opening("a", ts)
+        named += [request.data.model for request in charted.schedule.drain()]
+    assert named == ["bw-plain", "bw-new"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from consumer.errors import Retry
+from consumer.errors import ConfigurationError, Retry
 from consumer.ownership import LOOK_EVERY_S, STALE_S, claim, inherit, new_owner
+from consumer.rotation import InForce
 from consumer.state import Head, Outbox, S3StateStore, ShardPosition
 from reporting.episodes import Episode
 from reporting.message import Message
@@ -170,6 +171,58 @@ def test_a_stream_made_anew_inherits_all_but_the_positions() -> None:
     head = inherit(Head(lane="table", owner="me", bundle="bw-2"), before)
     assert (head.owner, head.epoch, head.commit, head.bundle, head.positions) == ("me", 1, 0, "bw-2", {})
     assert (head.watermark, head.episodes, head.ledger, head.forced) == (12.5, before.episodes, before.ledger, 3)
+
+
+def test_another_bundle_is_in_the_head_before_anything_else_is_done(s3: Any) -> None:
+    """With the minute from which it scores; taken over again with the same bundle, the minute stays."""
+    owned(s3, heartbeat=0.0).write(
+        Head(lane="table", owner="you", epoch=4, commit=71, bundle="bw-1", watermark=3601.0, newest=3659.0)
+    )
+    for epoch in (5, 6):
+        assert Standby(s3).claim() is not None
+        found = S3StateStore(s3, "b", "p").read()
+        assert found is not None
+        assert (found.epoch, found.bundle) == (epoch, "bw-2")
+        assert found.bundles == [InForce("bw-1"), InForce("bw-2", 3660.0)]
+        found.heartbeat = 0.0
+        store = S3StateStore(s3, "b", "p")
+        store.read()
+        store.write(found)
+
+
+def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> None:
+    """Nobody is fenced by a worker that cannot go on; what may be tried again is, while standing by."""
+    owned(s3, heartbeat=0.0)
+    before = dict(s3.objects)
+    store, waits = S3StateStore(s3, "b", "p"), []
+
+    def claimed(error: Exception) -> Head | None:
+        def prepare(head: Head) -> None:
+            assert head.bundle == "bw-2"
+            raise error
+
+        return claim(
+            store,
+            lane="table",
+            owner="me",
+            bundle="bw-2",
+            clock=lambda: 1000.0,
+            wait=lambda s: waits.append(s) or len(waits) == 3,
+            prepare=prepare,
+        )
+
+    with pytest.raises(ConfigurationError):
+        claimed(ConfigurationError("the bundle is missing"))
+    assert claimed(Retry("the bucket is down")) is None
+    assert len(waits) == 3
+    assert s3.objects == before
+
+
+def test_a_stream_made_anew_goes_on_with_the_bundles() -> None:
+    """What was told under the old stream's name stays as it was told."""
+    before = Head(lane="table", owner="you", bundle="bw-1", watermark=61.0, newest=62.0)
+    fresh = Head(lane="table", owner="me", bundle="bw-2", bundles=[InForce("bw-2")])
+    assert inherit(fresh, before).bundles == [InForce("bw-1"), InForce("bw-2", 120.0)]
 
 
 def test_no_two_workers_have_one_name() -> None:

@@ -1,0 +1,85 @@
+"""Another bundle for a table that is being watched, with the worker as a process and the shipped bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.worker import Worker
+from demo.world import ARCHIVE
+from scoring.bundle import MANIFEST, identity, load
+
+SHIPPED = Path(__file__).parents[2] / "models" / "default"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """The shipped bundle with half the threshold."""
+    folder = tmp_path / "other"
+    shutil.copytree(SHIPPED, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["thresholds"]["reconstruction_error"] /= 2
+    (folder / "config.json").write_text(json.dumps(config))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["sha256"]["config.json"] = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
+    manifest["id"] = identity(manifest["sha256"])
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return folder
+
+
+def head(account: Any) -> tuple[str, Any]:
+    """The lane's head: its text and what it says."""
+    (body,) = (body for key, body in account.world.objects("state/") if key.endswith("/head"))
+    return body.decode(), json.loads(body)
+
+
+def models(account: Any) -> dict[float, str]:
+    """By time: the bundle that an archive line names."""
+    told = [json.loads(line) for _, body in account.world.objects(ARCHIVE) for line in body.splitlines()]
+    return {line["ts"]: line["model"] for line in told}
+
+
+def test_a_restart_with_another_bundle(account: Any, other: Path, eventually: Any) -> None:
+    """Samples from before the minute in the head are the old bundle's, also when they come after the restart; later
+    ones are the new one's. Without the old bundle a start says what to do, and leaves the lane as it is."""
+    old, new = load(SHIPPED).id, load(other).id
+    start = float(int(time.time()) - 60)
+    with Worker(account.environment) as first:
+        first.wait_until_watching()
+        account.charge(start, 50, faults={20: 61.5})
+        eventually(lambda: start + 20 in models(account))
+        assert first.stop() == 0
+    assert models(account)[start + 20] == old
+
+    environment = {**account.environment, "MODEL_DIR": str(other)}
+    with Worker(environment) as second:
+        second.wait_until_watching()
+        said = head(account)[1]
+        since = said["bundles"][1]["since"]
+        assert (said["bundle"], [each["bundle"] for each in said["bundles"]]) == (new, [old, new])
+        assert since % 60 == 0
+        assert start + 49 < since <= time.time() + 60
+        account.put(start + 30, temperature=61.5)
+        account.put(since, temperature=61.5)
+        eventually(lambda: since in models(account))
+        assert second.stop() == 0
+    found = models(account)
+    assert found[since] == new
+    assert {model for ts, model in found.items() if ts < since} == {old}
+    assert start + 30 in found
+
+    kept = f"state/default/bundles/{old}.zip"
+    account.world.aws.s3.delete_object(Bucket=account.environment["RESULTS_BUCKET_NAME"], Key=kept)
+    before = head(account)[0]
+    ended = account.run("run", MODEL_DIR=str(other))
+    assert ended.returncode == 2
+    assert f"{kept} is missing" in ended.stderr
+    assert f"MODEL_DIR set to bundle {old}" in ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+    assert head(account)[0] == before
