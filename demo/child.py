@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -64,8 +65,8 @@ class Child:
         return "\n".join(list(self._lines)[-count:])
 
     def kill(self) -> None:
-        """End it at once (SIGKILL), as a crash would, and wait until it is gone."""
-        self._process.kill()
+        """End it and its own children at once (SIGKILL), as a container's end would, and wait until it is gone."""
+        self._kill()
         self._finish()
 
     def stop(self, timeout_s: float) -> int:
@@ -75,8 +76,13 @@ class Child:
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._kill()
         return self._finish()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            # Its session is its process group; the number is not given away before the `wait`.
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _finish(self) -> int:
         code = self._process.wait()

@@ -93,4 +93,6 @@ def parse(body: str, received_s: float) -> Message | None:
         episode=data.episode,
         summary=data.summary,
         received_s=received_s,
+        body=body,
+        model=data.model,
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from demo import archive
 from demo.board import Board
 from demo.charger import Charger, Measurement
 from demo.interrupt import Interrupted
 from demo.listener import Listener
+from demo.outage import Crash
 from demo.score import Evidence, Message, latency
 from demo.script import UPLOAD_S, Fault, Script
 from demo.view import View
@@ -24,6 +26,8 @@ BOOKS_S = 0.5
 """Between two looks into the worker's books."""
 LOOK_S = 2.0
 """Between two looks into the bucket for new charts."""
+CALM_AFTER_S = 5.0
+"""The charge goes on for so long after the recovery, so that it ends with the new worker at work."""
 TICK_S = 0.1
 RECENT = 1000
 """Messages that count for the latency on the board; the summary counts all."""
@@ -33,7 +37,7 @@ class Performance:
     """One run's play: `upload`, then `live` or `endless`, then `settle`; afterwards `evidence`.
 
     The clock is monotonic from the start on, so a correction of the wall clock moves no sample. ``pause`` is every
-    wait; it raises `Interrupted` when somebody wants to leave.
+    wait; it raises `Interrupted` when somebody wants to leave. ``crash`` kills the worker on the way; None spares it.
     """
 
     def __init__(
@@ -44,10 +48,12 @@ class Performance:
         board: Board,
         pause: Callable[[float], object],
         charger: Charger,
+        crash: Crash | None = None,
     ) -> None:
         self._world, self._worker, self._listener, self._board = world, worker, listener, board
         self._pause = pause
         self._charger = charger
+        self._crash = crash
         now = time.time()
         self.epoch_s = int(now)
         self._zero_s = time.monotonic() - (now - self.epoch_s)
@@ -55,6 +61,7 @@ class Performance:
         self._written = 0
         self._measurement: Measurement | None = None
         self._messages: list[Message] = []
+        self._ids: set[str] = set()
         self._found: Counter[Fault] = Counter()
         self._put_s: dict[int, float] = {}
         self._charts: list[str] = []
@@ -75,12 +82,24 @@ class Performance:
             self._written += len(measured)
             self._tick(0.0)
 
-    def live(self, from_s: int = 0) -> None:
-        """One sample a second until the script ends; blocks for as long."""
+    @property
+    def charger(self) -> Charger:
+        """Who plays it."""
+        return self._charger
+
+    def live(self) -> None:
+        """One sample a second until the script ends, or a little after the recovery where that is later; blocks for as
+        long."""
         self._phase = "live: a sample a second"
-        for offset_s in range(from_s, self.script.live_s):
+        for offset_s in range(self.script.live_s):
             self._second = f"{offset_s + 1} of {self.script.live_s}"
             self._measure(offset_s)
+        offset_s = self.script.live_s
+        while self._recovering(CALM_AFTER_S):
+            self._phase = "live: on until the new worker has caught up"
+            self._second = str(offset_s + 1)
+            self._measure(offset_s)
+            offset_s += 1
 
     def endless(self) -> None:
         """Live, round after round, until somebody interrupts; then the script ends there."""
@@ -98,9 +117,11 @@ class Performance:
             raise
 
     def settle(self) -> None:
-        """Wait until all that was written stands in the worker's books and no more messages come, at most
-        `SETTLE_TIMEOUT_S` for each."""
+        """Wait until a worker watches, then until all that was written stands in its books and no more messages come,
+        at most `SETTLE_TIMEOUT_S` for each of these two."""
         self._phase, self._second = "the charger rests; the last messages come in", ""
+        while self._recovering(0.0):
+            self._tick(TICK_S)
         begin_s = time.monotonic()
         while time.monotonic() < begin_s + SETTLE_TIMEOUT_S:
             if archive.ledger(self._world).get("read", 0) >= self._written:
@@ -132,6 +153,8 @@ class Performance:
             put_s=self._put_s,
             unreadable=len(self._listener.unreadable),
             worker_exit=worker_exit,
+            zero_s=self._zero_s,
+            outage=self._crash.outage if self._crash else None,
         )
 
     def last_chart(self) -> str | None:
@@ -141,6 +164,7 @@ class Performance:
     def view(self) -> View:
         """How it stands."""
         now_s = self._measurement.offset_s if self._measurement else -UPLOAD_S
+        outage = self._crash.outage if self._crash else None
         return View(
             phase=self._phase,
             second=self._second,
@@ -150,10 +174,12 @@ class Performance:
             charged=self._charger.charged(now_s),
             written=self._written,
             messages=self._messages,
+            told=len(self._ids),
             found=self._found,
             charts=len(self._charts),
             link=self._world.link(self._charts[-1]) if self._charts else "",
-            latency=latency(self._messages[-RECENT:], self._put_s),
+            latency=latency(self._messages[-RECENT:], self._put_s, outage),
+            outage=outage,
         )
 
     def _measure(self, offset_s: int) -> None:
@@ -164,20 +190,35 @@ class Performance:
         self._world.put(measurement.item(self.epoch_s))
         self._measurement = measurement
         self._written += 1
+        if self._crash is not None:
+            # The fault is told before the kill in the middle of it.
+            self._board.show(self.view())
+            self._crash.strike(offset_s)
         self._tick(0.0)
 
     def _tick(self, wait_s: float) -> None:
         """Everything that happens beside the charge."""
         self._pause(wait_s)
         self._worker.check()
+        if self._crash is not None:
+            self._crash.look()
         for message in self._listener.take():
-            self._messages.append(message)
+            again = message.id in self._ids
+            self._ids.add(message.id)
+            self._messages.append(replace(message, again=again))
             fault = self.script.at(message.ts - self.epoch_s)
-            if fault is not None:
+            if fault is not None and not again:
                 self._found[fault] += 1
         if time.monotonic() - self._looked_s >= LOOK_S:
             self._look()
         self._board.show(self.view())
+
+    def _recovering(self, calm_s: float) -> bool:
+        """True from the kill until ``calm_s`` after the recovery."""
+        outage = self._crash.outage if self._crash else None
+        if outage is None or outage.going_on or outage.back_s is None:
+            return outage is not None and outage.going_on
+        return time.monotonic() - outage.back_s < calm_s
 
     def _look(self) -> None:
         self._charts = archive.charts(self._world)

@@ -10,27 +10,33 @@ from pathlib import Path
 from rich.console import Console
 
 from demo import archive
-from demo.board import BoardOn, print_script, print_summary
+from demo.board import BoardOn
 from demo.charger import Charger
 from demo.emulator import Emulator
 from demo.environment import scrubbed
 from demo.interrupt import Interrupted, interrupts
 from demo.listener import Listener
+from demo.outage import TAKE_OVER_S, Crash, planned
 from demo.performance import Performance
+from demo.picture import recovery
+from demo.printed import Left, print_script, print_summary
 from demo.score import Summary, summarise
 from demo.script import ROUND_S, write
 from demo.worker import Worker
 from demo.world import TABLE, World, clients
+from reporting.charts.figure import render
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller chose. ``keep`` is the folder in which each run makes one of its own."""
+    """What the caller chose. ``keep`` is the folder in which each run makes one of its own; ``kill`` has the worker
+    killed on the way."""
 
-    live_s: int = 60
+    live_s: int = 75
     forever: bool = False
     keep: Path = Path("demo-out")
     seed: int = 1
+    kill: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ class Outcome:
 def run(options: Options, console: Console) -> Outcome:
     """Play the demo, show it on ``console``, and end every process it started, whatever happens.
 
-    Blocks for the live part and about ten seconds more. Raises `EmulatorError` or `WorkerError` with a message that
+    Blocks for the live part and about ten seconds more; where the worker is killed late in it, until another has taken
+    over. Raises `EmulatorError` or `WorkerError` with a message that
     says what to do, OSError where the folder cannot be written, `Interrupted` where somebody ended it early.
     """
     script = write(options.seed, ROUND_S if options.forever else options.live_s)
@@ -53,7 +60,9 @@ def run(options: Options, console: Console) -> Outcome:
     exit_code = 0
     with interrupts() as interrupt, Emulator(pause=interrupt.pause) as emulator:
         world = World.create(clients(emulator.environment()))
-        environment = scrubbed(os.environ) | emulator.environment() | world.worker_settings()
+        # A killed worker clears nothing up: its pulse and what its libraries leave go with the emulator's folder.
+        own = {"TAKE_OVER_S": str(TAKE_OVER_S), "TMPDIR": str(emulator.folder)}
+        environment = scrubbed(os.environ) | emulator.environment() | world.worker_settings() | own
         with (
             BoardOn(console) as board,
             Worker(environment, log=folder / "worker.log", pause=interrupt.pause) as worker,
@@ -62,7 +71,8 @@ def run(options: Options, console: Console) -> Outcome:
             board.step(f"An embedded AWS serves {emulator.url}: table {TABLE}, a bucket, a topic and a queue.")
             worker.wait_until_watching()
             board.step(f"The worker (process {worker.pid}) watches the table's stream.")
-            play = Performance(world, worker, listener, board, interrupt.pause, Charger(options.seed, script))
+            crash = Crash(worker, planned(script), board.step) if options.kill else None
+            play = Performance(world, worker, listener, board, interrupt.pause, Charger(options.seed, script), crash)
             print_script(console, play.view())
             play.upload()
             try:
@@ -74,9 +84,13 @@ def run(options: Options, console: Console) -> Outcome:
                 exit_code = wish.exit_code
                 interrupt.rearm()
             play.settle()
-            summary = summarise(play.evidence(play.finish()))
+            evidence = play.evidence(play.finish())
+            summary = summarise(evidence)
         archive.copy(world, folder)
         last = play.last_chart()
-        link = world.link(last) if last else ""
-    print_summary(console, summary, folder / last if last else None, link, folder)
+        picture = None
+        if evidence.outage is not None and evidence.outage.killed_s is not None:
+            picture = folder / "recovery.png"
+            picture.write_bytes(render(recovery(evidence, summary, evidence.outage, play.charger)))
+    print_summary(console, summary, Left(folder, folder / last if last else None, picture))
     return Outcome(summary, exit_code or (0 if summary.passed else 1))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from demo.outage import Outage
 from demo.script import Fault, Script
 
 ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
@@ -15,7 +17,9 @@ ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came off the queue; ``received_s`` is on the clock of the puts."""
+    """A message as it came off the queue, ``body`` and all; ``received_s`` is on the clock of the puts, ``again`` says
+    that its id had come before.
+    """
 
     id: str
     type: str
@@ -25,6 +29,9 @@ class Message:
     episode: str
     summary: str
     received_s: float
+    body: str = ""
+    model: str = "unknown"
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,17 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Waited:
+    """The messages that could come only after the recovery from the kill; ``max_s`` is None where there are none."""
+
+    messages: int
+    max_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that a run left behind. Times are epoch seconds, except those of puts and messages, which share a clock.
+    """All that a run left behind. Times are epoch seconds, except those of puts, messages and the outage, which share a
+    clock; ``zero_s`` is the first live sample's second on it.
 
     ``ledger`` holds the sums of the worker's accounts, ``anomalies`` the samples in the archive, ``put_s`` the time
     at which each live sample was put, by its ``ts``.
@@ -53,11 +69,19 @@ class Evidence:
     put_s: Mapping[int, float]
     unreadable: int = 0
     worker_exit: int = 0
+    zero_s: float = 0.0
+    outage: Outage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures of a run. ``time_in_alarm`` is the share of the written charge that lay inside an episode."""
+    """The figures of a run.
+
+    ``time_in_alarm`` is the share of the written charge that lay inside an episode. ``unaccounted`` is what was written
+    less what stands in an account, ``lost`` what the worker itself calls so. ``messages`` counts ids; those that came
+    more than once are ``duplicate_messages`` more, and an id that came with two bodies is ``conflicting``.
+    ``latency_ms`` is without what waited for the recovery from a kill; that is ``waited``.
+    """
 
     written: int
     scored: int
@@ -72,11 +96,19 @@ class Summary:
     false_alarms: int
     time_in_alarm: float
     latency_ms: Latency
+    lost: int
+    unaccounted: int
+    duplicate_messages: int
+    conflicting: int
+    kills: int
+    recovery_s: float | None
+    waited: Waited
     failures: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
-        """True when every record is accounted for, every fault was found, and nothing else was called one."""
+        """True when every record is accounted for, every fault was found, nothing else was called one, and the topic
+        was told all of it and nothing in two versions."""
         return not self.failures
 
     def as_json(self) -> dict[str, object]:
@@ -93,6 +125,11 @@ def summarise(evidence: Evidence) -> Summary:
     found = {script.at(message.ts - evidence.epoch_s) for message in messages}
     missed = [fault for fault in script.faults if fault not in found]
     false_alarms = [m for m in messages if not script.explains(m.ts - evidence.epoch_s)]
+    outage = evidence.outage
+    bodies: dict[str, set[str]] = defaultdict(set)
+    for message in evidence.messages:
+        bodies[message.id].add(message.body)
+    conflicting = sum(len(versions) > 1 for versions in bodies.values())
     return Summary(
         written=evidence.written,
         scored=ledger.get("scored", 0),
@@ -106,18 +143,31 @@ def summarise(evidence: Evidence) -> Summary:
         faults_missed=len(missed),
         false_alarms=len(false_alarms),
         time_in_alarm=time_in_alarm(messages, evidence.written),
-        latency_ms=latency(messages, evidence.put_s),
-        failures=tuple(_failures(evidence, missed, false_alarms)),
+        latency_ms=latency(messages, evidence.put_s, outage),
+        lost=ledger.get("lost", 0),
+        unaccounted=evidence.written - _accounted(evidence),
+        duplicate_messages=len(evidence.messages) - len(messages),
+        conflicting=conflicting,
+        kills=int(outage is not None and outage.killed_s is not None),
+        recovery_s=outage.recovery_s if outage else None,
+        waited=waited(messages, evidence.put_s, outage),
+        failures=tuple(_failures(evidence, messages, conflicting, missed, false_alarms)),
     )
 
 
-def latency(messages: Iterable[Message], put_s: Mapping[int, float]) -> Latency:
-    """Percentiles over the messages whose sample was put live."""
-    waits = [(m.received_s - put_s[int(m.ts)]) * 1000.0 for m in messages if m.ts in put_s]
+def latency(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None = None) -> Latency:
+    """Percentiles over the messages whose sample was put live, without those that `waited`."""
+    waits = [wait_s * 1000.0 for wait_s, delayed in _waits(messages, put_s, outage) if not delayed]
     if not waits:
         return Latency(None, None)
     p50, p99 = np.percentile(waits, [50, 99])
     return Latency(round(float(p50), 1), round(float(p99), 1))
+
+
+def waited(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None) -> Waited:
+    """The messages of the live part that had to wait for the recovery."""
+    waits_s = [wait_s for wait_s, delayed in _waits(messages, put_s, outage) if delayed]
+    return Waited(len(waits_s), round(max(waits_s), 1) if waits_s else None)
 
 
 def time_in_alarm(messages: Iterable[Message], written: int) -> float:
@@ -131,8 +181,28 @@ def time_in_alarm(messages: Iterable[Message], written: int) -> float:
     return round(alarmed_s / written, 4) if written else 0.0
 
 
-def _failures(evidence: Evidence, missed: Sequence[Fault], false_alarms: Sequence[Message]) -> Iterable[str]:
-    accounted = sum(evidence.ledger.get(account, 0) for account in ACCOUNTS)
+def _waits(
+    messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None
+) -> Iterator[tuple[float, bool]]:
+    """From put to message, seconds, and whether that was for want of a worker."""
+    for message in messages:
+        if message.ts in put_s:
+            begin_s = put_s[int(message.ts)]
+            yield message.received_s - begin_s, bool(outage and outage.delayed(begin_s, message.received_s))
+
+
+def _accounted(evidence: Evidence) -> int:
+    return sum(evidence.ledger.get(account, 0) for account in ACCOUNTS)
+
+
+def _failures(
+    evidence: Evidence,
+    messages: Sequence[Message],
+    conflicting: int,
+    missed: Sequence[Fault],
+    false_alarms: Sequence[Message],
+) -> Iterator[str]:
+    accounted = _accounted(evidence)
     if accounted != evidence.written:
         yield (
             f"{evidence.written} records were written and {accounted} are in the ledger: "
@@ -140,6 +210,12 @@ def _failures(evidence: Evidence, missed: Sequence[Fault], false_alarms: Sequenc
         )
     if lost := evidence.ledger.get("lost", 0):
         yield f"The ledger says that {lost} records are lost."
+    if (untold := evidence.anomalies - len({(message.device, message.ts) for message in messages})) > 0:
+        yield f"{untold} of the archive's anomalies never reached the topic."
+    if conflicting:
+        yield f"Messages that came in two versions under one id: {conflicting}."
+    if evidence.outage is not None and evidence.outage.killed_s is not None and evidence.outage.back_s is None:
+        yield "After the kill no other worker took over."
     for fault in missed:
         yield f"No message about the {fault.kind} in the {fault.part} part ({fault.start_s:+d} to {fault.end_s:+d} s)."
     if false_alarms:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from demo.charger import Measurement
+from demo.outage import Outage
 from demo.score import Latency, Message
 from demo.script import Fault, Script
 
@@ -25,8 +26,9 @@ class Progress(StrEnum):
 class View:
     """A moment of a run.
 
-    ``second`` says how far the phase is; ``epoch_s`` is the first live second; ``charged`` is 0 to 1; ``found`` counts
-    the messages about each fault; ``link`` opens the newest chart while the demo runs.
+    ``second`` says how far the phase is; ``epoch_s`` is the first live second; ``charged`` is 0 to 1; ``told`` counts
+    different messages, ``found`` those about each fault; ``link`` opens the newest chart while the demo runs;
+    ``outage`` is the worker's kill, None where it is left out.
     """
 
     phase: str
@@ -37,10 +39,12 @@ class View:
     charged: float
     written: int
     messages: Sequence[Message]
+    told: int
     found: Mapping[Fault, int]
     charts: int
     link: str
     latency: Latency
+    outage: Outage | None = None
 
     def progress(self, fault: Fault) -> tuple[Progress, int]:
         """Where a fault stands, and the number of messages about it."""

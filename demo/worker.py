@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,8 @@ from demo.child import Child
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
-WATCHING = "watching"
+STANDING_BY, OWNER, WATCHING = "standing by", "owner", "watching"
+"""Lines of its log that tell where it is: another one owns the lane; it does; it reads all that is written."""
 
 
 class WorkerError(RuntimeError):
@@ -22,11 +22,11 @@ class WorkerError(RuntimeError):
 
 
 class Worker:
-    """``battery-watch run``; a context manager that ends it in any case.
+    """``battery-watch run``; a context manager that ends it in any case. After a `kill`, `start` starts it again.
 
-    Its log is one JSON object a line; the line with the event `WATCHING` means that it reads everything written
-    from then on. ``pause`` is what waits between two looks; a caller that wants to leave early raises from it. ``log``
-    is a file for all that it says.
+    Its log is one JSON object a line; ``heard`` holds the events in it since the start, each with the moment of its
+    first line. `WATCHING` means that it reads everything written from then on. ``pause`` is what waits between two
+    looks; a caller that wants to leave early raises from it. ``log`` is a file for all that it says.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Worker:
         self._environment = environment
         self._log = log
         self._pause = pause
-        self._watching = threading.Event()
         self._child: Child | None = None
         self._stopped = False
+        self.heard: dict[str, float] = {}
 
     @property
     def pid(self) -> int:
@@ -49,10 +49,7 @@ class Worker:
         return self._running().pid
 
     def __enter__(self) -> Worker:
-        self._watching.clear()
-        self._stopped = False
-        command = [sys.executable, "-m", "battery_watch", "run"]
-        self._child = Child(command, self._environment, on_stdout=self._hear, log=self._log)
+        self.start()
         return self
 
     def __exit__(
@@ -60,10 +57,17 @@ class Worker:
     ) -> None:
         self.stop()
 
+    def start(self) -> None:
+        """Start it; the one before must have ended."""
+        self.heard = {}
+        self._stopped = False
+        command = [sys.executable, "-m", "battery_watch", "run"]
+        self._child = Child(command, self._environment, on_stdout=self._hear, log=self._log)
+
     def wait_until_watching(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Block until it reads the stream. Raises `WorkerError` where it ended or took longer."""
         deadline = time.monotonic() + timeout_s
-        while not self._watching.is_set():
+        while WATCHING not in self.heard:
             self.check()
             if time.monotonic() > deadline:
                 raise WorkerError(f"the worker did not watch within {timeout_s:.0f} s.\n{self.logs()}")
@@ -100,5 +104,5 @@ class Worker:
         except ValueError:
             # A traceback or a library's own line; it stays among the last lines.
             return
-        if isinstance(entry, dict) and entry.get("event") == WATCHING:
-            self._watching.set()
+        if isinstance(entry, dict):
+            self.heard.setdefault(str(entry.get("event")), time.monotonic())

@@ -31,6 +31,9 @@ from reporting.charts.looks import EXPECTED, FAINT, FONT, INK, LIMIT, LOOKS, SOF
 from window.samples import Floats
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 9.5, 110
+LOW_IN = 7.5
+"""The height without the scores' panels."""
+MARK_ROWS = 3
 LABELLED = 4
 """Values beyond an axis that are written beside their arrows; the worst first."""
 
@@ -38,20 +41,26 @@ LABELLED = 4
 def draw(data: ChartData) -> bytes:
     """The chart as a PNG."""
     data = _in_order(data)
-    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI, facecolor="white")
+    heights = [3.2, 3.2, 2.3, 1.9] if data.scores else [3.2, 3.2]
+    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN if data.scores else LOW_IN), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
+    bottom = 0.06 if data.scores else 0.075
+    top = 0.845 if data.spans else 0.865
     grid = figure.add_gridspec(
-        4, 1, height_ratios=[3.2, 3.2, 2.3, 1.9], left=LEFT, right=RIGHT, top=0.865, bottom=0.06, hspace=0.14
+        len(heights), 1, height_ratios=heights, left=LEFT, right=RIGHT, top=top, bottom=bottom, hspace=0.14
     )
-    panels = [figure.add_subplot(grid[row]) for row in range(4)]
+    panels = [figure.add_subplot(grid[row]) for row in range(len(heights))]
     span = time_limits(data.ts)
     for panel in panels:
         _frame(panel, data, span, last=panel is panels[-1])
         _shade(panel, data)
-    _measured(panels[0], data, data.current_a, data.expected_current_a, "Current (A)", reach=8.0)
+    _measured(panels[0], data, data.current_a, data.expected_current_a, "Current (A)", reach=8.0, room=_room(data))
     _measured(panels[1], data, data.temperature_c, data.expected_temperature_c, "Temperature (°C)", reach=30.0)
-    _error(panels[2], data)
-    _forest(panels[3], data)
+    if data.scores:
+        _error(panels[2], data)
+        _forest(panels[3], data)
+    _name(panels, data, span)
+    _hatch(panels, data)
     _mark(panels, data, span)
     head(figure, data)
     png = io.BytesIO()
@@ -99,9 +108,17 @@ def _shade(panel: Axes, data: ChartData) -> None:
         panel.axvspan(first, last, color=LOOKS[worst].colour, alpha=0.16, linewidth=0, zorder=0.5)
 
 
-def _measured(panel: Axes, data: ChartData, actual: Floats, expected: Floats, label: str, *, reach: float) -> None:
+def _room(data: ChartData) -> float:
+    """The share of the first panel's height that its marks' labels want above the samples."""
+    return 0.09 * min(MARK_ROWS, len(data.marks))
+
+
+def _measured(
+    panel: Axes, data: ChartData, actual: Floats, expected: Floats, label: str, *, reach: float, room: float = 0.0
+) -> None:
     near = limits(actual, reach=reach)
     shown = limits(np.concatenate([actual, expected[~near.outside(expected)]]), reach=reach)
+    shown = Limits(shown.low, shown.high + room * (shown.high - shown.low))
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(MaxNLocator(5))
     # Beyond the axis it has nothing to say that the error below does not; a line along the edge would mislead.
@@ -243,7 +260,44 @@ def _mark(panels: list[Axes], data: ChartData, span: Limits) -> None:
         for panel in panels:
             panel.axvline(ts, color=INK, linewidth=1.1, linestyle=(0, (1, 2)), zorder=2)
         left = (ts - span.low) / (span.high - span.low) > 0.85
-        _note(panels[0], ts, top, drawable(label), "top", left=left, row=k % 3)
+        _note(panels[0], ts, top, drawable(label), "top", left=left, row=k % MARK_ROWS)
+
+
+def _name(panels: list[Axes], data: ChartData, span: Limits) -> None:
+    """A bar along the top of each panel for an interval with a name, and the name above the first."""
+    for first, last, label in data.spans:
+        if last < span.low or first > span.high:
+            continue
+        first, last = max(first, span.low), min(last, span.high)
+        for panel in panels:
+            panel.plot(
+                [first, last],
+                [1.0, 1.0],
+                transform=panel.get_xaxis_transform(),
+                color=SOFT,
+                linewidth=4.0,
+                solid_capstyle="butt",
+                clip_on=False,
+            )
+        panels[0].annotate(
+            drawable(label),
+            ((first + last) / 2, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            fontfamily=FONT,
+            color=SOFT,
+            parse_math=False,
+        )
+
+
+def _hatch(panels: list[Axes], data: ChartData) -> None:
+    for first, last in data.blind:
+        for panel in panels:
+            panel.axvspan(first, last, facecolor="none", edgecolor=FAINT, hatch="///", linewidth=0, zorder=0.4)
 
 
 def _label(panel: Axes, data: ChartData, text: str) -> None:

@@ -30,7 +30,9 @@ class ChartData:
     Columns of shape (n,), any n from 0, any order: ``ts`` in epoch seconds, measured and expected current in amperes
     and temperature in degrees Celsius, both scores (NaN where there is none), ``severity`` 0 (none) to 4 (critical).
     The error alarms above its threshold, the forest score below. ``marks`` are moments worth a line of their own,
-    e.g. a restart: (ts, label). Raises ValueError for columns of unequal length.
+    e.g. a restart: (ts, label); ``spans`` intervals with a name, e.g. a fault as it truly was: (first, last, label);
+    ``blind`` those in which nobody watched: (first, last). ``note`` is a line below the verdict. Without ``scores``
+    their panels are left out, and what is expected with them. Raises ValueError for columns of unequal length.
     """
 
     device: str
@@ -46,6 +48,10 @@ class ChartData:
     forest_threshold: float
     model: str
     marks: tuple[tuple[float, str], ...] = ()
+    spans: tuple[tuple[float, float, str], ...] = ()
+    blind: tuple[tuple[float, float], ...] = ()
+    note: str = ""
+    scores: bool = True
 
     def __post_init__(self) -> None:
         for name in _COLUMNS:
@@ -57,7 +63,8 @@ class ChartData:
 
 
 def render(data: ChartData) -> bytes:
-    """The chart as a PNG of 1320 x 1045 pixels; equal data give equal bytes. Takes about half a second."""
+    """The chart as a PNG of 1320 x 1045 pixels, 1320 x 825 without scores; equal data give equal bytes. Takes about
+    half a second."""
     from reporting.charts.drawing import draw
 
     return draw(data)

@@ -14,7 +14,7 @@ LEFT, RIGHT = 0.075, 0.968
 
 
 def head(figure: Figure, data: ChartData) -> None:
-    """Write it above the panels, whose area ends at 0.865 of the figure's height."""
+    """Write it above the panels, whose area ends at 0.865 of the figure's height, at 0.845 below names of intervals."""
     device = drawable(data.device)
     # A device's name comes from a table: a dollar sign in it is no formula, and it must not reach the verdict.
     figure.text(
@@ -50,6 +50,17 @@ def head(figure: Figure, data: ChartData) -> None:
         color=LOOKS[worst].colour if worst >= 3 else INK,
         fontfamily=FONT,
     )
+    figure.text(
+        RIGHT,
+        0.935,
+        drawable(data.note),
+        fontsize=10,
+        ha="right",
+        va="top",
+        color=SOFT,
+        fontfamily=FONT,
+        parse_math=False,
+    )
     _key(figure, data)
 
 
@@ -65,8 +76,11 @@ def verdict(data: ChartData) -> str:
 
 
 def _key(figure: Figure, data: ChartData) -> None:
-    handles = [Line2D([], [], color=INK, linewidth=1.2), Line2D([], [], color=EXPECTED, linewidth=2.8)]
-    labels = ["measured", "expected by the autoencoder"]
+    handles = [Line2D([], [], color=INK, linewidth=1.2)]
+    labels = ["measured"]
+    if data.scores:
+        handles.append(Line2D([], [], color=EXPECTED, linewidth=2.8))
+        labels.append("expected by the autoencoder")
     for code, look in LOOKS.items():
         handles.append(
             Line2D(

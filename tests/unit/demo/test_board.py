@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from demo.board import BoardOn, LiveBoard, PlainBoard, picture, print_script, print_summary
+from demo.board import Audience, BoardOn, LiveBoard, PlainBoard, picture
 from demo.charger import Charger
+from demo.interrupt import Interrupted
+from demo.outage import Outage, planned
+from demo.printed import Left, print_script, print_summary
 from demo.score import Evidence, Latency, Message, summarise
 from demo.script import Fault, write
 from demo.view import View
@@ -18,7 +23,12 @@ LIVE_FAULT = next(fault for fault in SCRIPT.faults if fault.part == "live")
 MESSAGE = Message("1", "anomaly.sample", "device4", 1_700_000_000.0, "critical", "e", "7 A [bold] of 2.5 A.", 0.0)
 
 
-def view(offset_s: int, messages: Sequence[Message] = (), found: Mapping[Fault, int] | None = None) -> View:
+def view(
+    offset_s: int,
+    messages: Sequence[Message] = (),
+    found: Mapping[Fault, int] | None = None,
+    outage: Outage | None = None,
+) -> View:
     return View(
         phase="live",
         second="3 of 60",
@@ -28,10 +38,12 @@ def view(offset_s: int, messages: Sequence[Message] = (), found: Mapping[Fault, 
         charged=0.4,
         written=1203,
         messages=messages,
+        told=len(messages),
         found=found or {},
         charts=0,
         link="",
         latency=Latency(120.0, 180.0),
+        outage=outage,
     )
 
 
@@ -79,8 +91,50 @@ def test_the_summary_says_passed_or_why_not() -> None:
     evidence = Evidence(SCRIPT, 0, 10, [], {"scored": 10}, 0, 1, {})
     folder = Path("/somewhere/with/a/name/that/is/longer/than/the/console/is/wide/20260101T000000Z")
     print_script(console, view(0))
-    print_summary(console, summarise(evidence), folder / "chart.png", "http://link", folder)
+    print_summary(console, summarise(evidence), Left(folder, folder / "chart.png"))
     text = out.getvalue()
     assert f"{folder}/chart.png" in text
     assert text.count("Failed: No message about the") == len(SCRIPT.faults)
     assert "Passed" not in text
+    assert "kill" not in text
+
+
+def test_the_kill_is_in_the_script_on_the_board_and_in_the_summary() -> None:
+    """Announced, shown while nobody watches, and reported apart, with the picture's place."""
+    console, out = plain()
+    plan = planned(SCRIPT)
+    print_script(console, view(0, outage=plan))
+    assert "SIGKILL" in out.getvalue()
+    down = replace(plan, killed_s=100.0, started_s=102.0)
+    board = io.StringIO()
+    Console(file=board, width=140).print(picture(view(50, outage=down), 50))
+    assert board.getvalue().count("killed, nobody watches") == 2
+    back = replace(down, owned_s=113.5, back_s=114.0)
+    put_s = {1_700_000_000: 105.0}
+    evidence = Evidence(SCRIPT, 0, 10, [replace(MESSAGE, received_s=114.2)], {"scored": 10}, 1, 1, put_s, outage=back)
+    print_summary(console, summarise(evidence), Left(Path("out"), None, Path("out/recovery.png")))
+    assert "watching again after 14.0 s; 1 message waited for that, 9.2 s at most" in out.getvalue()
+    assert "out/recovery.png" in out.getvalue()
+
+
+def test_only_the_first_sentence_about_a_fault_is_printed_whole_and_a_repetition_is_called_one() -> None:
+    """A page of the same words tells nothing; a message sent again after a kill is no second fault."""
+    console, out = plain()
+    long = replace(MESSAGE, summary="It is hot; what stands out: much.")
+    board = PlainBoard(console)
+    board.show(view(0, [long, replace(long, id="2"), replace(long, again=True)]))
+    lines = [line for line in out.getvalue().splitlines() if "It is hot" in line]
+    assert ["what stands out" in line for line in lines] == [True, False, False]
+    assert ["told again" in line for line in lines] == [False, False, True]
+
+
+def test_a_closed_pipe_ends_the_demo_as_a_signal_does() -> None:
+    """Later writes, as those of the cleaning up, go nowhere and raise nothing."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as pipe:
+        console = Audience(file=pipe)
+        with pytest.raises(Interrupted) as caught:
+            console.print("anybody?")
+        console.print("nobody.")
+    assert caught.value.exit_code == 141

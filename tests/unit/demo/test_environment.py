@@ -15,6 +15,8 @@ def test_nothing_that_leads_to_a_real_account_reaches_a_child() -> None:
         "RESULTS_BUCKET_NAME": "real",
         "TOPIC_ARN": "real",
         "DEVICE_KEY_NAME": "serial",
+        "TAKE_OVER_S": "3600",
+        "PULSE_FILE": "/run/pulse",
     }
     assert scrubbed(caller) == {"PATH": "/bin", "MODEL_DIR": "/bundle"}
 

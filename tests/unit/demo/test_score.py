@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from demo.score import Evidence, Message, summarise
+from demo.outage import planned
+from demo.score import Evidence, Latency, Message, Waited, summarise
 from demo.script import Fault, FaultKind, Script
 
 EPOCH_S = 1_700_000_000
@@ -15,6 +16,8 @@ SCRIPT = Script(
         Fault(FaultKind.OVER_CURRENT, "live", 15, 18, 4.5),
     ),
 )
+
+PLAN = planned(SCRIPT)
 
 
 def message(offset_s: float, *, identity: str = "", episode: str = "", received_s: float = 0.0) -> Message:
@@ -60,12 +63,19 @@ def test_a_good_run_passes_with_the_figures_of_the_issue() -> None:
         "false_alarms": 0,
         "time_in_alarm": round(4 / 1260, 4),
         "latency_ms": {"p50": 150.0, "p99": 199.0},
+        "lost": 0,
+        "unaccounted": 0,
+        "duplicate_messages": 0,
+        "conflicting": 0,
+        "kills": 0,
+        "recovery_s": None,
+        "waited": {"messages": 0, "max_s": None},
     }
 
 
 def test_a_fault_is_found_only_by_a_message_about_a_sample_inside_it() -> None:
     """A message in the ten seconds behind a fault excuses itself but finds nothing."""
-    summary = summarise(replace(GOOD, messages=(message(-490), message(-485), message(15))))
+    summary = summarise(replace(GOOD, anomalies=3, messages=(message(-490), message(-485), message(15))))
     assert summary.faults_missed == 1
     assert summary.false_alarms == 0
     assert summary.failures == ("No message about the drop-out in the upload part (-500 to -490 s).",)
@@ -110,7 +120,47 @@ def test_other_reasons_to_fail_each_have_their_sentence() -> None:
 def test_a_message_delivered_twice_counts_once_with_its_first_arrival() -> None:
     """A topic may repeat itself; the id tells."""
     twice = (*GOOD.messages, replace(GOOD.messages[2], received_s=999.0))
-    assert summarise(replace(GOOD, messages=twice)) == summarise(GOOD)
+    summary = summarise(replace(GOOD, messages=twice))
+    assert summary == replace(summarise(GOOD), duplicate_messages=1)
+    assert summary.passed
+
+
+def test_an_id_with_two_bodies_fails_the_run() -> None:
+    """After a kill the same words may come again; other words under the same id may not."""
+    other = replace(GOOD.messages[2], body='{"another": "word"}')
+    summary = summarise(replace(GOOD, messages=(*GOOD.messages, other)))
+    assert summary.conflicting == 1
+    assert summary.failures == ("Messages that came in two versions under one id: 1.",)
+
+
+def test_an_archived_anomaly_that_no_message_told_fails_the_run() -> None:
+    """The archive and the topic tell of the same samples, kill or not."""
+    assert "1 of the archive's anomalies never" in summarise(replace(GOOD, anomalies=5)).failures[0]
+
+
+def test_what_waited_for_the_recovery_is_reported_apart_from_the_latency() -> None:
+    """The killed worker's messages and those put after the recovery count; what waited has its own figures."""
+    outage = replace(PLAN, killed_s=100.5, started_s=102.5, standing_s=103.0, owned_s=114.0, back_s=114.5)
+    messages = (
+        message(-500),
+        message(15, received_s=100.9),  # sent by the killed worker, received after its death
+        message(16, received_s=114.6),
+        message(30, received_s=115.1),
+    )
+    put_s = {EPOCH_S + 15: 100.4, EPOCH_S + 16: 101.4, EPOCH_S + 30: 115.0}
+    summary = summarise(replace(GOOD, messages=messages, put_s=put_s, outage=outage))
+    assert summary.kills == 1
+    assert summary.recovery_s == 14.0
+    assert summary.waited == Waited(1, 13.2)
+    assert summary.latency_ms == Latency(300.0, 496.0)
+
+
+def test_a_kill_without_a_recovery_fails_the_run() -> None:
+    """It is not enough that nothing else went wrong; a kill that was never reached is none."""
+    summary = summarise(replace(GOOD, outage=replace(PLAN, killed_s=100.0, failed=True)))
+    assert summary.failures == ("After the kill no other worker took over.",)
+    assert summary.recovery_s is None
+    assert summarise(replace(GOOD, outage=PLAN)).kills == 0
 
 
 def test_time_in_alarm_counts_an_episode_from_its_first_to_its_last_sample() -> None:

@@ -78,6 +78,25 @@ def test_every_severity_value_and_name_can_be_drawn() -> None:
     decoded(render(data))
 
 
+def test_without_scores_two_panels_are_left_with_names_a_blind_interval_and_a_note() -> None:
+    """Intervals that reach beyond the samples, lie elsewhere or have odd names are drawn as far as they can be."""
+    plain = chart(90, scores=False)
+    told = replace(
+        plain,
+        spans=(
+            (EPOCH_S + 10.0, EPOCH_S + 20.0, "cooling failure"),
+            (EPOCH_S + 80.0, EPOCH_S + 500.0, "drop-$out$"),
+            (0.0, 1.0, "elsewhere"),
+        ),
+        blind=((EPOCH_S + 15.0, EPOCH_S + 30.0),),
+        note="ledger: 90 written, $0 lost",
+    )
+    pictures = [render(plain), render(told)]
+    assert [decoded(png).size for png in pictures] == [(1320, 825)] * 2
+    assert pictures[0] != pictures[1]
+    assert decoded(render(replace(told, scores=True))).size == (1320, 1045)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3.4e38, 0.0])
 def test_a_column_of_one_impossible_value_can_be_drawn(value: float) -> None:
     """A logger that is broken from its first sample on; the thresholds may be odd as well."""

@@ -1,0 +1,56 @@
+"""One picture of the kill: the charge, its faults, what was told of them, and from when to when nobody watched."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from demo.charger import Charger
+from demo.outage import Outage
+from demo.score import Evidence, Summary
+from demo.script import UPLOAD_S
+from reporting.charts.figure import SEVERITIES, ChartData
+
+AROUND_S = 60
+"""What is shown before and after the outage, where there is so much."""
+
+
+def recovery(evidence: Evidence, summary: Summary, outage: Outage, charger: Charger) -> ChartData:
+    """The chart around an outage that has happened; what no message told, as scores of normal samples, is not in it."""
+    epoch_s = evidence.epoch_s
+    killed_s = (outage.killed_s or 0.0) - evidence.zero_s
+    back_s = outage.back_s - evidence.zero_s if outage.back_s is not None else float(evidence.written - UPLOAD_S)
+    shown = range(max(-UPLOAD_S, int(killed_s) - AROUND_S), min(evidence.written - UPLOAD_S, int(back_s) + AROUND_S))
+    measured = [charger.measure(offset_s) for offset_s in shown]
+    severity = np.zeros(len(shown), np.int8)
+    model = "unknown"
+    for message in evidence.messages:
+        row = int(message.ts) - epoch_s - shown.start
+        if 0 <= row < len(shown):
+            severity[row] = SEVERITIES.index(message.severity)
+            model = message.model
+    marks = [(epoch_s + killed_s, "worker killed (SIGKILL)")]
+    if outage.recovery_s is not None:
+        marks.append((epoch_s + back_s, f"back after {outage.recovery_s:.1f} s"))
+    unknown = np.full(len(shown), np.nan)
+    return ChartData(
+        device=f"{evidence.messages[0].device if evidence.messages else 'demo'}, across a kill",
+        ts=np.array([epoch_s + offset_s for offset_s in shown], float),
+        current_a=np.array([each.current_a for each in measured]),
+        temperature_c=np.array([each.temperature_c for each in measured]),
+        expected_current_a=unknown,
+        expected_temperature_c=unknown,
+        reconstruction_error=unknown,
+        forest_score=unknown,
+        severity=severity,
+        error_threshold=np.nan,
+        forest_threshold=np.nan,
+        model=model,
+        marks=tuple(marks),
+        spans=tuple(
+            (epoch_s + fault.start_s - 0.5, epoch_s + fault.end_s - 0.5, str(fault.kind))
+            for fault in charger.script.faults
+        ),
+        blind=((epoch_s + killed_s, epoch_s + back_s),),
+        note=f"ledger: {summary.written:,} written, {summary.scored:,} scored, {summary.lost} lost",
+        scores=False,
+    )
