@@ -352,6 +352,9 @@ class Lane:
         seen = self._watch.observe(run.samples, stamp)
         if len(seen.notices) > NOTICES:
             run = run.take(slice(0, max(1, seen.notices[NOTICES][0])))
+        run = run.take(slice(0, next((row for row in seen.set_back if row), None)))
+        if seen.set_back and seen.set_back[0] == 0:
+            self._scorer.windows.set_back(int(run.samples.device[0]), float(run.samples.ts[0]))
         kind = Kind(int(seen.kind[0]))
         run = run.take(slice(0, _run_length(seen.kind[: len(run)])))
         scored = None

@@ -74,11 +74,13 @@ class DeviceHealth:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a run of records means: their ``kind`` (n,), corrected for clocks known to be wrong; notices with the row
-    they belong to, in order; and the states after it."""
+    they belong to, in order; the states after it; and the rows, in order, from which on a device's clock is known to be
+    further behind than before: what its window holds of later times will never be followed."""
 
     kind: Kinds
     notices: tuple[tuple[int, Notice], ...]
     states: Mapping[int, DeviceHealth]
+    set_back: tuple[int, ...] = ()
 
 
 class Watch:
@@ -114,6 +116,7 @@ class Watch:
         """What these records mean, in merged order, stamps of shape (n,). Changes nothing."""
         kind = samples.kind.copy()
         notices: list[tuple[int, Notice]] = []
+        set_back: list[int] = []
         states: dict[int, DeviceHealth] = {}
         for code in np.unique(samples.device):
             rows = np.flatnonzero(samples.device == code)
@@ -121,8 +124,9 @@ class Watch:
             device.follow(samples, stamp, rows, kind)
             states[int(code)] = device.state
             notices += device.notices
+            set_back += device.set_back
         notices.sort(key=lambda found: found[0])
-        return Observation(kind, tuple(notices), states)
+        return Observation(kind, tuple(notices), states, tuple(sorted(set_back)))
 
     def apply(self, observation: Observation) -> None:
         """The records were processed."""
@@ -153,6 +157,7 @@ class _Device:
         self.table = table
         self.state = state
         self.notices: list[tuple[int, Notice]] = []
+        self.set_back: list[int] = []
 
     def follow(self, samples: Samples, stamp: Floats, rows: Rows, kind: Kinds) -> None:
         """Go through the device's ``rows``; corrects ``kind`` in place."""
@@ -190,6 +195,8 @@ class _Device:
             if self.state.skew_s is not None:
                 said = f"The clock of {self.name} is right again."
                 self._notice(row, "health.clock_skew", at, "closed", said, offset_s=ts - created)
+                if self.state.skew_s > 0:
+                    self.set_back.append(row)
             self.state = replace(self.state, skew_s=None, suspect=None)
         if kind is Kind.LATE:
             late = self.state.late
@@ -225,6 +232,8 @@ class _Device:
         steady = abs(offset - suspect.offset_s) <= 1.0 + 0.1 * span
         if suspect.count < SKEW_SAMPLES or span < SKEW_SPAN_S or not steady:
             return kind
+        if offset < (known or 0.0):
+            self.set_back.append(row)
         self.state = replace(self.state, skew_s=offset, suspect=None)
         way = "ahead" if offset > 0 else "behind"
         said = f"The clock of {self.name} is {abs(offset):.0f} s {way}: its samples are scored on its own clock."

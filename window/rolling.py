@@ -148,6 +148,12 @@ class Windows:
         codes, extra = np.unique(rows.device[keep:], return_counts=True)
         self._count[codes] -= extra
 
+    def set_back(self, device: int, ts: float) -> None:
+        """Drop a device's samples that are later than ``ts``: its clock was set back."""
+        if self.count(device):
+            kept = np.searchsorted(self._columns["ts"][device, self._slots(device)], ts, side="right")
+            self._count[device] = int(kept)
+
     def score(
         self, rows: Touched, *, reconstruction_error: Floats, forest_score: Floats, severity: NDArray[np.int8]
     ) -> None:

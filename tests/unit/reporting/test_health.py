@@ -34,6 +34,7 @@ class Watched:
         self.watch = Watch("device4", self.names)
         self.said: list[Notice] = []
         self.kinds: list[Kind] = []
+        self.set_back: tuple[int, ...] = ()
 
     def feed(self, *rows: Row) -> Watched:
         """One run of records."""
@@ -50,6 +51,7 @@ class Watched:
         self.watch.apply(seen)
         self.said += [notice for _, notice in seen.notices]
         self.kinds += [Kind(int(kind)) for kind in seen.kind]
+        self.set_back = seen.set_back
         return self
 
     def until(self, watermark: float) -> Watched:
@@ -176,6 +178,14 @@ def test_a_clock_that_is_right_again_is_told(watched: Watched) -> None:
         ("clock_skew", "d", "opened", 10),
         ("clock_skew", "d", "closed", 30),
     ]
+
+
+def test_the_row_from_which_on_a_clock_goes_further_behind_is_named(watched: Watched) -> None:
+    """There the window must let go of times that were never true. A clock that goes ahead leaves nothing behind."""
+    assert watched.feed(*skewed(0, 4, 3600.0, Kind.FUTURE)).set_back == ()
+    assert watched.feed(sample(30), sample(31)).set_back == (0,)
+    assert watched.feed(*skewed(40, 4, -7200.0, Kind.LATE)).set_back == (2,)
+    assert watched.feed(sample(70)).set_back == ()
 
 
 def test_an_upload_of_old_samples_is_no_wrong_clock(watched: Watched) -> None:

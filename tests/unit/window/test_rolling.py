@@ -332,3 +332,17 @@ def test_all_rows_of_a_device_in_order_of_time() -> None:
     assert windows.samples(rows)[0].tolist() == [3000.0, 3001.0, 3002.0]
     assert rows.rescored.all()
     assert windows.samples(rows.take(slice(1, None)))[1].tolist() == [3.0, 2.0]
+
+
+def test_a_window_that_is_set_back_takes_what_comes_at_its_new_time() -> None:
+    """All that is later is gone, as if it had never been there; other devices keep theirs."""
+    windows = Windows(capacity=4)
+    for record in [(0, 100.0, 1.0, 25.0), (1, 9000.0, 1.0, 25.0), (0, 9000.0, 2.0, 25.0), (0, 9001.0, 3.0, 25.0)]:
+        windows.upsert(columns([record]))
+    windows.set_back(0, 100.0)
+    assert windows.newest(0) == 100.0
+    assert len(windows.upsert(columns([(0, 101.0, 4.0, 25.0)]))) == 1
+    assert windows.retained(0).ts.tolist() == [100.0, 101.0]
+    windows.set_back(0, 50.0)
+    assert (windows.count(0), windows.count(1)) == (0, 1)
+    windows.set_back(7, 50.0)
