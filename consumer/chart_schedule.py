@@ -11,6 +11,8 @@ from reporting.keys import chart_key
 from scoring.scorer import Scorer
 
 EVERY_S = 300.0
+BEHIND_S = 600.0
+"""A watermark further behind the clock than this has no periodic charts: nobody looks at them, and openings wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,11 @@ class ChartSchedule:
         if self.due == inf:
             self.due = (floor(stamp / EVERY_S) + 1) * EVERY_S
 
-    def fire(self) -> None:
-        """The watermark has passed ``due``: a chart of every device that has sent since its last one."""
+    def fire(self, now: float) -> None:
+        """The watermark has passed ``due``: a chart of every device that has sent since its last one, unless that lies
+        too far behind ``now`` (epoch seconds)."""
         for device, code in self._devices.items():
-            if self._scorer.windows.newest(code) > self._drawn.get(device, -inf):
+            if now - self.due <= BEHIND_S and self._scorer.windows.newest(code) > self._drawn.get(device, -inf):
                 self._ask(device, self.due, periodic=True)
         self.due += EVERY_S
 

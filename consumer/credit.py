@@ -44,7 +44,8 @@ class Credit:
     def grants(self, read_to: Mapping[str, float], holds: Mapping[str, float], *, idle: bool) -> dict[str, int]:
         """What to add to each shard's credit, or take back from it (negative).
 
-        ``read_to``: the last stamp read of each open shard; ``holds``: the holds of all lineages. ``idle``: nothing
+        ``read_to``: the last stamp read of each open shard; ``holds``: the holds of the lineages that are waited for
+        (those passed by, rule 7, would hold the reading of the others two minutes further on). ``idle``: nothing
         waits to be processed; then the lineage that holds all others gets a page even beyond its share, or the merge
         would wait for a record that it does not allow to be read.
         """

@@ -97,6 +97,7 @@ class Lane:
         self._read_again_from = -inf
         self._full = False
         self._stepped = inf
+        self._sound = True
         self._last_cut = -inf
         self._last_snapshot = -inf
         self._last_books = -inf
@@ -209,6 +210,8 @@ class Lane:
 
     def step(self, now: float) -> None:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
+        # Whoever raises in the middle leaves a record half told: no commit may hold that, a restart does it again.
+        self._sound = False
         self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
         while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
@@ -235,17 +238,22 @@ class Lane:
         if self._ready is None:
             self._outgoing.notify(self._shards.end(now), now=now)
             self._check_recovered()
+        self._sound = True
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
         """The next commit, or None while none is due: at once with a message, else every 5 s, as a sign of life.
 
-        ``final`` releases the lane: the next worker may take it over without waiting.
+        ``final`` releases the lane: the next worker may take it over without waiting. None also after a fault: what
+        was being processed is not known to be whole.
         """
+        if not self._sound:
+            return None
         due = final or now - self._last_cut >= self._heartbeat_s
         if self.recovering:
             return self._heartbeat(now) if due and not final else None
         if not due and self._outgoing.messages == 0:
             return None
+        self._sound = False
         self._last_cut = now
         batch = self._outgoing.drain()
         self._shards.cut()
@@ -284,7 +292,7 @@ class Lane:
                 "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
             }
         )
-        return Commit(
+        commit = Commit(
             head=self._head,
             messages=batch.messages,
             minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
@@ -292,6 +300,8 @@ class Lane:
             books=tuple(self._books(now, final=final)),
             snapshot=snapshot,
         )
+        self._sound = True
+        return commit
 
     def grants(self) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
@@ -329,7 +339,7 @@ class Lane:
             self._outgoing.notify([] if self.recovering else notices, now=now)
             return
         if self._watch.due > due:
-            self.charts.fire()
+            self.charts.fire(now)
             return
         self._floor = max(self._floor, due)
         notices = self._watch.fire()

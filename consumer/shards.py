@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 import structlog
@@ -17,7 +17,7 @@ from consumer.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLos
 from consumer.state import Head, ShardPosition
 from consumer.told import Told
 from reporting.notice import Notice
-from window.merge import Merge, Released
+from window.merge import IDLE_SLACK_S, Merge, Released
 from window.samples import Names
 
 ENDED_LISTINGS, CHILDLESS_LISTINGS = 5, 8
@@ -135,14 +135,17 @@ class Shards:
 
     def grants(self, *, idle: bool) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
-        changes = self._credit.grants(self.merge.read_to(), self.merge.shards, idle=idle)
+        idle = idle and self.merge.ready  # before that nothing waits for a record, and none leaves
+        changes = self._credit.grants(self.merge.read_to(), self.merge.waited_for, idle=idle)
         return {shard: (self._epochs[shard], change) for shard, change in changes.items()}
 
     def _open(self, event: ShardOpened) -> None:
-        """A shard holds at its own last stamp, or its parent's, whichever is known."""
+        """A shard holds at its own last stamp, or its parent's, whichever is known; or at the time since which it is
+        wanted: without that, one that cannot be read from the start on would hold the lane for ever."""
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
-        self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent)]))
+        since = -inf if event.since is None else event.since - IDLE_SLACK_S
+        self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent), since]))
         self.merge.mark(event.shard, closed=event.closed)
         self._parents[event.shard] = event.parent
         self._epochs[event.shard] = event.epoch

@@ -120,6 +120,11 @@ class Merge:
         return {shard: lineage.hold for shard, lineage in self._lineages.items()}
 
     @property
+    def waited_for(self) -> Mapping[str, float]:
+        """The holds of the shards that the merge waits for: those passed by hold nothing until they have caught up."""
+        return {shard: lineage.hold for shard, lineage in self._lineages.items() if not lineage.passed} or self.shards
+
+    @property
     def watermark(self) -> float:
         """Nothing released from now on has a stamp below it, but what `broken` counts; -inf until every lineage has a
         hold. It never falls."""

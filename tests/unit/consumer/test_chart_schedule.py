@@ -53,16 +53,16 @@ def test_at_a_boundary_every_device_that_has_sent_since_gets_a_chart(charted: Ch
     charted.sample("a", 10.0)
     charted.sample("b", 20.0)
     charted.schedule.begin(10.0)
-    charted.schedule.fire()
+    charted.schedule.fire(charted.schedule.due)
     assert charted.drained() == [
         ("reports/a/19700101T000500Z.png", True),
         ("reports/b/19700101T000500Z.png", True),
     ]
     assert charted.schedule.due == 600.0
     charted.sample("b", 310.0)
-    charted.schedule.fire()
+    charted.schedule.fire(charted.schedule.due)
     assert charted.drained() == [("reports/b/19700101T001000Z.png", True)]
-    charted.schedule.fire()
+    charted.schedule.fire(charted.schedule.due)
     assert charted.drained() == []
     assert charted.schedule.due == 1200.0
 
