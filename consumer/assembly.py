@@ -51,7 +51,8 @@ log = structlog.get_logger(__name__)
 def run() -> int:
     """Run a worker from the environment until SIGTERM or SIGINT. Returns the exit code.
 
-    Raises `ConfigurationError` for what must be put right first.
+    Raises `ConfigurationError` for what must be put right first, and `Retry` where the state cannot be read or written
+    at the start.
     """
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
@@ -64,7 +65,10 @@ def run() -> int:
         signal.signal(number, lambda *_: stop.set())
     pulse = PulseFile(settings.pulse_file or default_path(settings.namespace, settings.table))
     worker = Assembly(aws, settings, bundle, stream).worker(pulse, stop)
-    return worker.run(stop) if worker is not None else EXIT_OK
+    if worker is None:
+        pulse.remove()
+        return EXIT_OK
+    return worker.run(stop)
 
 
 def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, checks.Stream]:

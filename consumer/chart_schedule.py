@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, inf
 
+import numpy as np
+
 from reporting.charts.figure import ChartData
 from reporting.keys import chart_key
 from scoring.scorer import Scorer
@@ -83,7 +85,7 @@ class ChartSchedule:
             expected_temperature_c=expected_temperature_c,
             reconstruction_error=columns.reconstruction_error,
             forest_score=columns.forest_score,
-            severity=columns.severity,
+            severity=np.maximum(columns.severity, 0),  # nothing is known of what is context only
             error_threshold=thresholds.reconstruction_error,
             forest_threshold=thresholds.forest_score,
             model=bundle.id,

@@ -102,7 +102,9 @@ class Lane:
         self._last_snapshot = -inf
         self._last_books = -inf
         self._recovering = bool(self._shards.told)
-        self._watch.restore(snapshot.health if snapshot and self._recovering else head.health)
+        # What is read again is classed as it was then: without windows from the beginning, when nothing was known.
+        then = snapshot.health if snapshot is not None else {}
+        self._watch.restore(then if self._recovering else head.health)
         if snapshot is not None:
             snapshot.restore(scorer.windows, devices)
             self._own.update((name, devices.code(name)) for name in snapshot.devices)
@@ -197,14 +199,16 @@ class Lane:
         self._quarantine.keep(gap.name, decoded.sequence, decoded.rejects)
         self._shards.take_items(gap, decoded)
 
-    def fill(self, samples: Samples) -> None:
+    def fill(self, samples: Samples, *, own: bool = True) -> None:
         """Fill the windows at a first start, silently: the samples are context, and are not scored, counted or told.
-        The first stream record of one of them is scored as new (rule 18)."""
+        The first stream record of one of them is scored as new (rule 18). ``own``: their devices are this lane's; else
+        each becomes that lane's which gets its first record."""
         rest = samples.take(samples.kind == Kind.BACKFILL)
         while len(rest):
             count = max(1, self._scorer.windows.in_order(rest))
-            self._scorer.windows.upsert(rest.take(slice(0, count)))
-            self._own.update((self._devices[int(code)], int(code)) for code in np.unique(rest.device[:count]))
+            self._scorer.windows.keep_as_context(self._scorer.windows.upsert(rest.take(slice(0, count))))
+            if own:
+                self._own.update((self._devices[int(code)], int(code)) for code in np.unique(rest.device[:count]))
             self._scorer.windows.evict(rest.device[:count])
             rest = rest.take(slice(count, None))
 
@@ -322,6 +326,8 @@ class Lane:
 
     def _pass_by(self, now: float) -> None:
         """Stop waiting for a shard that has said nothing for too long, where the rules allow it (rule 7)."""
+        if not self._shards.merge.shards:
+            return  # the table's own lane where every lineage is one
         if self._stall.look(self._shards.merge.watermark, self._shards.merge.furthest, now):
             passed = self._shards.merge.pass_by()
             if passed:

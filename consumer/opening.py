@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from consumer.errors import ConfigurationError, Retry
+from consumer.errors import ConfigurationError
 from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE
 from consumer.outgoing import Reporting
@@ -183,12 +183,12 @@ class Opening:
 
 
 def _windows(store: StateStore) -> Snapshot | None:
-    """The last owner's windows. Raises `ConfigurationError`: without them a minute of the archive might be rewritten
-    with less than it held."""
+    """The last owner's windows. Raises `Retry`, and `ConfigurationError` for some that are damaged: without them a
+    minute of the archive might be rewritten with less than it held."""
     try:
         body = store.read_windows()
         return Snapshot.decode(body) if body is not None else None
-    except (Retry, SnapshotError) as error:
+    except SnapshotError as error:
         raise ConfigurationError(f"cannot go on where the last worker stood: {error}") from error
 
 

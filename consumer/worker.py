@@ -80,7 +80,7 @@ class Worker:
     @property
     def watermark(self) -> float:
         """That of the lane which is furthest behind."""
-        return min((owned.lane.watermark for owned in self._lanes), default=-inf)
+        return min((owned.lane.watermark for owned in self._lanes.reading), default=-inf)
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set, then stop in order; returns the exit code."""
@@ -101,7 +101,7 @@ class Worker:
                     break
         except Fenced as error:
             log.error("fenced", reason=str(error))
-            self._progress.say(self._clock(), self._lanes, fenced=True)
+            self._progress.say(self._clock(), self._lanes.reading, fenced=True)
             code = EXIT_FENCED
         except Exception:
             log.exception("the loop failed: stopping in order")
@@ -174,8 +174,7 @@ class Worker:
             if name != FIRST_WINDOW:
                 lanes[name].take_items(gap, decoded)
                 continue
-            for lane in lanes.values():
-                lane.fill(decoded.samples)
+            self._lanes.fill(decoded.samples)
             self._to_fill = False
 
     def _say(self, now: float) -> None:
@@ -184,7 +183,7 @@ class Worker:
             log.info("watching")
         watermark = self.watermark
         lag_s = max(0.0, now - watermark) if isfinite(watermark) else None
-        self._progress.say(now, self._lanes)
+        self._progress.say(now, self._lanes.reading)
         if self._pulse is not None:
             state = "watching" if self._watching else "recovering"
             fault = self._fault(now)
@@ -201,6 +200,6 @@ class Worker:
             return self._source.trouble
         if self._source.idle_s > READER_STUCK_S:
             return f"a reader has been in one call for {self._source.idle_s:.0f} s"
-        if any(owned.lane.lagging for owned in self._lanes):
+        if any(owned.lane.lagging for owned in self._lanes.reading):
             return "a lane waits for a shard that cannot be read: try battery-watch doctor"
         return ""

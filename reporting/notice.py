@@ -40,9 +40,11 @@ class Notice:
     command: str | None = None
 
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
-        """The notice's message. Its id depends on what happened to whom and when alone."""
+        """The notice's message. Its id depends on what happened to whom and when alone; the interval is part of it, as
+        stamps tie: two runs of late samples may end in the same second."""
         severity = SEVERITIES[self.type] if self.state == "opened" else "low"
-        identity = f"{source}\n{self.type}\n{self.device}\n{self.state}\n{self.at!r}"
+        about = (self.at, self.since, self.until)
+        identity = f"{source}\n{self.type}\n{self.device}\n{self.state}\n{about!r}"
         event = HealthEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             source=source,

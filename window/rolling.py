@@ -18,6 +18,8 @@ from window.samples import Codes, Floats, Samples
 
 SHOWN_S = 25 * 60.0
 RETAINED_S = 32 * 60.0
+CONTEXT = -1
+"""In place of the severity of a sample that waits for its own record: until then nothing is said of it."""
 Index = NDArray[np.int64]
 Number = TypeVar("Number", np.float64, np.int8)
 
@@ -49,8 +51,8 @@ class Touched:
     def __len__(self) -> int:
         return len(self.slot)
 
-    def take(self, rows: slice) -> Touched:
-        """A run of rows."""
+    def take(self, rows: slice | NDArray[np.bool_]) -> Touched:
+        """A run of rows, or those where a mask is true."""
         return Touched(self.device[rows], self.slot[rows], self.rescored[rows])
 
 
@@ -163,6 +165,10 @@ class Windows:
         self._columns["forest_score"][at] = forest_score
         self._severity[at] = severity
 
+    def keep_as_context(self, rows: Touched) -> None:
+        """The rows are there for others' features only: they are scored with their own record, and as new."""
+        self._severity[rows.device, rows.slot] = CONTEXT
+
     def evict(self, devices: Codes) -> None:
         """Drop what is `RETAINED_S` or more older than the newest sample of each of ``devices``."""
         for device in np.unique(devices):
@@ -239,14 +245,16 @@ class Windows:
             for column in columns:
                 column[device, slots[rank + 1 :]] = column[device, slots[rank:-1]]
         slots = self._slots(device)[rank : rank + ROLLING]
-        rescored = np.ones(len(slots), bool)
-        rescored[0] = known
+        rescored = self._severity[device, slots] != CONTEXT
+        touched = rescored.copy()
+        touched[0] = True
+        rescored[0] &= known
         if not known:
             self._write(np.full(1, device, np.int32), slots[:1], sample)
         else:
             self._columns["current_a"][device, slots[0]] = sample.current_a[0]
             self._columns["temperature_c"][device, slots[0]] = sample.temperature_c[0]
-        return Touched(np.full(len(slots), device, np.int32), slots, rescored)
+        return Touched(np.full(len(slots), device, np.int32), slots, rescored).take(touched)
 
     def _write(self, device: Codes, slot: Index, samples: Samples) -> None:
         for name in ("ts", "current_a", "temperature_c"):

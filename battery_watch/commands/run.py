@@ -25,13 +25,17 @@ def command() -> None:
     owns the lane.
     """
     from consumer.assembly import run
-    from consumer.errors import ConfigurationError
+    from consumer.errors import ConfigurationError, Retry
 
     try:
         code = run()
     except ConfigurationError as error:
         click.echo(f"battery-watch: {error}", err=True)
         code = 2
+    except Retry as error:
+        # Nothing to put right: what was read and promised is in the bucket, and the next start goes on from there.
+        click.echo(f"battery-watch: the start failed, and may succeed when tried again: {error}", err=True)
+        code = 1
     # A thread may still be in a call to a sink that hangs; all that matters is durable or said: nobody waits for it.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -534,6 +534,14 @@ def test_a_shard_that_cannot_be_read_is_told_as_lag(plain_bundle: Bundle, at: Ca
     assert rig.head.forced == 0
 
 
+def test_a_lane_without_shards_waits_for_none(plain_bundle: Bundle) -> None:
+    """In a table keyed by device the table's own lane only says who owns it."""
+    rig = Rig(plain_bundle).open()
+    for second in range(0, 300, 30):
+        rig.turn(T + second)
+    assert (rig.notices, rig.lane.lagging) == ([], False)
+
+
 def test_a_first_start_at_the_horizon_says_that_it_is_warming(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
     """At the first record, and 25 minutes of event time later, across a restart too."""
     rig = Rig(plain_bundle, Head(lane="table", owner="me", bundle=plain_bundle.id, cold=True)).open("s")
@@ -576,6 +584,41 @@ def test_what_was_told_before_a_restart_is_not_told_again(rig: Rig, at: Callable
     assert rig.told + after.told == everything.told
     assert after.archive == everything.archive
     assert after.counts == everything.counts
+
+
+def test_at_a_first_start_what_table_and_stream_both_have_is_scored_as_new(
+    plain_bundle: Bundle, at: Callable[..., Record]
+) -> None:
+    """Rule 18: each sample with its own record, in its own place, as if the table had been read an instant earlier;
+    what only the table has is never told of, even where a neighbour is written again."""
+    records = [at(n, 9.0 if n % 3 == 0 else 2.0) for n in range(12)]
+    again = at(0, 8.0, number=9000, created=float(T + 12))
+
+    def started(filled: int) -> Rig:
+        rig = Rig(plain_bundle).open("s")
+        rig.lane.fill(rig.decoder.items("first-window", [r["dynamodb"]["NewImage"] for r in records[:filled]]).samples)
+        return rig.batch("s", *records[4:], again).until_quiet(T + 30)
+
+    early, late = started(4), started(12)
+    assert {revision for _, ts, revision in early.told if ts > T + 4} == {0}
+    assert T + 3 not in {ts for _, ts, _ in early.told}
+    assert [m.id for m in late.anomalies] == [m.id for m in early.anomalies]
+    assert late.told == early.told
+    assert late.archive == early.archive
+
+
+def test_without_windows_a_clock_is_found_wrong_again_where_it_was(rig: Rig, at: Callable[..., Record]) -> None:
+    """A crash between the first head and the first windows: what was set aside before the clock was known to be wrong
+    stays out of window and archive when all is read again."""
+    records = [at(n + 600, 9.0 if n % 3 == 0 else 2.0, created=float(T + n)) for n in range(30)]
+    rig.batch("s", *records[:20]).turn(T + 20)
+    assert {kind for kind, _, _ in rig.notices} == {"health.quarantine", "health.clock_skew"}
+    after = rig.successor(snapshot=False).open("s", now=T + 30)
+    after.batch("s", *records).until_quiet(T + 30)
+    calm = Rig(rig.bundle).open("s").batch("s", *records).until_quiet(T + 30)
+    assert rig.told + after.told == calm.told
+    assert after.archive == calm.archive
+    assert after.counts == calm.counts
 
 
 def test_a_restart_in_the_middle_of_a_minute_keeps_its_first_lines(rig: Rig, at: Callable[..., Record]) -> None:

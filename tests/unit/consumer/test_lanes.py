@@ -22,7 +22,12 @@ class Routed:
     def _open(self, name: str) -> Any:
         assert name not in self.given, "a lane is opened once"
         given = self.given[name] = []
-        lane = SimpleNamespace(shards=self.shards.get(name, []), take=lambda event, now: given.append(event))
+        lane = SimpleNamespace(
+            name=name,
+            shards=self.shards.get(name, []),
+            take=lambda event, now: given.append(event),
+            fill=lambda samples, *, own: given.append((samples, own)),
+        )
         return SimpleNamespace(lane=lane)
 
 
@@ -68,3 +73,29 @@ def test_what_concerns_all_goes_to_all(event: Any) -> None:
         routed.lanes.take(opened(shard), 1.0)
     routed.lanes.take(event, 1.0)
     assert [given[-1] for given in routed.given.values()] == [event] * 3
+
+
+def test_the_lane_that_only_says_who_owns_the_table_reads_nothing() -> None:
+    """It would pass for one that lags for ever. While there is no other it stands for them: no shard at all is a fault
+    that must be seen."""
+    routed = Routed(one_lane=False)
+    assert [owned.lane.name for owned in routed.lanes.reading] == ["table"]
+    routed.lanes.take(opened("a"), 1.0)
+    routed.lanes.take(opened("b"), 1.0)
+    assert [owned.lane.name for owned in routed.lanes.reading] == ["a", "b"]
+    single = Routed(one_lane=True)
+    single.lanes.take(opened("a"), 1.0)
+    assert [owned.lane.name for owned in single.lanes.reading] == ["table"]
+
+
+@pytest.mark.parametrize("one_lane", [True, False])
+def test_the_first_windows_are_filled_once(one_lane: bool) -> None:
+    """All lanes share them. A device is kept by one lane: two that kept the same could not be opened again."""
+    routed = Routed(one_lane=one_lane)
+    samples: Any = "samples"
+    routed.lanes.take(opened("a"), 1.0)
+    before = {name: len(given) for name, given in routed.given.items()}
+    routed.lanes.fill(samples)
+    filled = {name: given[before[name] :] for name, given in routed.given.items()}
+    assert filled.pop("table") == [("samples", one_lane)]
+    assert not any(filled.values())

@@ -38,7 +38,6 @@ class World:
             ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
             charts=SimpleNamespace(drain=lambda: ["chart"], final=lambda: self.done.append("final charts")),
             gaps_to_read=list,
-            fill=lambda samples: self.done.append(f"fill {samples}"),
             take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
         )
         self.owned = SimpleNamespace(
@@ -93,8 +92,15 @@ class Routes:
     def __iter__(self) -> Any:
         return iter([self.world.owned])
 
+    @property
+    def reading(self) -> Any:
+        return [self.world.owned]
+
     def take(self, event: Any, now: float) -> None:
         self.world.done.append(type(event).__name__)
+
+    def fill(self, samples: Any) -> None:
+        self.world.done.append(f"fill {samples}")
 
 
 @pytest.fixture

@@ -65,12 +65,15 @@ def test_what_concerns_the_whole_table_has_the_table_for_subject(cloudevent: Cal
         ({"count": 4}, True),
         ({"device": "other"}, False),
         ({"at": 1_784_989_508.0}, False),
+        ({"since": 1_784_980_001.0}, False),
+        ({"until": 1_784_980_003.0}, False),
         ({"state": "closed"}, False),
         ({"type": "health.silence"}, False),
     ],
 )
 def test_the_id_tells_a_notice_sent_twice(change: dict[str, Any], same: bool) -> None:
-    """It depends on what happened to whom and when alone."""
+    """It depends on what happened to whom and when alone: two runs of late samples that end at the same stamp are
+    two notices."""
     assert (message(replace(LATE, **change)).id == message().id) is same
     assert message(recorded=datetime(2027, 1, 1, tzinfo=UTC)).id == message().id
 
