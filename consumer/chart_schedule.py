@@ -64,6 +64,10 @@ class ChartSchedule:
         """An episode of a device has opened at ``at``."""
         self._ask(device, at, periodic=False)
 
+    def forget(self, device: str) -> None:
+        """The device is not among the lane's any more."""
+        self._drawn.pop(device, None)
+
     def drain(self) -> list[ChartRequest]:
         """The requests since the last call."""
         requests, self._requests = self._requests, []

@@ -35,6 +35,7 @@ class Credit:
     def cut(self) -> None:
         """The commit was cut: what went into it no longer counts."""
         self._held.subtract(self._leaving)
+        self._held = +self._held  # without those that hold nothing: shards come and go
         self._leaving.clear()
 
     def closed(self, shard: str) -> None:

@@ -24,6 +24,7 @@ the middle of a catch-up, has records that all others have left behind."""
 OVER_LISTINGS = 10
 """So many listings in a row without a shard that is open or unread: the stream is over."""
 REPEATS = 6
+FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
 
 
@@ -67,7 +68,8 @@ class Discovery:
         self._latest = not positions and start == "latest"
         self._since = since
         self._clock = clock
-        self._finished = {name for name, at in self._positions.items() if at.ended}
+        self._finished = {name: clock() for name, at in self._positions.items() if at.ended}
+        """By shard that will not be read any more: since when."""
         self._alone: Counter[str] = Counter()
         self._complete = False
         self._agreed = 0
@@ -76,7 +78,7 @@ class Discovery:
 
     def finished(self, shard: str) -> None:
         """A shard will not be read any more: its children may be, and are looked for at once."""
-        self._finished.add(shard)
+        self._finish([shard])
         self._eager = EAGER_LISTINGS
 
     def look(self, reading: Collection[str]) -> Found:
@@ -84,7 +86,8 @@ class Discovery:
         tip = self._clock()
         nodes = self._list()
         listed = {node.shard for node in nodes}
-        self._finished |= self._left_out(nodes)
+        self._finish(self._left_out(nodes))
+        self._unlearn(listed)
         # A shard with a position is there until reading it says otherwise, and until a listing says that it is open
         # nothing proves it idle.
         nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
@@ -96,9 +99,10 @@ class Discovery:
         while ready := [node for node in unread if node.parent not in known or node.parent in self._finished]:
             for node in ready:
                 unread.remove(node)
+                self._alone.pop(node.shard, None)
                 found = self._begin(node, tip)
                 if found is None:
-                    self._finished.add(node.shard)
+                    self._finish([node.shard])
                 else:
                     begin.append(found)
         if self._since is None and nodes:
@@ -115,6 +119,18 @@ class Discovery:
         topology = Topology(tuple(node for node in nodes if node.shard in listed))
         again_s = EAGER_S if self._eager else DISCOVER_S
         return Found(tuple(begin), topology, again_s, over=self._over >= OVER_LISTINGS)
+
+    def _finish(self, shards: Iterable[str]) -> None:
+        now = self._clock()
+        self._finished |= {shard: now for shard in shards if shard not in self._finished}
+
+    def _unlearn(self, listed: Collection[str]) -> None:
+        """Forget the shards that the stream has forgotten for sure: a listing may miss one that is still there, and
+        taken for new it would be read once more."""
+        horizon = self._clock() - FORGET_S
+        for shard in [shard for shard, at in [*self._finished.items()] if at < horizon and shard not in listed]:
+            del self._finished[shard]
+            self._positions.pop(shard, None)
 
     def _list(self) -> list[ShardNode]:
         """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:

@@ -81,6 +81,7 @@ class Gaps:
     def close(self, name: str) -> Notice:
         """All that the table has of a gap was processed."""
         gap = self._open.pop(name)
+        self._asked.discard(name)
         said = (
             f"The gap from {utc(gap.since):%Y-%m-%d %H:%M:%S} UTC was filled with {gap.found} samples from the table. "
             "Samples that were deleted since cannot be seen: how many are missing is unknown."

@@ -92,7 +92,7 @@ class Lane:
         self._stall = Stall(head.lagging)
         self._warming = Warming(cold=head.cold, since=head.warming)
         self._forced = self._forced_tallied = head.forced
-        self._floor = -inf if head.watermark is None else head.watermark
+        self._begun = -inf if head.watermark is None else head.watermark
         self._latest = -inf if head.newest is None else head.newest
         self._read_again_from = -inf
         self._full = False
@@ -102,7 +102,9 @@ class Lane:
         self._last_snapshot = -inf
         self._last_books = -inf
         self._recovering = bool(self._shards.told)
-        # What is read again is classed as it was then: without windows from the beginning, when nothing was known.
+        # What is read again is timed and classed as it was the first time: a device forgotten then is forgotten again,
+        # and there; and without windows from the beginning, when nothing was known.
+        self._floor = -inf if self._recovering else self._begun
         then = snapshot.health if snapshot is not None else {}
         self._watch.restore(then if self._recovering else head.health)
         if snapshot is not None:
@@ -115,6 +117,8 @@ class Lane:
         if not self._fulfilled:
             # A minute that the windows do not hold whole was written before they were: they are a commit's last step.
             self._outgoing.promise(m for m in head.outbox.minutes if self._outgoing.whole(m, self._newest(m[0])))
+        if not self._recovering:
+            self._forget_unwatched()
         if head.watermark is not None:
             self.charts.begin(head.watermark)
 
@@ -207,10 +211,11 @@ class Lane:
         while len(rest):
             count = max(1, self._scorer.windows.in_order(rest))
             self._scorer.windows.keep_as_context(self._scorer.windows.upsert(rest.take(slice(0, count))))
-            if own:
-                self._own.update((self._devices[int(code)], int(code)) for code in np.unique(rest.device[:count]))
             self._scorer.windows.evict(rest.device[:count])
             rest = rest.take(slice(count, None))
+        for code in np.unique(samples.device[samples.kind == Kind.BACKFILL]) if own else []:
+            self._own[self._devices[int(code)]] = int(code)
+            self._watch.expect(int(code), self._scorer.windows.newest(int(code)))
 
     def step(self, now: float) -> None:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
@@ -349,6 +354,8 @@ class Lane:
             return
         self._floor = max(self._floor, due)
         notices = self._watch.fire()
+        for code in self._watch.forgotten():
+            self._forget(self._devices[code])
         # While recovering, they were told before the restart.
         self._outgoing.notify([] if self.recovering else notices, now=now)
 
@@ -387,7 +394,8 @@ class Lane:
         if self._sole is not None:
             self._sole.seen(run.samples, run.stamp)
         if not silent:
-            self._forced += int((run.stamp < self._floor).sum())  # a broken promise: it came below what was processed
+            # A broken promise: it came below what was processed.
+            self._forced += int((run.stamp < max(self._floor, self._begun)).sum())
             self._account(run, seen, scored, now)
         elif scored is not None:
             self._outgoing.recall(scored)
@@ -427,7 +435,24 @@ class Lane:
         again."""
         if self._recovering and not self.recovering:
             self._recovering = False
+            self._floor = max(self._floor, self._begun)
             self._watch.restore(self._head.health)
+            self._forget_unwatched()
+
+    def _forget(self, device: str) -> None:
+        """A device was silent for a day: all that is kept of it goes, at that moment of event time in every run."""
+        code = self._own.pop(device, None)
+        if code is not None:
+            self._scorer.windows.forget(code)
+        self._outgoing.part(device)
+        if not self.recovering:  # the head's episodes are those of later
+            self._outgoing.episodes.forget(device)
+        self.charts.forget(device)
+
+    def _forget_unwatched(self) -> None:
+        """The windows may be older than the head: devices that were forgotten in between."""
+        for device in self._own.keys() - self._watch.states.keys():
+            self._forget(device)
 
     def _books(self, now: float, *, final: bool) -> list[StoredObject]:
         """The books of the days that changed, now and then: the head holds them all the same."""

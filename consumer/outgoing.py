@@ -66,6 +66,7 @@ class Outgoing:
         self.episodes = episodes
         self._muting = muting
         self._lines: dict[Minute, dict[float, bytes]] = {}
+        self._parting: dict[Minute, dict[float, bytes]] = {}
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
@@ -119,7 +120,7 @@ class Outgoing:
 
     def minute(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""
-        lines = self._lines.get(minute, {})
+        lines = self._lines.get(minute, self._parting.get(minute, {}))
         return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
 
     def opened(self) -> list[tuple[str, float]]:
@@ -129,6 +130,7 @@ class Outgoing:
 
     def drain(self) -> Batch:
         """All that waits, for a commit."""
+        self._parting = {minute: lines for minute, lines in self._parting.items() if minute in self._minutes}
         batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), self._muting.drain())
         self._messages, self._minutes = [], set()
         return batch
@@ -203,3 +205,10 @@ class Outgoing:
         for minute in [m for m in self._lines if m[0] == device and m[1] + MINUTE_S < horizon]:
             if minute not in self._minutes:
                 del self._lines[minute]
+        self.episodes.settle(device, horizon)
+
+    def part(self, device: str) -> None:
+        """A device is forgotten. Its minutes that wait for the commit are written as they stand: should it come back
+        before, what it sends then is not joined to them, as it would not be after the commit."""
+        for minute in [minute for minute in self._lines if minute[0] == device]:
+            self._parting[minute] = self._lines.pop(minute)

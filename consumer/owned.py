@@ -91,10 +91,12 @@ class OwnedLane:
         self._in_flight = None
         for shard, position in commit.head.positions.items():
             epoch = self.lane.epoch(shard)
-            if epoch is not None and position.sequence is not None:
+            if epoch is None:
+                continue
+            if position.sequence is not None:
                 source.ack(shard, epoch, position.sequence)
-                if position.ended:
-                    source.ended(shard, epoch)
+            if position.ended:
+                source.ended(shard, epoch)
         for message in commit.messages:
             self._told["messages"] += 1
             if message.type.startswith("health.") and message.state == "opened":

@@ -39,7 +39,6 @@ class Shards:
         self.told = Told(head.positions, self.positions, names)
         self.gaps = Gaps(head.gaps)
         self._credit = Credit()
-        self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
         self._heard: set[str] = set()
         self._with_child: Counter[str] = Counter()
@@ -106,9 +105,10 @@ class Shards:
             shard = self._names[int(code)]
             self.positions[shard].sequence = str(run.sequence[last])
             self.positions[shard].stamp = float(run.stamp[last])
-            self._credit.processed(shard, int(counts[code]))
             if is_backfill(shard):
                 self.gaps.count(shard, int(counts[code]))
+            else:
+                self._credit.processed(shard, int(counts[code]))
         self.told.reached(self.positions)
 
     def end(self, now: float) -> list[Notice]:
@@ -136,7 +136,8 @@ class Shards:
     def grants(self, *, idle: bool) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
         idle = idle and self.merge.ready  # before that nothing waits for a record, and none leaves
-        changes = self._credit.grants(self.merge.read_to(), self.merge.waited_for, idle=idle)
+        read_to = {shard: last for shard, last in self.merge.read_to().items() if not is_backfill(shard)}
+        changes = self._credit.grants(read_to, self.merge.waited_for, idle=idle)
         return {shard: (self._epochs[shard], change) for shard, change in changes.items()}
 
     def _open(self, event: ShardOpened) -> None:
@@ -147,7 +148,6 @@ class Shards:
         since = -inf if event.since is None else event.since - IDLE_SLACK_S
         self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent), since]))
         self.merge.mark(event.shard, closed=event.closed)
-        self._parents[event.shard] = event.parent
         self._epochs[event.shard] = event.epoch
         self.positions.setdefault(event.shard, ShardPosition(since=event.since))
 
@@ -172,14 +172,14 @@ class Shards:
         parents = {node.parent for node in listing.shards}
         for node in listing.shards:
             self.merge.mark(node.shard, closed=node.closed)
-            if node.parent is not None and node.shard in self._parents:
-                self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
         for shard in self.merge.ended:
             (self._with_child if shard in parents else self._childless)[shard] += 1
         self._close_ended()
         for shard, at in [*self.positions.items()]:
             if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
                 del self.positions[shard]
+                self._epochs.pop(shard, None)
+                self._heard.discard(shard)
 
     def _close_ended(self) -> None:
         for shard in self.merge.ended:

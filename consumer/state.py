@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from consumer import head_text
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.gaps import Gap
 from consumer.muting import Untold
@@ -87,6 +88,15 @@ class Head(_Part):
     warming: float | None = None
     outbox: Outbox = Field(default_factory=Outbox)
 
+    def encode(self) -> bytes:
+        """As it is stored: small, and readable (`consumer.head_text`); `model_validate_json` reads it."""
+        return head_text.encode(self.model_dump(mode="json", exclude_defaults=True))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unfolded(cls, stored: Any) -> Any:
+        return head_text.unfold(stored) if isinstance(stored, dict) else stored
+
 
 class StateStore(Protocol):
     """Keeps the head of one lane behind a fence, only whoever wrote or read it last may write it; and its windows."""
@@ -155,7 +165,7 @@ class S3StateStore:
             answer = self._client.put_object(
                 Bucket=self._bucket,
                 Key=self._key,
-                Body=head.model_dump_json(indent=1, exclude_defaults=True).encode(),
+                Body=head.encode(),
                 ContentType="application/json",
                 **condition,  # type: ignore[arg-type]
             )

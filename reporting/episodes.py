@@ -50,3 +50,14 @@ class Episodes:
         if before is None or ts >= before.opened - QUIET_S:
             self._current[device] = episode
         return episode
+
+    def settle(self, device: str, before: float) -> None:
+        """No sample of the device with a ``ts`` of ``before`` or less will be seen any more: an episode that only such
+        a one could belong to, or come before, is over and forgotten."""
+        episode = self._current.get(device)
+        if episode is not None and episode.last + QUIET_S <= before:
+            del self._current[device]
+
+    def forget(self, device: str) -> None:
+        """The device is forgotten, and with it its latest episode."""
+        self._current.pop(device, None)

@@ -53,10 +53,12 @@ class Frozen:
 @dataclass(frozen=True, slots=True)
 class DeviceHealth:
     """What is remembered of a device. ``last``: the stamp of its last record. ``skew_s``: how far its clock is known
-    to be ahead; ``suspect``: records that may show that it is."""
+    to be ahead; ``suspect``: records that may show that it is. ``context``: it is known from the table alone, of the
+    time before the first start, and nothing was told of it."""
 
     last: float = 0.0
     silent: bool = False
+    context: bool = False
     frozen: Frozen | None = None
     skew_s: float | None = None
     suspect: Run | None = None
@@ -67,7 +69,7 @@ class DeviceHealth:
     @property
     def deadline(self) -> float:
         """The stamp at which something is due if no record comes before."""
-        silence = inf if self.silent else self.last + SILENCE_S
+        silence = self.last + (FORGET_S if self.silent else SILENCE_S)
         return min(silence, self.late_stamp + LATE_QUIET_S if self.late else inf)
 
 
@@ -91,6 +93,7 @@ class Watch:
         self._names = names
         self._states: dict[int, DeviceHealth] = {}
         self._deadlines: dict[int, float] = {}
+        self._forgotten: list[int] = []
 
     @property
     def states(self) -> dict[str, DeviceHealth]:
@@ -118,8 +121,9 @@ class Watch:
         notices: list[tuple[int, Notice]] = []
         set_back: list[int] = []
         states: dict[int, DeviceHealth] = {}
-        for code in np.unique(samples.device):
-            rows = np.flatnonzero(samples.device == code)
+        alive = kind != Kind.REMOVED  # by TTL, long after: no sign of life
+        for code in np.unique(samples.device[alive]):
+            rows = np.flatnonzero((samples.device == code) & alive)
             device = _Device(self._names[int(code)], self._table, self._states.get(int(code), DeviceHealth()))
             device.follow(samples, stamp, rows, kind)
             states[int(code)] = device.state
@@ -139,14 +143,25 @@ class Watch:
         due = self.due
         code = min((c for c, at in self._deadlines.items() if at == due), key=lambda c: self._names[c])
         device = _Device(self._names[code], self._table, self._states[code])
-        device.expire(due)
-        self._keep(code, device.state)
+        if device.state.silent and device.state.last + FORGET_S <= due:
+            device.take_leave(due)
+            del self._states[code], self._deadlines[code]
+            self._forgotten.append(code)
+        else:
+            device.expire(due)
+            self._keep(code, device.state)
         return [notice for _, notice in device.notices]
 
-    def forget(self, watermark: float) -> None:
-        """Drop devices that have been silent for a day, so that names that come and go take no memory."""
-        for code in [c for c, s in self._states.items() if s.silent and s.last < watermark - FORGET_S]:
-            del self._states[code], self._deadlines[code]
+    def expect(self, device: int, stamp: float) -> None:
+        """A device is known from the table alone, with a last sample at ``stamp``: its silence is not told."""
+        if device not in self._states:
+            self._keep(device, DeviceHealth(last=stamp, silent=True, context=True))
+
+    def forgotten(self) -> list[int]:
+        """The devices forgotten since the last call: silent for a day, so that names that come and go take no memory.
+        One that comes back is a new one."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
 
 
 class _Device:
@@ -162,7 +177,7 @@ class _Device:
     def follow(self, samples: Samples, stamp: Floats, rows: Rows, kind: Kinds) -> None:
         """Go through the device's ``rows``; corrects ``kind`` in place."""
         ts, created = samples.ts, samples.created
-        if self.state.silent:
+        if self.state.silent and not self.state.context:
             self._close_silence(int(rows[0]), float(stamp[rows[0]]))
         odd = kind[rows] != Kind.SAMPLE
         if odd.any() or self.state.suspect or self.state.skew_s is not None or self.state.late:
@@ -171,7 +186,7 @@ class _Device:
         scored = rows[kind[rows] == Kind.SAMPLE]
         if len(scored):
             self._repeats(samples, stamp, scored)
-        self.state = replace(self.state, last=max(self.state.last, float(stamp[rows[-1]])), silent=False)
+        self.state = replace(self.state, last=max(self.state.last, float(stamp[rows[-1]])), silent=False, context=False)
 
     def expire(self, at: float) -> None:
         """A deadline has passed."""
@@ -182,6 +197,21 @@ class _Device:
             self.state = replace(self.state, silent=True)
             said = f"No sample from {self.name} since {utc(state.last):%H:%M:%S} UTC, {SILENCE_S:.0f} s ago."
             self._notice(0, "health.silence", at, "opened", said, since=state.last)
+
+    def take_leave(self, at: float) -> None:
+        """It has been silent for so long that it is forgotten: whatever was told as begun is told as over."""
+        if self.state.context:
+            return
+        said = (
+            f"Still no sample from {self.name}, for {FORGET_S / 3600:g} h: it is not watched any more. "
+            "A sample that comes yet is taken for a new device's."
+        )
+        since = self.state.last
+        self._notice(0, "health.silence", at, "closed", said, since=since, until=at)
+        if self.state.frozen is not None and self.state.frozen.told:
+            self._notice(0, "health.stuck", at, "closed", said, since=self.state.frozen.since, until=at)
+        if self.state.skew_s is not None:
+            self._notice(0, "health.clock_skew", at, "closed", said, offset_s=self.state.skew_s)
 
     def _close_silence(self, row: int, at: float) -> None:
         said = f"{self.name} sends again, after {at - self.state.last:.0f} s."

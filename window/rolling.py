@@ -8,7 +8,7 @@ What a window holds is a function of the samples alone, whatever order they came
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,8 @@ class Touched:
 
 
 class Windows:
-    """Windows of any number of devices; memory grows with the busiest device's retained samples.
+    """Windows of any number of devices; memory grows with the busiest device's retained samples, and with the most
+    devices at one time: the row of one that is forgotten is given to the next.
 
     >>> w = Windows(); t = w.upsert(Samples.of([1.0, 2.0], [3.0, 3.0], [25.0, 25.0])); len(t)
     2
@@ -70,10 +71,12 @@ class Windows:
         self._severity = np.zeros((0, capacity), np.int8)
         self._start = np.zeros(0, np.int64)
         self._count = np.zeros(0, np.int64)
+        self._row = np.zeros(0, np.int64)  # by device code; -1: it has none
+        self._free: list[int] = []
 
     @property
     def devices(self) -> int:
-        """Rows of the ring; every device code seen is below it."""
+        """Rows of the ring."""
         return len(self._count)
 
     @property
@@ -83,13 +86,15 @@ class Windows:
 
     def count(self, device: int) -> int:
         """Samples retained of a device; 0 for one never seen."""
-        return int(self._count[device]) if device < self.devices else 0
+        row = self._row_of(device)
+        return int(self._count[row]) if row >= 0 else 0
 
     def newest(self, device: int) -> float:
         """The device's latest ``ts``; -inf before its first sample."""
         if self.count(device) == 0:
             return -np.inf
-        return float(self._columns["ts"][device, self._slots(device)[-1]])
+        row = self._row_of(device)
+        return float(self._columns["ts"][row, self._slots(row)[-1]])
 
     def in_order(self, samples: Samples) -> int:
         """How many leading rows each lie after everything their device has: these may be written in one go.
@@ -122,68 +127,81 @@ class Windows:
 
     def tails(self, rows: Touched) -> Tails:
         """The last `ROLLING` samples up to each row."""
-        rank = (rows.slot - self._start[rows.device]) % self.capacity
+        row = self._row[rows.device]
+        rank = (rows.slot - self._start[row]) % self.capacity
         back = np.arange(ROLLING - 1, -1, -1)
         slots = (rows.slot[:, None] - back[None, :]) % self.capacity
         present = rank[:, None] >= back[None, :]
-        device = rows.device[:, None]
 
         def gather(name: str) -> Floats:
-            values: Floats = self._columns[name][device, slots]
+            values: Floats = self._columns[name][row[:, None], slots]
             return np.where(present, values, values[:, -1:])
 
         return Tails(gather("ts"), gather("current_a"), gather("temperature_c"), present)
 
     def samples(self, rows: Touched) -> tuple[Floats, Floats, Floats]:
         """``ts``, ``current_a`` and ``temperature_c`` of the rows."""
-        at = (rows.device, rows.slot)
+        at = (self._row[rows.device], rows.slot)
         return self._columns["ts"][at], self._columns["current_a"][at], self._columns["temperature_c"][at]
 
     def scored(self, rows: Touched) -> tuple[Floats, Floats, NDArray[np.int8]]:
         """Reconstruction error, forest score and severity of the rows as last kept; NaN, NaN and 0 before that."""
-        at = (rows.device, rows.slot)
+        at = (self._row[rows.device], rows.slot)
         columns = self._columns
         return columns["reconstruction_error"][at], columns["forest_score"][at], self._severity[at]
 
     def retract(self, rows: Touched, keep: int) -> None:
         """Take back all but the first ``keep`` rows of the in-order upsert that returned ``rows``."""
         codes, extra = np.unique(rows.device[keep:], return_counts=True)
-        self._count[codes] -= extra
+        self._count[self._row[codes]] -= extra
 
     def set_back(self, device: int, ts: float) -> None:
         """Drop a device's samples that are later than ``ts``: its clock was set back."""
-        if self.count(device):
-            kept = np.searchsorted(self._columns["ts"][device, self._slots(device)], ts, side="right")
-            self._count[device] = int(kept)
+        row = self._row_of(device)
+        if row >= 0:
+            kept = np.searchsorted(self._columns["ts"][row, self._slots(row)], ts, side="right")
+            self._count[row] = int(kept)
 
     def score(
         self, rows: Touched, *, reconstruction_error: Floats, forest_score: Floats, severity: NDArray[np.int8]
     ) -> None:
         """Keep the rows' scores beside their samples."""
-        at = (rows.device, rows.slot)
+        at = (self._row[rows.device], rows.slot)
         self._columns["reconstruction_error"][at] = reconstruction_error
         self._columns["forest_score"][at] = forest_score
         self._severity[at] = severity
 
     def keep_as_context(self, rows: Touched) -> None:
         """The rows are there for others' features only: they are scored with their own record, and as new."""
-        self._severity[rows.device, rows.slot] = CONTEXT
+        self._severity[self._row[rows.device], rows.slot] = CONTEXT
 
     def evict(self, devices: Codes) -> None:
         """Drop what is `RETAINED_S` or more older than the newest sample of each of ``devices``."""
         for device in np.unique(devices):
-            ts = self._columns["ts"][device, self._slots(device)]
+            row = self._row_of(int(device))
+            if row < 0:
+                continue
+            ts = self._columns["ts"][row, self._slots(row)]
             if len(ts) and ts[0] <= ts[-1] - RETAINED_S:
                 old = int(np.searchsorted(ts, ts[-1] - RETAINED_S, side="right"))
-                self._start[device] = (self._start[device] + old) % self.capacity
-                self._count[device] -= old
+                self._start[row] = (self._start[row] + old) % self.capacity
+                self._count[row] -= old
+
+    def forget(self, device: int) -> None:
+        """Drop all that is kept of a device, as if it had never been seen."""
+        row = self._row_of(device)
+        if row >= 0:
+            self._row[device] = -1
+            self._start[row] = self._count[row] = 0
+            self._free.append(row)
 
     def retained(self, device: int) -> Columns:
         """All that is kept of a device, as copies."""
-        slots = self._slots(device)
+        row = self._row_of(device)
+        slots = self._slots(row)
         return Columns(
-            **{name: column[device, slots] for name, column in self._columns.items()},
-            severity=self._severity[device, slots],
+            **{name: column[row, slots] for name, column in self._columns.items()},
+            severity=self._severity[row, slots],
         )
 
     def shown(self, device: int) -> Columns:
@@ -197,71 +215,87 @@ class Windows:
         if self.count(device):
             raise ValueError(f"device {device} has samples already")
         n = len(columns.ts)
-        self._grow(device + 1, n)
-        self._count[device] = n
+        row = int(self._rows_for(np.array([device]))[0])
+        self._grow(self.devices, n)
+        self._count[row] = n
         for name in self._FLOATS:
-            self._columns[name][device, self._slots(device)] = getattr(columns, name)
-        self._severity[device, self._slots(device)] = columns.severity
+            self._columns[name][row, self._slots(row)] = getattr(columns, name)
+        self._severity[row, self._slots(row)] = columns.severity
 
     def rows(self, device: int) -> Touched:
         """All retained rows of a device, in order of time."""
-        slots = self._slots(device)
+        slots = self._slots(self._row_of(device))
         return Touched(np.full(len(slots), device, np.int32), slots, np.ones(len(slots), bool))
 
-    def _slots(self, device: int) -> Index:
-        if device >= self.devices:
+    def _row_of(self, device: int) -> int:
+        return int(self._row[device]) if device < len(self._row) else -1
+
+    def _rows_for(self, codes: NDArray[np.integer[Any]]) -> Index:
+        """The rows of devices, each code once; one that has none gets one."""
+        if (more := int(codes.max()) + 1 - len(self._row)) > 0:
+            self._row = np.concatenate([self._row, np.full(max(more, len(self._row)), -1, np.int64)])
+        new = codes[self._row[codes] < 0]
+        self._grow(self.devices - len(self._free) + len(new), 0)
+        for code in new:
+            self._row[code] = self._free.pop()
+        rows: Index = self._row[codes]
+        return rows
+
+    def _slots(self, row: int) -> Index:
+        if row < 0:
             return np.empty(0, np.int64)
-        slots: Index = (self._start[device] + np.arange(self._count[device])) % self.capacity
+        slots: Index = (self._start[row] + np.arange(self._count[row])) % self.capacity
         return slots
 
     def _append(self, samples: Samples) -> Touched:
         if len(samples) == 0:
             return Touched(samples.device, np.empty(0, np.int64), np.empty(0, bool))
         codes, added = np.unique(samples.device, return_counts=True)
-        self._grow(int(codes[-1]) + 1, 0)
-        self._grow(self.devices, int((self._count[codes] + added).max()))
+        rows = self._rows_for(codes)
+        self._grow(self.devices, int((self._count[rows] + added).max()))
         order = np.argsort(samples.device, kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(added) - added, added)
-        device = samples.device
-        slot = (self._start[device] + self._count[device] + rank) % self.capacity
-        self._write(device, slot, samples)
-        self._count[codes] += added
-        return Touched(device, slot, np.zeros(len(slot), bool))
+        row = self._row[samples.device]
+        slot = (self._start[row] + self._count[row] + rank) % self.capacity
+        self._write(row, slot, samples)
+        self._count[rows] += added
+        return Touched(samples.device, slot, np.zeros(len(slot), bool))
 
     def _place(self, sample: Samples) -> Touched:
         """One sample at or before its device's newest: it takes its place by ``ts``."""
         device = int(sample.device[0])
         if sample.ts[0] <= self.newest(device) - RETAINED_S:
             return Touched(sample.device[:0], np.empty(0, np.int64), np.empty(0, bool))
-        ts = self._columns["ts"][device, self._slots(device)]
+        row = self._row_of(device)
+        ts = self._columns["ts"][row, self._slots(row)]
         rank = int(np.searchsorted(ts, sample.ts[0]))
         known = ts[rank] == sample.ts[0]
         if not known:
-            self._grow(self.devices, int(self._count[device]) + 1)
-            self._count[device] += 1
-            slots = self._slots(device)
+            self._grow(self.devices, int(self._count[row]) + 1)
+            self._count[row] += 1
+            slots = self._slots(row)
             columns: tuple[NDArray[np.float64] | NDArray[np.int8], ...] = (*self._columns.values(), self._severity)
             for column in columns:
-                column[device, slots[rank + 1 :]] = column[device, slots[rank:-1]]
-        slots = self._slots(device)[rank : rank + ROLLING]
-        rescored = self._severity[device, slots] != CONTEXT
+                column[row, slots[rank + 1 :]] = column[row, slots[rank:-1]]
+        slots = self._slots(row)[rank : rank + ROLLING]
+        rescored = self._severity[row, slots] != CONTEXT
         touched = rescored.copy()
         touched[0] = True
         rescored[0] &= known
         if not known:
-            self._write(np.full(1, device, np.int32), slots[:1], sample)
+            self._write(np.full(1, row), slots[:1], sample)
         else:
-            self._columns["current_a"][device, slots[0]] = sample.current_a[0]
-            self._columns["temperature_c"][device, slots[0]] = sample.temperature_c[0]
+            self._columns["current_a"][row, slots[0]] = sample.current_a[0]
+            self._columns["temperature_c"][row, slots[0]] = sample.temperature_c[0]
         return Touched(np.full(len(slots), device, np.int32), slots, rescored).take(touched)
 
-    def _write(self, device: Codes, slot: Index, samples: Samples) -> None:
+    def _write(self, row: Index, slot: Index, samples: Samples) -> None:
         for name in ("ts", "current_a", "temperature_c"):
-            self._columns[name][device, slot] = getattr(samples, name)
+            self._columns[name][row, slot] = getattr(samples, name)
         for name in ("reconstruction_error", "forest_score"):
-            self._columns[name][device, slot] = np.nan
-        self._severity[device, slot] = 0
+            self._columns[name][row, slot] = np.nan
+        self._severity[row, slot] = 0
 
     def _grow(self, devices: int, count: int) -> None:
         """Make room for that many devices, and that many samples of each; doubles, so the cost is amortised."""
@@ -275,12 +309,13 @@ class Windows:
 
         def laid_out(old: NDArray[Number], empty: float) -> NDArray[Number]:
             new = np.full((rows, wanted), empty, old.dtype)
-            for device in range(have_devices):
-                slots = self._slots(device)
-                new[device, : len(slots)] = old[device, slots]
+            for row in range(have_devices):
+                slots = self._slots(row)
+                new[row, : len(slots)] = old[row, slots]
             return new
 
         self._columns = {name: laid_out(column, np.nan) for name, column in self._columns.items()}
         self._severity = laid_out(self._severity, 0)
         self._start = np.zeros(rows, np.int64)
         self._count = np.concatenate([self._count, np.zeros(rows - have_devices, np.int64)])
+        self._free = [*range(rows - 1, have_devices - 1, -1), *self._free]

@@ -12,6 +12,8 @@ import orjson
 from sim_topic import Published
 from sim_world import World
 
+from consumer.state import Head
+
 COMPARED = ("scored", "late", "quarantined", "ignored")
 BALANCE = {"read": 1, "duplicate": -1, **dict.fromkeys(COMPARED, -1)}
 ARCHIVE, QUARANTINE = "battery-events/", "battery-quarantine/"
@@ -53,6 +55,12 @@ class Outcome:
     def events(self) -> dict[str, bytes]:
         """The archive without the quarantine, whose keys name shards."""
         return {key: body for key, body in self.archive.items() if key.startswith(ARCHIVE)}
+
+
+def head_of(world: World) -> Any:
+    """The lane's head as it lies in the bucket, as a tree without its defaults."""
+    (body,) = (stored.body for key, stored in world.edges.bucket.objects.items() if key.endswith("/head"))
+    return Head.model_validate_json(body).model_dump(mode="json", exclude_defaults=True)
 
 
 def differences(

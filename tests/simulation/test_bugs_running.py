@@ -17,7 +17,7 @@ from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
 from sim_faults import Clock, Faults
 from sim_host import BUCKET, NoCharts
 from sim_outage import Outage
-from sim_outcome import Outcome, differences
+from sim_outcome import Outcome, differences, head_of
 from sim_script import Script
 from sim_stream import SimulatedStream, StreamReader, Weather
 from sim_topic import Subscriber, TopicClient
@@ -48,13 +48,6 @@ HOUR_S = 3600.0
 def live(**more: object) -> Plan:
     """A host that is there before the first record, reading from the tip."""
     return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
-
-
-def head(world: World) -> dict[str, Any]:
-    """The lane's head as it lies in the bucket."""
-    (body,) = (stored.body for key, stored in world.edges.bucket.objects.items() if key.endswith("/head"))
-    found: dict[str, Any] = orjson.loads(body)
-    return found
 
 
 def told(world: World, kind: str) -> list[tuple[float, str, float]]:
@@ -93,11 +86,11 @@ def test_bug_09_of_many_shards_one_that_always_fails_does_not_stop_the_others(
     world.run(until=lambda w: w.clock.now > BEGIN + 150.0)
     others = len(script.writes) - len(script.by_name[sick].records)
     assert seen.read.total() == others
-    (devices,) = head(world)["ledger"].values()
+    (devices,) = head_of(world)["ledger"].values()
     assert devices["device4"]["scored"] == others
     strange = {n * 0.1 for n in range(50, 700, 100) if n % count != count // 2}
     assert {round(at, 1) for _, _, at in told(world, "anomaly.sample")} >= {round(at, 1) for at in strange}
-    assert head(world)["forced"] > 0
+    assert head_of(world)["forced"] > 0
 
 
 def test_bug_09_in_a_catch_up_the_lane_waits_and_says_so(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
@@ -111,7 +104,7 @@ def test_bug_09_in_a_catch_up_the_lane_waits_and_says_so(monkeypatch: pytest.Mon
     world.run(until=lambda w: w.clock.now > BEGIN + HOUR_S + 500.0)
     assert len(seen.read) == 19
     assert world.host.lane.lagging
-    assert head(world).get("forced", 0) == 0
+    assert head_of(world).get("forced", 0) == 0
     assert told(world, "anomaly.sample") == []
     assert differences(calm, Outcome.of(world.run())) == []
 
@@ -191,11 +184,11 @@ def test_bug_15_an_acknowledgement_after_the_end_of_the_shard_is_taken(
         world.kill()
         world.clock.advance(BEGIN + hours * HOUR_S - world.clock.now - 60.0)
         world.run(until=lambda w, hours=hours: w.clock.now > BEGIN + hours * HOUR_S + 100.0)
-        assert head(world)["positions"][first.name]["ended"] is True
-        assert head(world)["positions"][first.name]["sequence"] == first.last_sequence
+        assert head_of(world)["positions"][first.name]["ended"] is True
+        assert head_of(world)["positions"][first.name]["sequence"] == first.last_sequence
     world.clock.advance(BEGIN + 36.0 * HOUR_S - world.clock.now - 60.0)
     world.run()
-    assert first.name not in head(world)["positions"]
+    assert first.name not in head_of(world)["positions"]
     assert seen.read[first.name] == len(first.records)
     assert Outcome.of(world).counts["2023-11-14 device4 scored"] == 39
 
@@ -439,6 +432,8 @@ def test_bug_25_a_page_that_cannot_be_decoded_ends_the_worker_and_not_the_record
     twin = SimulatedStream(script, clock, Weather(short_pages=0.8))
     bucket, subscriber = Bucket(), Subscriber()
     monkeypatch.setattr(direct, "POLL_S", 0.01)
+    monkeypatch.setattr(discovery, "EAGER_S", 0.01)
+    monkeypatch.setattr(discovery, "DISCOVER_S", 0.1)
     with monkeypatch.context() as patched:
         failing_once(patched, "consumer.records.Decoder.page", 3, after=False)
         code, failed, _ = worked(twin, bucket, subscriber, bundle, clock, records=100)

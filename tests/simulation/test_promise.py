@@ -9,6 +9,7 @@ from sim_outcome import Outcome
 from sim_promise import keeps
 from sim_schedule import EVERYTHING, drawn
 
+from reporting import health
 from scoring.bundle import Bundle
 
 
@@ -16,6 +17,23 @@ def test_the_promise(seeds: range, bundle: Bundle) -> None:
     """Any interleaving, paging, failing of calls, crashes, stops, two workers and listings that miss shards: archive,
     messages and books are those of the undisturbed run; and input in order gives the same over any number of shards."""
     keeps(seeds, bundle)
+
+
+def test_the_promise_where_devices_are_forgotten(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a day of three minutes many devices vanish and come back: they are forgotten at the same record in every
+    run. Seed 177 forgot in the reading again what the head knew of later."""
+    monkeypatch.setattr(health, "FORGET_S", 200.0)
+    forgotten = []
+    drain = health.Watch.forgotten
+
+    def noted(watch: health.Watch) -> list[int]:
+        found = drain(watch)
+        forgotten.extend(found)
+        return found
+
+    monkeypatch.setattr(health.Watch, "forgotten", noted)
+    keeps([*range(16), 177], bundle)
+    assert len(forgotten) > 20
 
 
 def test_promise_schedules_are_of_every_kind() -> None:

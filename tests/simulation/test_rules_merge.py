@@ -17,7 +17,7 @@ from sim_bucket import BucketClient
 from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
 from sim_host import NoCharts
 from sim_outage import Outage
-from sim_outcome import ARCHIVE, Outcome, differences
+from sim_outcome import ARCHIVE, Outcome, differences, head_of
 from sim_script import Script, Write
 from sim_script import script as scripted
 from sim_world import Pace, Plan, World
@@ -56,13 +56,6 @@ def totals(world: World) -> dict[str, int]:
     for name, count in Outcome.of(world).counts.items():
         cls = name.rsplit(" ", 1)[1]
         found[cls] = found.get(cls, 0) + count
-    return found
-
-
-def head(world: World) -> dict[str, Any]:
-    """The lane's head as it lies in the bucket."""
-    (body,) = (stored.body for key, stored in world.edges.bucket.objects.items() if key.endswith("/head"))
-    found: dict[str, Any] = orjson.loads(body)
     return found
 
 
@@ -256,7 +249,7 @@ def test_rule_07_after_a_minute_the_lane_goes_on_and_says_so_first(
         for each in heard[seen:]:
             event = orjson.loads(each.body)
             if event["type"] == "anomaly.sample" and event["data"]["ts"] > down[0] + 5.0 and each.at < down[1]:
-                assert head(now).get("forced", 0) > 0
+                assert head_of(now).get("forced", 0) > 0
                 beyond.append(each.at)
         seen = len(heard)
 
@@ -377,7 +370,7 @@ def test_rule_09_every_put_of_a_minute_is_conditional(monkeypatch: pytest.Monkey
 
     def noting(client: BucketClient, **request: Any) -> Any:
         if request["Key"].startswith(ARCHIVE):
-            puts.append({**request, "head": head(world)})
+            puts.append({**request, "head": head_of(world)})
         return put(client, **request)
 
     monkeypatch.setattr(BucketClient, "put_object", noting)
@@ -398,7 +391,7 @@ def test_rule_09_who_wakes_up_late_writes_over_no_higher_revision(bundle: Bundle
     script = stream(readings, [shard()])
     calm = Outcome.of(World(script, bundle, live()).run())
     world = World(script, bundle, live(hosts=2))
-    world.run(until=lambda w: any(key.endswith("/head") and head(w)["outbox"]["minutes"] for key in _last(w)))
+    world.run(until=lambda w: any(key.endswith("/head") and head_of(w)["outbox"]["minutes"] for key in _last(w)))
     assert world.edges.bucket.under(ARCHIVE) == {}
     world.host.stall(100.0)
     world.run()
@@ -409,7 +402,7 @@ def test_rule_09_who_wakes_up_late_writes_over_no_higher_revision(bundle: Bundle
 
 
 def _last(world: World) -> list[str]:
-    return [key for key in world.edges.bucket.writes[-1:] if "outbox" in head(world)]
+    return [key for key in world.edges.bucket.writes[-1:] if "outbox" in head_of(world)]
 
 
 @pytest.mark.parametrize("at", [1505.0, 1511.0, 1512.0, 1530.0, 2000.0])
@@ -457,7 +450,7 @@ def test_rule_11_the_windows_are_written_every_minute_and_at_a_stop(
 
     def noting(client: BucketClient, **request: Any) -> Any:
         if request["Key"].endswith("/windows"):
-            own, heads = Snapshot.decode(request["Body"]).positions, head(world).get("positions", {})
+            own, heads = Snapshot.decode(request["Body"]).positions, head_of(world).get("positions", {})
             assert own.keys() <= heads.keys()
             for name, at in own.items():
                 assert int(at.sequence or 0) <= int(heads[name].get("sequence", 0))
@@ -477,7 +470,7 @@ def test_rule_11_the_windows_are_written_every_minute_and_at_a_stop(
     assert len(written) == count + 1
     own = windows(world)
     assert {n: at.sequence for n, at in own.positions.items()} == {
-        n: at.get("sequence") for n, at in head(world)["positions"].items()
+        n: at.get("sequence") for n, at in head_of(world)["positions"].items()
     }
     assert sum(len(columns.ts) for columns in own.devices.values()) == 399
 
@@ -499,14 +492,14 @@ def test_rule_11_a_restart_loads_reads_again_in_silence_and_goes_on(
     between = seen.read.total() - sum(
         script.by_name[n].sequences.index(int(p.sequence or 0)) + 1 for n, p in at.items()
     )
-    before = head(world)
+    before = head_of(world)
     world.kill()
     world.run(until=lambda w: any(w.hosts.values()) and w.host.lane.recovering)
     silent = world.host
     world.run(until=lambda w: not w.host.lane.recovering)
     assert world.host is silent
     assert len(world.edges.subscriber.heard) == told
-    assert head(world)["ledger"] == before["ledger"]
+    assert head_of(world)["ledger"] == before["ledger"]
     world.run()
     assert 30 < between <= seen.read.total() - len(script.writes)
     assert differences(Outcome.of(calm), Outcome.of(world)) == []

@@ -31,6 +31,19 @@ def test_credit_comes_back_when_records_leave_into_a_commit() -> None:
     assert credit.grants(at, at, idle=False) == {}
 
 
+def test_shards_that_came_and_went_leave_nothing_behind() -> None:
+    """A stream rolls over every few hours, for ever."""
+    credit = Credit()
+    for number in range(100):
+        at = {f"s{number}": 0.0}
+        credit.grants(at, at, idle=True)
+        credit.delivered(f"s{number}", 10)
+        credit.closed(f"s{number}")
+        credit.processed(f"s{number}", 10)
+        credit.cut()
+    assert [len(kept) for kept in vars(credit).values()] == [0, 0, 0]
+
+
 def test_a_shard_far_ahead_of_the_lowest_hold_is_not_read() -> None:
     """Two minutes of stamps; what it had is taken back, and given again when the others have followed."""
     credit = Credit()

@@ -397,6 +397,41 @@ def test_a_child_whose_parent_is_gone_is_read(stream: Stream) -> None:
     assert [type(e) for e in reader.said(ShardOpened, Topology)][:3] == [ShardOpened, ShardOpened, Topology]
 
 
+def test_shards_that_the_stream_has_forgotten_are_forgotten(stream: Stream) -> None:
+    """For ten days, from the last owner's positions on: a shard is trimmed a day after it was closed, and of what came
+    and went nothing is left. Everything was read once."""
+    numbers = stream.write("s1", 3)
+    stream.shards["s0"] = Shard(closed=True)
+    reader = Reader(stream, positions={"s0": Position("1", ended=True), "s1": Position(None)})
+    for turn in range(2, 62):
+        reader.now += 4 * 3600.0
+        stream.roll_over(f"s{turn - 1}", f"s{turn}")
+        numbers += stream.write(f"s{turn}", 2)
+        for gone in [name for name in stream.shards if int(name[1:]) < turn - 6]:
+            del stream.shards[gone]
+        reader.run(25.0)
+    assert reader.read() == numbers
+    kept = vars(reader.source) | vars(reader.source._discovery)
+    assert len(kept["_finished"]) <= 9
+    assert set(kept["_positions"]) <= set(kept["_finished"])
+    assert len(kept["_shards"]) == 1
+    assert not kept["_alone"]
+
+
+def test_a_shard_that_listings_miss_for_hours_is_not_read_twice(stream: Stream) -> None:
+    """It may be named again as long as the stream keeps it."""
+    numbers = stream.write("s1", 3)
+    reader = Reader(stream).run(5.0)
+    stream.roll_over("s1", "s2")
+    reader.run(25.0)
+    for hidden in ({"s1"}, set()):
+        stream.hidden = hidden
+        reader.now += 12 * 3600.0
+        reader.run(25.0)
+    assert reader.read() == numbers
+    assert len(reader.said(ShardOpened)) == 2
+
+
 def test_a_parent_that_is_listed_late_is_read_first(stream: Stream) -> None:
     """DescribeStream is consistent only eventually."""
     numbers = stream.write("s1", 2)

@@ -69,6 +69,16 @@ def test_a_gap_that_begins_where_another_is_being_read_is_a_gap_of_its_own() -> 
     assert len(gaps.open) == 2
 
 
+def test_a_gap_that_is_closed_leaves_nothing_behind() -> None:
+    """Another at the same time has its name, and is read in its turn."""
+    gaps = Gaps()
+    for _ in range(3):
+        gap = gaps.declare(T, "trimmed", T)
+        gaps.resolve(T + 50)
+        assert [one.name for one in gaps.to_read()] == [gap.name] == ["backfill-1784989500000"]
+        gaps.close(gap.name)
+
+
 def test_a_stream_that_does_not_go_on_is_not_waited_for() -> None:
     """After half a minute the gap ends now."""
     gaps = Gaps()

@@ -18,7 +18,7 @@ from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.records import Decoder
 from consumer.snapshot import Snapshot
 from consumer.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
-from consumer.state import Head
+from consumer.state import Head, Outbox
 from reporting.contract.events import ChartLink, parse
 from reporting.keys import minute_key, quarantine_key
 from reporting.message import Message
@@ -482,6 +482,207 @@ def test_silence_is_told_while_nothing_arrives(rig: Rig, at: Callable[..., Recor
     assert rig.notices == [("health.silence", "device4", "opened")]
     rig.batch("s", at(200)).until_quiet(T + 200)
     assert rig.notices == [("health.silence", "device4", "opened"), ("health.silence", "device4", "closed")]
+
+
+# Devices that vanish
+
+DAY_S = 86_400.0
+
+
+def named(name: str) -> dict[str, str]:
+    return {"S": name}
+
+
+def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: Callable[..., Record]) -> None:
+    """Neither in the head nor in the windows nor among the charts; the archive and the books keep what they have."""
+    rig.batch("s", at(1, 9.0, device=named("gone")), at(2, 9.0, device=named("here"))).until_quiet(T)
+    rig.batch("s", at(DAY_S, device=named("here")), at(DAY_S + 0.9, device=named("here"))).until_quiet(T + 60)
+    assert set(rig.head.health) == {"gone", "here"}
+    assert set(rig.head.episodes) == {"gone"}
+    rig.batch("s", at(DAY_S + 2, device=named("here"))).until_quiet(T + 120)
+    rig.turn(T + 300, final=True)
+    assert rig.lane.devices == ["here"]
+    assert set(rig.head.health) == {"here"}
+    assert rig.head.episodes == {}
+    assert rig.snapshot is not None
+    assert set(rig.snapshot.devices) == set(rig.snapshot.health) == {"here"}
+    assert rig.notices.count(("health.silence", "gone", "closed")) == 1
+    assert rig.head.ledger["2026-07-25"]["gone"] == {"read": 1, "scored": 1}
+    assert [line["ts"] for line in rig.lines("gone", T)] == [T + 1]
+
+
+def test_an_episode_too_old_for_any_sample_to_come_is_not_kept(rig: Rig, at: Callable[..., Record]) -> None:
+    """Its device goes on; a sample that could still belong to it would be older than the window."""
+    rig.batch("s", at(1, 9.0), at(1900), at(1900 + 80)).until_quiet()
+    assert set(rig.head.episodes) == {"device4"}
+    rig.batch("s", at(1982)).until_quiet(T + 60)
+    assert rig.head.episodes == {}
+
+
+def test_a_minute_that_waits_for_the_commit_is_written_though_its_device_is_forgotten(
+    rig: Rig, at: Callable[..., Record]
+) -> None:
+    """A backlog of more than a day may pass between two commits."""
+    rig.turn()
+    strange = [at(1, 9.0, device=named("gone")), at(2, 9.0, device=named("gone"))]
+    commit = rig.batch("s", *strange, at(2 * DAY_S, device=named("here"))).turn(T + 1)
+    assert commit is not None
+    assert set(commit.head.health) == {"here"}
+    assert [line["ts"] for line in rig.lines("gone", T)] == [T + 1, T + 2]
+    after = rig.successor()
+    after.open("s").batch("s", *strange, at(2 * DAY_S, device=named("here"))).until_quiet(T + 10)
+    assert after.archive == rig.archive
+    assert after.lane.devices == ["here"]
+
+
+def test_windows_older_than_the_head_do_not_bring_a_forgotten_device_back(rig: Rig, at: Callable[..., Record]) -> None:
+    """Nobody would ever forget it again."""
+    rig.batch("s", at(1, device=named("gone")), at(2, device=named("here"))).turn()
+    assert rig.snapshot is not None
+    rig.idle("s", at=T + DAY_S + 100).turn(T + 1)
+    rig.turn(T + 10)
+    assert rig.head.health == {}
+    assert set(rig.snapshot.devices) == {"gone", "here"}
+    after = rig.successor().open("s")
+    assert after.lane.devices == []
+    after.batch("s", at(DAY_S + 200, 9.0, device=named("gone"))).until_quiet(T + 20)
+    assert set(after.head.health) == set(after.lane.devices) == {"gone"}
+    assert ("health.silence", "gone", "closed") not in after.notices
+
+
+def test_what_is_read_again_forgets_nobody_too_soon(rig: Rig, at: Callable[..., Record]) -> None:
+    """The head may be a day ahead of the windows: the device that is on the way back there was not forgotten."""
+    rig.batch("s", at(1, device=named("a"))).turn()
+    later = [at(600, device=named("a")), at(DAY_S + 5, device=named("b"))]
+    rig.batch("s", *later).turn(T + 10)
+    after = rig.successor().open("s").batch("s", *later)
+    after.until_quiet(T + 20)
+    last = after.turn(T + 100, final=True)
+    assert last is not None
+    assert last.snapshot is not None
+    assert last.snapshot.devices["a"].ts.tolist() == [T + 1, T + 600]
+
+
+def test_what_is_read_again_forgets_who_was_forgotten(rig: Rig, at: Callable[..., Record]) -> None:
+    """A device that was a stranger when it came back is one then too: its wrong clock is not known."""
+    fast, back = (
+        [at(n + 400, created=float(int(T + n)), number=1000 + int(n), device=named("a")) for n in seconds]
+        for seconds in ((0, 5, 10), (DAY_S + 100, DAY_S + 105))
+    )
+    rig.batch("s", *fast).turn()
+    rig.batch("s", *back).until_quiet(T + 10)
+    assert rig.counts == {"read": 5, "scored": 1, "quarantined": 4}
+    after = rig.successor().open("s").batch("s", *back).until_quiet(T + 100)
+    last = after.turn(T + 200, final=True)
+    assert last is not None
+    assert last.snapshot is not None
+    assert last.snapshot.devices == {}
+
+
+def test_a_device_in_the_first_windows_is_forgotten_too(rig: Rig, at: Callable[..., Record]) -> None:
+    """It may never send; until then its samples are kept, over a restart too, and its silence is not told."""
+    samples = rig.decoder.items(
+        "first-window",
+        [
+            {"ts": {"N": str(T - 5)}, "current": {"N": "2"}} | extra
+            for extra in (
+                {"temperature": {"N": "25"}, "device": {"S": "a"}},
+                {"temperature": {"N": "25"}, "device": {"S": "b"}},
+            )
+        ],
+    ).samples
+    rig.lane.fill(samples)
+    rig.batch("s", at(1, 2.0, device=named("a")), at(2, device=named("a"))).until_quiet()
+    after = rig.successor().open("s").batch("s", at(400, device=named("a"))).until_quiet(T + 10)
+    assert after.lane.devices == ["a", "b"]
+    assert after.lane._scorer.windows.count(after.lane._own["a"]) == 4
+    after.batch("s", at(DAY_S, device=named("a"))).until_quiet(T + 20)
+    assert after.lane.devices == ["a"]
+    assert {device for _, device, _ in rig.notices + after.notices} == {"a"}
+
+
+def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
+    plain_bundle: Bundle, at: Callable[..., Record]
+) -> None:
+    """In a table keyed by device every lineage is a lane over the same windows, and all are given what the table has:
+    a lane that kept, told or forgot the devices of another would take their windows from it."""
+
+    def lanes(scorer: Scorer, decoder: Decoder, before: list[Commit]) -> list[Lane]:
+        heads = [one.head for one in before] or [Head(lane=n, owner="me", bundle="b") for n in ("table", "s", "t")]
+        snapshots = [one.snapshot for one in before] or [None] * 3
+        names = {"devices": decoder._devices, "shards": decoder._shards}
+        made = [Lane(scorer, h, REPORTING, snapshot=s, **names) for h, s in zip(heads, snapshots, strict=True)]
+        for lane, shard in zip(made[1:], "st", strict=True):
+            lane.take(ShardOpened(shard, 0, None), T)
+            lane.take(Topology((ShardNode(shard, None, False),)), T)
+        return made
+
+    scorer, decoder = Scorer(plain_bundle), Rig(plain_bundle).decoder
+    both = lanes(scorer, decoder, [])
+    there = {"ts": {"N": str(T)}, "current": {"N": "2"}, "temperature": {"N": "25"}}
+    table = decoder.items("first-window", [{**there, "device": named(name)} for name in ("a", "b")]).samples
+    both[0].fill(table, own=False)  # the windows are those of all
+    for shard, name, lane in zip("st", "ab", both[1:], strict=True):
+        page = decoder.page(shard, [at(1, device=named(name))])
+        lane.take(ShardBatch(shard, 0, page.samples, page.sequence, page.rejects, T, full=False), T)
+        lane.step(T)
+    assert [lane.devices for lane in both] == [[], ["a"], ["b"]]
+    commits = [commit for lane in both if (commit := lane.cut(T, final=True)) is not None]
+    again = Scorer(plain_bundle)
+    assert [lane.devices for lane in lanes(again, Rig(plain_bundle).decoder, commits)] == [[], ["a"], ["b"]]
+    assert sum(again.windows.count(code) for code in range(9)) == 4
+
+
+def test_devices_that_come_and_go_for_days_take_no_memory(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+    """Four new ones an hour, each of which sends for a minute, for six days, over a shard that rolls over every four
+    hours, with a restart a day (BUGS 23): once books and shards have reached their days nothing grows any more."""
+    rig, sizes = Rig(plain_bundle), list[dict[str, int]]()
+    shard, number = "s0", 0
+    parent: str | None = None
+    rig.open(shard)
+    for hour in range(6 * 24):
+        begin = hour * 3600
+        if hour % 4 == 0 and hour:
+            rig.lane.take(ShardEnded(shard, 0), T)
+            rig.lane.step(T + begin)
+            parent, shard = shard, f"s{hour}"
+            rig.lane.take(ShardOpened(shard, 0, parent), T)
+        for _ in range(2):
+            rig.lane.take(Topology((ShardNode(shard, parent, False),)), T + begin)
+        records = []
+        for second in range(0, 60, 10):
+            for device in range(4):
+                number += 1
+                current = 9.0 if second == 30 and device == 3 else 2.0 + second / 100
+                name = named(f"session-{hour:03d}-{device}")
+                records.append(at(begin + second + device / 100, current, number=number, device=name))
+        rig.batch(shard, *records)
+        rig.idle(shard, at=T + begin + 3000)
+        for n in range(4):
+            rig.turn(T + begin + n * 400)
+        if hour % 12 == 11:
+            rig.turn(T + begin + 3000, final=True)
+            assert rig.snapshot is not None
+            sizes.append(
+                {
+                    "head": len(rig.head.model_copy(update={"outbox": Outbox()}).encode()),
+                    "windows": len(rig.snapshot.encode()),
+                    "states": len(rig.head.health),
+                    "own": len(rig.lane.devices),
+                    "shards": len(rig.head.positions),
+                    "days": len(rig.head.ledger),
+                    "rows": rig.lane._scorer.windows.devices,
+                    "lines": len(rig.lane._outgoing._lines),
+                    "drawn": len(rig.lane.charts._drawn),
+                }
+            )
+            if hour % 24 == 11:
+                rig = rig.successor().open(shard)
+    settled = sizes[8:]
+    assert max(one["states"] for one in settled) == max(one["own"] for one in settled) <= 4 * 25
+    assert max(one["rows"] for one in settled) <= 2 * 4 * 25
+    for name in settled[0]:
+        assert max(one[name] for one in settled) <= 1.05 * max(one[name] for one in sizes[4:8]), name
 
 
 # Restart

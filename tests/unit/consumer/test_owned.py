@@ -120,6 +120,16 @@ def test_positions_are_acknowledged_when_their_commit_is_durable_and_not_before(
     assert sinks.submitted == [FIRST, SECOND]
 
 
+def test_a_shard_that_ended_without_a_record_is_told_as_ended() -> None:
+    """There is nothing to acknowledge in it, but its children wait for it."""
+    empty = commit(1, s=ShardPosition(), t=ShardPosition(ended=True), u=ShardPosition(ended=True))
+    one, _, sinks, source = owned(empty)
+    one.turn(source, 1.0)
+    sinks.futures[0].set_result(empty)
+    one.turn(source, 2.0)
+    assert source.acknowledged == [("ended", "t", 1)]
+
+
 def test_while_a_commit_is_in_flight_the_lane_goes_on_and_cuts_no_other() -> None:
     """Scoring never waits for a sink; credit is told every turn."""
     one, lane, _, source = owned(FIRST, SECOND)

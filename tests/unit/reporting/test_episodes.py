@@ -25,6 +25,32 @@ def test_adjacent_anomalies_of_a_device_are_one_episode(steps: list[tuple[str, f
     assert len(set(ids.values())) == len(ids)
 
 
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 400).map(float), st.integers(0, 300).map(float)), max_size=30))
+def test_an_episode_that_is_settled_makes_no_difference(steps: list[tuple[float, float]]) -> None:
+    """Samples come out of order, none from a horizon that only rises: with and without settling they are the same."""
+    kept, settled, newest = Episodes(), Episodes(), 1000.0
+    for step, back in steps:
+        newest += step
+        horizon = newest - 300.0
+        ts = max(newest - back, horizon + 0.5)
+        assert settled.see("d", ts) == kept.see("d", ts)
+        settled.settle("d", horizon)
+    settled.settle("d", newest + QUIET_S)
+    settled.settle("nobody", newest)
+    assert settled.current == {}
+
+
+def test_with_its_device_an_episode_is_forgotten() -> None:
+    """The next one is another."""
+    episodes = Episodes()
+    first, other = episodes.see("d", 0.0), episodes.see("e", 0.0)
+    episodes.forget("d")
+    episodes.forget("nobody")
+    assert episodes.current == {"e": other}
+    assert episodes.see("d", 10.0).id != first.id
+
+
 def test_a_successor_gives_the_same_ids() -> None:
     """They depend on the device and its first anomalous sample alone; the state goes with the head."""
     one, other = Episodes(), Episodes()

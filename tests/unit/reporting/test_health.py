@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reporting.contract.events import utc
 from reporting.health import (
     FORGET_S,
     LATE_QUIET_S,
@@ -87,7 +88,7 @@ def test_a_device_that_falls_silent_is_told_once_and_so_is_its_return(watched: W
     """At the deadline, by event time."""
     watched.feed(sample(0), sample(10)).until(10 + SILENCE_S - 0.1)
     assert watched.told == []
-    watched.until(10 + SILENCE_S).until(1e6)
+    watched.until(10 + SILENCE_S).until(FORGET_S)
     assert watched.told == [("silence", "d", "opened", 10 + SILENCE_S)]
     assert watched.said[0].since == 10
     watched.feed(sample(5000)).until(5000 + SILENCE_S)
@@ -109,13 +110,82 @@ def test_devices_that_fall_silent_together_are_told_in_order_of_their_names(watc
 
 
 def test_devices_silent_for_a_day_are_forgotten(watched: Watched) -> None:
-    """Names that come and go take no memory."""
-    watched.feed(sample(0, device="old"), sample(FORGET_S, device="new")).until(FORGET_S + SILENCE_S)
-    watched.watch.forget(FORGET_S)
+    """Names that come and go take no memory; whoever was told of the silence is told that nobody waits any more."""
+    watched.feed(sample(0, device="old")).until(FORGET_S - 1).feed(sample(FORGET_S - 1, device="new"))
     assert set(watched.watch.states) == {"old", "new"}
-    watched.watch.forget(FORGET_S + 1)
+    assert watched.watch.forgotten() == []
+    watched.until(FORGET_S)
     assert set(watched.watch.states) == {"new"}
+    assert watched.watch.forgotten() == [watched.names.code("old")]
+    assert watched.watch.forgotten() == []
+    assert watched.told == [("silence", "old", "opened", SILENCE_S), ("silence", "old", "closed", FORGET_S)]
+    assert "24 h" in watched.said[-1].summary
+    watched.until(1e9)
+    assert watched.watch.states == {}
     assert watched.watch.due == np.inf
+
+
+def test_a_device_that_comes_back_after_it_was_forgotten_is_a_new_one(watched: Watched) -> None:
+    """A stuck sensor and a wrong clock told before are over too, and the clock must show anew that it is wrong."""
+    fast = [sample(3.0 * k, ts=3.0 * k + 400.0, kind=Kind.FUTURE) for k in range(60)]
+    watched.feed(*fast)
+    assert [told[0] for told in watched.told] == ["quarantine", "clock_skew", "stuck"]
+    watched.until(fast[-1][0] + FORGET_S)
+    ended = fast[-1][0] + FORGET_S
+    assert watched.told[3:] == [
+        ("silence", "d", "opened", fast[-1][0] + SILENCE_S),
+        ("silence", "d", "closed", ended),
+        ("stuck", "d", "closed", ended),
+        ("clock_skew", "d", "closed", ended),
+    ]
+    assert len({notice.message(source="s", table="t", recorded=utc(0)).id for notice in watched.said}) == 7
+    watched.feed(sample(2e5, ts=2e5 + 400.0, kind=Kind.FUTURE))
+    assert watched.kinds[-1] is Kind.FUTURE
+    assert watched.told[7:] == [("quarantine", "d", "opened", 2e5)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 200_000), min_size=1, max_size=12), st.data())
+def test_what_is_told_of_a_device_that_comes_and_goes_does_not_depend_on_restarts(
+    pauses: list[int], data: st.DataObject
+) -> None:
+    """Against arithmetic: a pause of two minutes opens a silence, the next record or a day closes it; and a watch that
+    is put back from its states at any moment tells the same."""
+    told, at = [], 0
+    watched = Watched().feed(sample(0))
+    for pause in pauses:
+        if pause >= SILENCE_S:
+            told += [("silence", "d", "opened", at + SILENCE_S), ("silence", "d", "closed", at + min(pause, FORGET_S))]
+        if data.draw(st.booleans()):
+            watched.until(at + data.draw(st.integers(0, pause)))
+            restarted = Watched()
+            restarted.watch.restore(watched.watch.states)
+            restarted.said = watched.said
+            watched = restarted
+        at += pause
+        watched.until(at).feed(sample(at, 2.0 + at % 7))
+    assert watched.told == told
+
+
+def test_what_is_removed_is_no_sign_of_life(watched: Watched) -> None:
+    """A table's TTL removes the samples of a device that is long gone, one a second."""
+    watched.feed(sample(0))
+    for at in range(1, 600):
+        watched.until(at).feed(sample(at, ts=float("nan"), kind=Kind.REMOVED))
+    watched.feed(sample(600, ts=float("nan"), kind=Kind.REMOVED, device="the table"))
+    assert watched.told == [("silence", "d", "opened", SILENCE_S)]
+    assert set(watched.watch.states) == {"d"}
+
+
+def test_a_device_known_from_the_table_alone_is_not_told_of_and_forgotten_all_the_same(watched: Watched) -> None:
+    """It may have been unplugged before we came. Once it sends it is like any other."""
+    for name in ("gone", "here"):
+        watched.watch.expect(watched.names.code(name), 100.0)
+    watched.until(5000).feed(sample(5000, device="here"))
+    watched.watch.expect(watched.names.code("here"), 100.0)
+    watched.until(100 + FORGET_S)
+    assert watched.told == [("silence", "here", "opened", 5000 + SILENCE_S)]
+    assert set(watched.watch.states) == {"here"}
 
 
 # Stuck readings
@@ -309,8 +379,8 @@ def test_observing_alone_changes_nothing(watched: Watched) -> None:
     assert watched.watch.due == SILENCE_S
 
 
-def test_a_silent_device_has_no_deadline() -> None:
+def test_a_silent_device_is_due_when_it_is_forgotten() -> None:
     """Unless a late run is still to be told."""
     state = DeviceHealth(last=10.0)
     assert state.deadline == 10.0 + SILENCE_S
-    assert replace(state, silent=True).deadline == np.inf
+    assert replace(state, silent=True).deadline == 10.0 + FORGET_S

@@ -233,6 +233,45 @@ def test_the_ring_grows_while_it_is_wrapped_around() -> None:
     assert windows.devices >= 2
 
 
+@settings(deadline=None, max_examples=100)
+@given(arrivals, st.dictionaries(st.integers(0, 60), devices, max_size=12), st.sampled_from([1, 16]))
+def test_a_device_that_was_forgotten_is_a_new_one_and_nobody_else_notices(
+    records: list[Record], forgotten: dict[int, int], capacity: int
+) -> None:
+    """Against the plain model; rows change hands in between."""
+    windows, plain = Windows(capacity=capacity), Plain()
+    for n, record in enumerate(records):
+        if n in forgotten:
+            windows.forget(forgotten[n])
+            plain.kept.pop(forgotten[n], None)
+        feed(windows, [record], [1])
+        plain.upsert(record)
+        plain.evict(record[0])
+        assert [held(windows, d) for d in range(4)] == [plain.rows(d) for d in range(4)]
+    for device in range(4):
+        rows = windows.rows(device)
+        ts, _, _ = windows.samples(rows)
+        made = features(windows.tails(rows))
+        assert {float(t): row.tobytes() for t, row in zip(ts, made, strict=True)} == plain.features(device)
+
+
+def test_rows_are_used_again() -> None:
+    """Names that come and go take no more rows than there are at one time; scores do not pass on with them."""
+    windows = Windows()
+    for code in range(3, 3000, 3):
+        score(windows, windows.upsert(columns([(code, 1.0 * n, 2.0, 20.0) for n in range(1, 9)])))
+        assert windows.newest(code) == 8.0
+        if code >= 12:
+            windows.forget(code - 9)
+            assert windows.count(code - 9) == 0
+    assert windows.devices == 4
+    fresh = windows.upsert(columns([(1, 5.0, 2.0, 20.0)]))
+    assert np.isnan(windows.scored(fresh)[0]).all()
+    assert windows.scored(fresh)[2].tolist() == [0]
+    windows.restore(2, windows.retained(2997))
+    assert held(windows, 2) == held(windows, 2997)
+
+
 def score(windows: Windows, rows: Touched) -> None:
     """A score that tells whose it is: the sample's time."""
     ts, _, _ = windows.samples(rows)
