@@ -1,6 +1,7 @@
 """The rolling windows of all devices: one ring of columns, devices x capacity.
 
-25 minutes are shown, 32 retained: an upsert that arrives late finds everything its features reach back to (rule 8).
+25 minutes are shown, 36 retained: an upsert that arrives late finds everything its features reach back to (rule 8; why
+not 32: docs/decisions/0010).
 What a window holds is a function of the samples alone, whatever order they came in: all with
 ``ts > newest - retained``, each ``ts`` once, the last value written.
 """
@@ -17,7 +18,7 @@ from window.features import ROLLING, Tails
 from window.samples import Codes, Floats, Samples
 
 SHOWN_S = 25 * 60.0
-RETAINED_S = 32 * 60.0
+RETAINED_S = 36 * 60.0
 CONTEXT = -1
 """In place of the severity of a sample that waits for its own record: until then nothing is said of it."""
 Index = NDArray[np.int64]
@@ -298,11 +299,11 @@ class Windows:
         self._severity[row, slot] = 0
 
     def _grow(self, devices: int, count: int) -> None:
-        """Make room for that many devices, and that many samples of each; doubles, so the cost is amortised."""
+        """Make room for that many devices, and that many samples of each; by factors, so the cost is amortised."""
         have_devices, capacity = self._severity.shape
         wanted = capacity
         while wanted < count:
-            wanted *= 2
+            wanted += max(1, wanted // 4)
         if devices <= have_devices and wanted == capacity:
             return
         rows = have_devices if devices <= have_devices else max(devices, 2 * have_devices)
