@@ -116,6 +116,9 @@ class Ledger:
         if len(samples) == 0:
             return
         self._tally[name] += len(samples)
+        if len(samples) == 1:  # as often as not, and numpy's overhead would be most of the work
+            self._counts(float(samples.created[0]), int(samples.device[0]))[name] += 1
+            return
         days = np.floor(samples.created / DAY_S)
         keys, counts = np.unique(np.stack([days, samples.device]), axis=1, return_counts=True)
         for (day, device), count in zip(keys.T, counts, strict=True):

@@ -58,7 +58,7 @@ class Samples:
     kind: Kinds
 
     def __post_init__(self) -> None:
-        lengths = {len(getattr(self, f.name)) for f in fields(self)}
+        lengths = {len(getattr(self, name)) for name in _COLUMNS}
         if len(lengths) > 1:
             raise ValueError(f"columns of unequal length: {sorted(lengths)}")
 
@@ -67,7 +67,7 @@ class Samples:
 
     def take(self, rows: Any) -> Samples:
         """The rows named by an index array, a mask or a slice, in that order."""
-        return Samples(*(getattr(self, f.name)[rows] for f in fields(self)))
+        return Samples(*(getattr(self, name)[rows] for name in _COLUMNS))
 
     def of_kind(self, kind: Kinds) -> Samples:
         """The same samples under other kinds, shape (n,)."""
@@ -111,13 +111,16 @@ class Samples:
         return cls.of([], [], [])
 
 
+_COLUMNS = tuple(field.name for field in fields(Samples))
+
+
 def concat(parts: Sequence[Samples]) -> Samples:
     """All rows of ``parts``, in order."""
     if len(parts) == 1:
         return parts[0]
     if not parts:
         return Samples.empty()
-    return Samples(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Samples)))
+    return Samples(*(np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS))
 
 
 class Names:
