@@ -166,7 +166,8 @@ class Assembly:
             Charting(self._archive),
             tables=TableReader(history, self._decoder),
             mutes=MuteReader(MuteStore(self._s3_once, settings.bucket)),
-            fill=not opening.positions and not opening.inherited and settings.start == "latest",
+            fill=opening.unfilled and settings.start == "latest",
+            tip=opening.tip,
             pulse=pulse,
             progress=Progress(
                 table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json"

@@ -89,13 +89,14 @@ class Lane:
         self._own: dict[str, int] = {}
         self.charts = ChartSchedule(scorer, self._own, to.chart_prefix)
         self._ready: Released | None = None
-        self._stall = Stall(head.lagging)
-        self._warming = Warming(cold=head.cold, since=head.warming)
+        self._stall = Stall(head.lagging, lane=head.lane)
+        self._warming = Warming(cold=head.cold, since=head.warming, lane=head.lane)
         self._forced = self._forced_tallied = head.forced
         self._begun = -inf if head.watermark is None else head.watermark
         self._latest = -inf if head.newest is None else head.newest
         self._read_again_from = -inf
         self._full = False
+        self._to_fill = False
         self._stepped = inf
         self._sound = True
         self._last_cut = -inf
@@ -190,23 +191,35 @@ class Lane:
         """These are the mutes from now on: they decide what is told of the records processed next."""
         self._muting.learn(mutes, self._floor)
 
-    def declare_gap(self, since: float, reason: str, now: float) -> None:
-        """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream."""
-        self._shards.declare_gap(since, reason, now)
+    def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
+        """The stream has nothing after ``since`` (a stamp, epoch s); the head stands for what is up to ``known_to``."""
+        self._shards.declare_gap(since, reason, now, known_to)
+        self._recovering = self.recovering
 
     def gaps_to_read(self) -> list[Gap]:
         """Gaps that are to be read from the table now; each is named once. `take_items` takes what was found."""
         return self._shards.gaps.to_read()
+
+    def of_own_devices(self, decoded: Decoded) -> Decoded:
+        """Of what the table has, that of the devices seen so far: the others are another lane's, or unknown."""
+        rows = np.flatnonzero(np.isin(decoded.samples.device, [*self._own.values()]))
+        rejects = {row: decoded.rejects[int(old)] for row, old in enumerate(rows) if int(old) in decoded.rejects}
+        return Decoded(decoded.samples.take(rows), decoded.sequence[rows], rejects)
 
     def take_items(self, gap: Gap, decoded: Decoded) -> None:
         """Take in all that the table has of a gap, in order of time."""
         self._quarantine.keep(gap.name, decoded.sequence, decoded.rejects)
         self._shards.take_items(gap, decoded)
 
+    def await_fill(self) -> None:
+        """The windows are to be filled: until then nothing is committed, so that a successor fills them too."""
+        self._to_fill = True
+
     def fill(self, samples: Samples, *, own: bool = True) -> None:
         """Fill the windows at a first start, silently: the samples are context, and are not scored, counted or told.
         The first stream record of one of them is scored as new (rule 18). ``own``: their devices are this lane's; else
         each becomes that lane's which gets its first record."""
+        self._to_fill = False
         rest = samples.take(samples.kind == Kind.BACKFILL)
         while len(rest):
             count = max(1, self._scorer.windows.in_order(rest))
@@ -258,7 +271,7 @@ class Lane:
         if not self._sound:
             return None
         due = final or now - self._last_cut >= self._heartbeat_s
-        if self.recovering:
+        if self.recovering or self._to_fill:
             return self._heartbeat(now) if due and not final else None
         if not due and self._outgoing.messages == 0:
             return None
@@ -268,7 +281,9 @@ class Lane:
         self._shards.cut()
         bundles = needed(self._head.bundles, self._read_again_from)
         snapshot = None
-        if final or now - self._last_snapshot >= SNAPSHOT_EVERY_S:
+        windows = final or self._shards.rebased or now - self._last_snapshot >= SNAPSHOT_EVERY_S
+        self._shards.next_commit(windows=windows)
+        if windows:
             self._last_snapshot = now
             self._read_again_from = self.watermark  # for the next cut: until this one is durable, the last one's counts
             snapshot = Snapshot.of(
@@ -289,7 +304,8 @@ class Lane:
                 "untold": self._muting.untold(self._outgoing.episodes.current),
                 "held": self._muting.held,
                 "health": self._watch.states,
-                "gaps": self._shards.gaps.open,
+                "gaps": self._shards.gaps.stored,
+                "filled": self._shards.gaps.filled,
                 "ledger": days,
                 "forced": self._forced,
                 "quarantined": {s: n for s, n in self._quarantine.kept.items() if s in self._shards.positions},
@@ -372,6 +388,12 @@ class Lane:
         # Health goes by a record's own time, whatever its shard holds besides. After a guess (rule 7) a record may come
         # below what was processed: it shows that its device is alive now.
         stamp = np.where(run.stamp < self._floor, self._floor, own_stamps(run.samples))
+        duplicate = not silent and self._met_before(run)
+        if duplicate:
+            run = run.take(slice(0, 1))
+            if run.samples.kind[0] == Kind.BACKFILL:
+                self._done(run, ready, rest)
+                return
         seen = self._watch.observe(run.samples, stamp)
         if len(seen.notices) > NOTICES:
             run = run.take(slice(0, max(1, seen.notices[NOTICES][0])))
@@ -396,21 +418,34 @@ class Lane:
         if not silent:
             # A broken promise: it came below what was processed.
             self._forced += int((run.stamp < max(self._floor, self._begun)).sum())
-            self._account(run, seen, scored, now)
+            self._account(run, seen, scored, now, duplicate=duplicate)
         elif scored is not None:
             self._outgoing.recall(scored)
+        self._done(run, ready, rest)
+
+    def _met_before(self, run: Released) -> bool:
+        """Is the first record a sample that is known with the same values, from the table or from the stream before it
+        (rule 19)? The table's has then nothing new; the stream's is a duplicate."""
+        first = run.samples.take(slice(0, 1))
+        kind = Kind(int(first.kind[0]))
+        twice = kind is Kind.BACKFILL or (kind is Kind.SAMPLE and self._shards.gaps.covers(float(first.ts[0])))
+        return twice and self._scorer.windows.holds(first)
+
+    def _done(self, run: Released, ready: Released, rest: Released) -> None:
+        """The leading ``run`` of ``ready`` was processed; what is left waits."""
         self._floor = max(self._floor, float(run.stamp[-1]))
         self._shards.move_past(run)
         self._quarantine.let_go(run)
         self._check_recovered()
         self._ready = joined(ready.take(slice(len(run), None)), rest)
 
-    def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float) -> None:
+    def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float, *, duplicate: bool) -> None:
         """Enter records of one class in the books and tell of them."""
         samples = run.samples.of_kind(seen.kind)
         from_stream = samples.kind != Kind.BACKFILL
         self._ledger.read(samples.take(from_stream))
-        self._ledger.classed(samples)
+        self._shards.found(samples.take(~from_stream))
+        self._ledger.duplicate(samples) if duplicate else self._ledger.classed(samples)
         self.charts.begin(float(run.stamp[0]))
         self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
         if scored is None:

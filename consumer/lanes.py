@@ -30,7 +30,7 @@ class Lanes:
         open_lane: Callable[[str], OwnedLane],
         left: Iterable[str] = (),
     ) -> None:
-        self._one_lane = one_lane
+        self.one_lane = one_lane
         self._open_lane = open_lane
         self._lanes = {TABLE_LANE: table}
         self._lanes.update((name, open_lane(name)) for name in left)
@@ -49,7 +49,7 @@ class Lanes:
     def fill(self, samples: Samples) -> None:
         """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane is known to have
         all devices: two that kept the same one could not both be opened again."""
-        self._lanes[TABLE_LANE].lane.fill(samples, own=self._one_lane)
+        self._lanes[TABLE_LANE].lane.fill(samples, own=self.one_lane)
 
     def take(self, event: Event, now: float) -> None:
         """Give an event to the lane it concerns, or to all."""
@@ -62,7 +62,7 @@ class Lanes:
             self._lanes[self._lane_of[event.shard]].lane.take(event, now)
 
     def _assign(self, event: ShardOpened) -> None:
-        if self._one_lane:
+        if self.one_lane:
             self._lane_of[event.shard] = TABLE_LANE
             return
         name = self._lane_of.get(event.shard) or self._lane_of.get(event.parent or "") or event.shard

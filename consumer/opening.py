@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from consumer.errors import ConfigurationError
+from consumer.gaps import STREAM_KEEPS_S, is_backfill
 from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE
 from consumer.outgoing import Reporting
@@ -20,7 +21,7 @@ from consumer.state import Head, ShardPosition, StateStore
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from scoring.succession import Change, Succession
-from window.rolling import Windows
+from window.rolling import RETAINED_S, Windows
 from window.samples import Names
 
 log = structlog.get_logger(__name__)
@@ -100,11 +101,20 @@ class Opening:
         """True where a lane goes on from another stream's state: its own stream is read from its beginning."""
         self.started: float | None = None
         """When the table's first owner began, where that was not this one; epoch seconds."""
+        self.unfilled = False
+        """True where no windows of the table's lane are there, its own or inherited ones: it never came that far."""
 
     @property
     def positions(self) -> dict[str, Position]:
-        """By shard: where reading is to go on. Empty at a first start."""
-        return {shard: Position(at.sequence, at.since, at.ended) for shard, at in self._begin.items()}
+        """By shard: where reading is to go on. Empty at a first start. Gaps are read from the table, by nobody else."""
+        shards = ((shard, at) for shard, at in self._begin.items() if not is_backfill(shard))
+        return {shard: Position(at.sequence, at.since, at.ended) for shard, at in shards}
+
+    @property
+    def tip(self) -> float | None:
+        """Where the first start took the shards, where that was not this one: what the windows are filled up to; epoch
+        seconds."""
+        return max((at.since for at in self._begin.values() if at.since is not None), default=self.started)
 
     def open(self, name: str, *, wait: Callable[[float], bool] | None) -> Opened | None:
         """Make a lane one's own; ``wait`` as in `claim`. None when told to give up while standing by. Raises `Retry`,
@@ -125,14 +135,20 @@ class Opening:
         if head.epoch > 1 and name == TABLE_LANE:
             self.started = head.started
         snapshot = _windows(store)
-        gap_since = None
-        if head.commit == 0 and (before := self._states.before(self._prefix, name)) is not None:
-            # A stream that was made anew has shards of its own, and says nothing of what the old one still held.
-            snapshot, gap_since = _without_positions(_windows(before[1])), before[0].watermark
-            head = inherit(head, before[0])
+        gap_since = known_to = None
+        before = self._states.before(self._prefix, name) if snapshot is None else None
+        if before is not None:
+            # A stream that was made anew has shards of its own, and says nothing of what the old one still held. Until
+            # the windows are written, the last step of the first commit, they are the old stream's.
+            snapshot = _without_positions(_windows(before[1]))
             self.inherited = True
+            if head.commit == 0:
+                gap_since, known_to = before[0].watermark, _read_to(before[0])
+                head = inherit(head, before[0])
         elif head.commit == 0 and self._warms:
             head = head.model_copy(update={"cold": True})
+        if name == TABLE_LANE:
+            self.unfilled = snapshot is None
         self._begin.update(beginning(head.positions, snapshot))
         log.info("owner", lane=name, bundle=head.bundle, epoch=head.epoch, commit=head.commit)
         lane = Lane(
@@ -146,7 +162,11 @@ class Opening:
             one_device=self._one_device,
         )
         if gap_since is not None:
-            lane.declare_gap(gap_since, "the stream was made anew", self._clock())
+            # The windows may be older than the head: what lies between is read as well, for them alone.
+            since = gap_since if known_to is None else min(gap_since, known_to) - RETAINED_S
+            lane.declare_gap(since, "the stream was made anew", self._clock(), known_to=known_to)
+        elif _forgotten(head, self._clock()):
+            lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", self._clock())
         return Opened(lane, head, store)
 
     def _prepare(self, head: Head) -> None:
@@ -193,4 +213,17 @@ def _windows(store: StateStore) -> Snapshot | None:
 
 
 def _without_positions(snapshot: Snapshot | None) -> Snapshot | None:
-    return replace(snapshot, positions={}) if snapshot is not None else None
+    return replace(snapshot, commit=-1, positions={}) if snapshot is not None else None
+
+
+def _read_to(head: Head) -> float | None:
+    """The stamp of the last record that was processed."""
+    return max((at.stamp for at in head.positions.values() if at.stamp is not None), default=None)
+
+
+def _forgotten(head: Head, now: float) -> bool:
+    """May records be missing that no shard will be found to lack? A position after a record does, once that record is
+    trimmed; the beginning of a shard, or a child that was not found in time, does not."""
+    if head.watermark is None or now - head.watermark <= STREAM_KEEPS_S or any(not gap.closed for gap in head.gaps):
+        return False
+    return not any(at.sequence is not None and not at.ended for at in head.positions.values())

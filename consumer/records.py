@@ -20,6 +20,7 @@ FUTURE_S = 5 * 60.0
 LATE_S = 25 * 60.0
 DEVICE_BYTES = 255
 """A longer device name would not fit into S3 keys (1,024 bytes, each byte three where it is quoted) and messages."""
+MOST_TIES = 1000
 NAN = math.nan
 
 Item = Mapping[str, Mapping[str, Any]]
@@ -127,7 +128,7 @@ class Decoder:
             ts = _rough_time(item)
             ties = ties + 1 if ts == before else 0
             before = ts
-            change = {"SequenceNumber": str(int(ts * 1e6) * 1000 + ties), "NewImage": item}
+            change = {"SequenceNumber": str(backfill_sequence(ts, ties)), "NewImage": item}
             records.append({"eventName": "TABLE", "dynamodb": {**change, "ApproximateCreationDateTime": ts}})
         decoded = self.page(name, records)
         kind = np.where(decoded.samples.kind == Kind.SAMPLE, Kind.BACKFILL, decoded.samples.kind).astype(np.int8)
@@ -163,6 +164,11 @@ class Decoder:
             return self._device(item)
         except Malformed:
             return self._table
+
+
+def backfill_sequence(ts: float, ties: int) -> int:
+    """The sequence number of an item read from the table, the ``ties``-th of its ``ts``."""
+    return int(ts * 1e6) * MOST_TIES + ties
 
 
 def number(item: Item, name: str) -> float:

@@ -106,7 +106,10 @@ def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> d
     """Where to begin to read after a restart: where the windows stand, which is at the head's positions or before.
 
     A shard that the windows do not know was opened after them: it is read again from where it was opened, and without
-    windows so is every shard.
+    windows so is every shard. One that the head has at its beginning lost what the windows stand at.
     """
     known = snapshot.positions if snapshot is not None else {}
-    return {shard: known[shard] if shard in known else ShardPosition(since=at.since) for shard, at in head.items()}
+    return {
+        shard: at if at.sequence is None else known.get(shard, ShardPosition(since=at.since))
+        for shard, at in head.items()
+    }

@@ -18,7 +18,8 @@ class Stall:
     """Watches the watermark. ``lagging``: it has stood still for too long, and going on without the shard that holds
     it would be a guess: the lane holds, and says so. ``told``: since which stamp the topic knows that it does."""
 
-    def __init__(self, told: float | None = None) -> None:
+    def __init__(self, told: float | None = None, *, lane: str = "") -> None:
+        self._lane = lane
         self.told = told
         self._watermark = -inf
         self._since: float | None = None
@@ -53,9 +54,9 @@ class Stall:
                 f"Nothing after {utc(at):%Y-%m-%d %H:%M:%S} UTC is told: a shard of the stream cannot be read, and "
                 "going on without it would be a guess."
             )
-            return [Notice("health.lagging", None, at, "opened", said, since=at)]
+            return [Notice("health.lagging", None, at, "opened", said, since=at, lane=self._lane)]
         if self.told is not None and self._watermark > self.told:
             since, self.told = self.told, None
             said = f"The shard that held up everything after {utc(since):%Y-%m-%d %H:%M:%S} UTC is read again."
-            return [Notice("health.lagging", None, at, "closed", said, since=since, until=at)]
+            return [Notice("health.lagging", None, at, "closed", said, since=since, until=at, lane=self._lane)]
         return []

@@ -70,6 +70,7 @@ class Head(_Part):
     episodes: dict[str, Episode] = Field(default_factory=dict)
     health: dict[str, DeviceHealth] = Field(default_factory=dict)
     gaps: list[Gap] = Field(default_factory=list)
+    filled: list[tuple[float, float]] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     """By day and device."""
     untold: dict[str, Untold] = Field(default_factory=dict)

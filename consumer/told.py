@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.records import MOST_TIES, backfill_sequence
 from consumer.state import ShardPosition
 from window.merge import Released
 from window.samples import Names
@@ -46,6 +47,10 @@ class Told:
             at = positions.get(shard)
             if at is not None and at.sequence is not None and int(at.sequence) >= self._until[shard]:
                 del self._until[shard]
+
+    def also(self, gap: str, stamp: float) -> None:
+        """What a gap brings up to this stamp (epoch seconds) was committed before, from the stream."""
+        self._until[gap] = max(self._until.get(gap, 0), backfill_sequence(stamp, MOST_TIES - 1))
 
     def gone(self, shards: Iterable[str]) -> None:
         """These shards will not be read again as far as the head stands."""

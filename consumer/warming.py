@@ -13,10 +13,11 @@ class Warming:
     """Says when the windows begin to fill, and when they show their full 25 minutes; on the watermark, once.
 
     ``cold``: nothing was processed yet, it has yet to begin. ``since``: the stamp at which it began; None before, and
-    after its end.
+    after its end. ``lane``: whose windows.
     """
 
-    def __init__(self, *, cold: bool, since: float | None = None) -> None:
+    def __init__(self, *, cold: bool, since: float | None = None, lane: str = "") -> None:
+        self._lane = lane
         self.cold = cold
         self.since = since
 
@@ -34,7 +35,7 @@ class Warming:
             f"The windows begin empty at {utc(stamp):%Y-%m-%d %H:%M:%S} UTC, the oldest record of the stream: for "
             "25 minutes charts show less, and what began before cannot be seen."
         )
-        return [Notice("health.warming", None, stamp, "opened", said, since=stamp)]
+        return [Notice("health.warming", None, stamp, "opened", said, since=stamp, lane=self._lane)]
 
     def fire(self) -> list[Notice]:
         """The watermark has reached `due`."""
@@ -42,4 +43,4 @@ class Warming:
             return []
         since, until, self.since = self.since, self.due, None
         said = "The windows show 25 minutes."
-        return [Notice("health.warming", None, until, "closed", said, since=since, until=until)]
+        return [Notice("health.warming", None, until, "closed", said, since=since, until=until, lane=self._lane)]

@@ -24,6 +24,8 @@ from window.rolling import SHOWN_S
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
 SINK_DOWN_S = 30.0
+FILL_ANYWAY_S = 30.0
+"""A shard that cannot be read from the start on is not waited for."""
 READER_STUCK_S = 100.0  # a call with all its retries ends before
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
 log = structlog.get_logger(__name__)
@@ -42,8 +44,9 @@ class Charts(Protocol):
 class Worker:
     """All lanes of one process, from their source to their commits.
 
-    ``tables`` reads the table for gaps, and with ``fill`` for the first windows; ``mutes`` knows what is not to be
-    told; ``pulse`` is what the health check looks at, ``progress`` what the log and its metrics say.
+    ``tables`` reads the table for gaps, and with ``fill`` for the first windows, up to ``tip`` (epoch seconds) where an
+    earlier owner made the first start; ``mutes`` knows what is not to be told; ``pulse`` is what the health check looks
+    at, ``progress`` what the log and its metrics say.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Worker:
         *,
         tables: Tables | None = None,
         fill: bool = False,
+        tip: float | None = None,
         mutes: KnownMutes | None = None,
         pulse: PulseFile | None = None,
         progress: Progress | None = None,
@@ -67,9 +71,14 @@ class Worker:
         self._tables = tables
         self._mutes = mutes
         self._to_fill = fill and tables is not None
+        self._tip = tip
         self._filling = False
+        self._begun = inf
         self._watching = False
         self._progress = progress or Progress()
+        if self._to_fill:
+            for owned in lanes:
+                owned.lane.await_fill()
         self._unwell = False
 
     @property
@@ -164,15 +173,18 @@ class Worker:
         if self._tables is None:
             return
         lanes = {owned.lane.name: owned.lane for owned in self._lanes}
-        if self._to_fill and self.watching and not self._filling:
+        self._begun = min(self._begun, now)
+        ready = self.watching or now - self._begun > FILL_ANYWAY_S
+        if self._to_fill and ready and not self._filling:
             self._filling = True
-            self._tables.ask(FIRST_WINDOW, Gap(FIRST_WINDOW, now - SHOWN_S, "first start", now, until=now), [])
+            until = now if self._tip is None else self._tip  # what came since is read from the stream, in its order
+            self._tables.ask(FIRST_WINDOW, Gap(FIRST_WINDOW, until - SHOWN_S, "first start", now, until=until), [])
         for name, lane in lanes.items():
             for gap in lane.gaps_to_read():
                 self._tables.ask(name, gap, lane.devices)
         for name, gap, decoded in self._tables.answers():
             if name != FIRST_WINDOW:
-                lanes[name].take_items(gap, decoded)
+                lanes[name].take_items(gap, decoded if self._lanes.one_lane else lanes[name].of_own_devices(decoded))
                 continue
             self._lanes.fill(decoded.samples)
             self._to_fill = False

@@ -38,13 +38,15 @@ class Notice:
     count: int | None = None
     offset_s: float | None = None
     command: str | None = None
+    lane: str = ""
+    """Whose it is, where it is about no device: two lanes may tell of the same second."""
 
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
         """The notice's message. Its id depends on what happened to whom and when alone; the interval is part of it, as
         stamps tie: two runs of late samples may end in the same second."""
         severity = SEVERITIES[self.type] if self.state == "opened" else "low"
         about = (self.at, self.since, self.until)
-        identity = f"{source}\n{self.type}\n{self.device}\n{self.state}\n{about!r}"
+        identity = f"{source}\n{self.type}\n{self.device or self.lane}\n{self.state}\n{about!r}"
         event = HealthEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             source=source,

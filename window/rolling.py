@@ -115,6 +115,19 @@ class Windows:
         breaks = order[ts <= before]
         return int(breaks.min()) if len(breaks) else len(ts)
 
+    def holds(self, sample: Samples) -> bool:
+        """Is the one sample there already, with the same values, and scored?"""
+        row = self._row_of(int(sample.device[0]))
+        if row < 0:
+            return False
+        slots = self._slots(row)
+        rank = int(np.searchsorted(self._columns["ts"][row, slots], sample.ts[0]))
+        if rank == len(slots):
+            return False
+        there = {name: self._columns[name][row, slots[rank]] for name in self._FLOATS}
+        same = all(there[name] == getattr(sample, name)[0] for name in ("ts", "current_a", "temperature_c"))
+        return same and not np.isnan(there["reconstruction_error"])
+
     def upsert(self, samples: Samples) -> Touched:
         """Write samples that are `in_order`, or exactly one that is not; returns the rows to score.
 

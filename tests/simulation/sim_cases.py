@@ -26,6 +26,11 @@ class Reading:
 
 def stream(readings: Iterable[Reading], shards: Sequence[Shard], *, seed: int = 0) -> Script:
     """A stream of these samples in these shards, each in the one that is open for its place and time."""
+    return script(Random(seed), writes(readings), shards)
+
+
+def writes(readings: Iterable[Reading]) -> list[Write]:
+    """The changes of the table that these samples are."""
     found = []
     for reading in readings:
         name = {"device": {"S": reading.device}} if reading.device else {}
@@ -37,7 +42,7 @@ def stream(readings: Iterable[Reading], shards: Sequence[Shard], *, seed: int = 
             "temperature": {"N": repr(reading.temperature_c)},
         }
         found.append(Write(written, "INSERT", time, image, "scored", reading.place))
-    return script(Random(seed), found, shards)
+    return found
 
 
 def shard(

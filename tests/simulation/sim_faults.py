@@ -30,7 +30,7 @@ class Clock:
         self.now += seconds
 
 
-STREAM, S3, SNS = "stream", "s3", "sns"
+STREAM, S3, SNS, TABLE = "stream", "s3", "sns", "table"
 FAULTS: dict[str, tuple[str, str]] = {
     "stream throttled": (STREAM, "before"),
     "stream 5xx": (STREAM, "before"),
@@ -51,9 +51,14 @@ FAULTS: dict[str, tuple[str, str]] = {
     "crash after an S3 call": (S3, "crash after"),
     "crash before an SNS call": (SNS, "crash before"),
     "crash after an SNS call": (SNS, "crash after"),
+    "table throttled": (TABLE, "before"),
+    "table 5xx": (TABLE, "before"),
+    "table time-out": (TABLE, "after"),
+    "table slow": (TABLE, "slow"),
+    "crash before a table call": (TABLE, "crash before"),
 }
 """Every fault that a call can meet: the edge, and when it strikes in relation to the effect."""
-DOWN = {"stream down": STREAM, "s3 down": S3, "sns down": SNS}
+DOWN = {"stream down": STREAM, "s3 down": S3, "sns down": SNS, "table down": TABLE}
 """Outages of minutes, by edge."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 import pytest
-from sim_stream import StreamReader
+from sim_reader import StreamReader
 
 from consumer.errors import Retry
 from consumer.streams import IteratorType, Page

@@ -39,17 +39,18 @@ class Outcome:
     def of(cls, world: World) -> Outcome:
         """Of a run that is over."""
         bucket = world.edges.bucket
-        head = world.durable_head()
+        heads = world.durable_heads()
         counts: Counter[str] = Counter()
         imbalance = lost = 0
-        for day, devices in head.ledger.items():
+        for day, devices in (day for head in heads for day in head.ledger.items()):
             for device, books in devices.items():
                 counts.update({f"{day} {device} {name}": books[name] for name in COMPARED if books.get(name)})
                 imbalance += abs(sum(books.get(name, 0) * sign for name, sign in BALANCE.items()))
                 lost += books.get("lost", 0)
         horizon = datetime.fromtimestamp(world.ends, UTC)
+        forced = sum(head.forced for head in heads)
         messages, conflicts = _heard(world.edges.subscriber.heard, horizon)
-        return cls(bucket.under(ARCHIVE, QUARANTINE), messages, conflicts, counts, imbalance, lost, head.forced)
+        return cls(bucket.under(ARCHIVE, QUARANTINE), messages, conflicts, counts, imbalance, lost, forced)
 
     @property
     def events(self) -> dict[str, bytes]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from sim_faults import DOWN, FAULTS
-from sim_host import Pace
+from sim_faults import DOWN, FAULTS, TABLE
 from sim_outcome import Outcome, differences
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import ROLL_EVERY_S, Script, graph, script, single
 from sim_stream import Weather
 from sim_workload import Workload
-from sim_world import Plan, World
+from sim_world import World
 
 from scoring.bundle import Bundle
 
@@ -185,9 +187,9 @@ def _workload(rng: Random, begin: float, live: float, end: float) -> Workload:
 def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailments) -> Plan:
     """Every ailment that may be is in a schedule or not: too many at once hide one another."""
     calm_from = max(stream.ends, calm.begins) + rng.choice([0.0, 20.0])
-    rates = {name: rng.choice([0.004, 0.02, 0.1]) for name in FAULTS if rng.random() < 0.25 and name in ailments.faults}
+    rates = _rates(rng, [name for name in FAULTS if FAULTS[name][0] != TABLE], ailments)
     down = []
-    for name in DOWN:
+    for name in (name for name in DOWN if DOWN[name] != TABLE):
         if rng.random() < 0.1 and name in ailments.faults:
             start = rng.uniform(max(calm.begins, calm.calm_until), calm_from)
             down.append((name, start, start + rng.choice([20.0, 200.0])))
@@ -209,7 +211,7 @@ def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailme
     page = rng.choice([1, 3, 10, 1000])
     counts = {"kills": rng.choice([0, 0, 1, 3]), "stops": rng.choice([0, 0, 1, 2]), "stalls": rng.choice([0, 0, 0, 1])}
     hosts = rng.choice([1, 1, 1, 2])
-    return replace(
+    plan = replace(
         calm,
         calm_from=calm_from,
         weather=weather,
@@ -225,3 +227,8 @@ def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailme
         **{name: count for name, count in counts.items() if name in ailments.plan},  # type: ignore[arg-type]
         hosts=hosts if "hosts" in ailments.plan else 1,
     )
+    return replace(plan, rates=rates | _rates(rng, [name for name in FAULTS if FAULTS[name][0] == TABLE], ailments))
+
+
+def _rates(rng: Random, names: Sequence[str], ailments: Ailments) -> dict[str, float]:
+    return {name: rng.choice([0.004, 0.02, 0.1]) for name in names if rng.random() < 0.25 and name in ailments.faults}

@@ -122,7 +122,12 @@ def graph(
 
 
 def script(
-    rng: Random, writes: Sequence[Write], shards: Sequence[Shard], *, created_resolution_s: float = 1.0
+    rng: Random,
+    writes: Sequence[Write],
+    shards: Sequence[Shard],
+    *,
+    created_resolution_s: float = 1.0,
+    label: str = "2026-01-01T00:00:00.000",
 ) -> Script:
     """Put every write into the shard that is open for it when it is written."""
     into: dict[str, list[tuple[Write, int]]] = {shard.name: [] for shard in shards}
@@ -134,7 +139,7 @@ def script(
         (shard,) = (s for s in shards if s.low <= place < s.high and s.opened <= write.written < s.closed)
         into[shard.name].append((write, sequence))
     filled = tuple(_filled(rng, shard, into[shard.name], created_resolution_s) for shard in shards)
-    return Script(filled, tuple(ordered), by_name={shard.name: shard for shard in filled})
+    return Script(filled, tuple(ordered), label=label, by_name={shard.name: shard for shard in filled})
 
 
 def single(rng: Random, writes: Sequence[Write], *, begin: float) -> Script:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import inf
 from random import Random
 
+from sim_edges import Edges, Run
 from sim_faults import Clock, Crash, Faults
-from sim_host import Edges, Host, Pace, Run, paced
+from sim_host import Host
+from sim_pace import paced
+from sim_plan import Later, Plan
 from sim_script import Script
-from sim_stream import SimulatedStream, Weather
+from sim_stream import SimulatedStream
+from sim_table import Table
 
-from consumer.discovery import Start
 from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.lanes import TABLE_LANE
 from consumer.ownership import LOOK_EVERY_S
 from consumer.state import Head
 from scoring.bundle import Bundle
@@ -26,28 +29,6 @@ EXIT_FENCED = 75
 
 class Stuck(AssertionError):
     """The run did not end within its bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A schedule. ``begins``: when the first host starts, epoch seconds. ``rates``, ``down``: see `Faults`; they strike
-    from ``calm_until`` to ``calm_from``. ``kills``, ``stops``, ``stalls``: how often a host is killed between two
-    actions, stopped in order, or frozen for minutes. ``hosts``: processes at once. ``downtime_s``: from which a host
-    that is gone draws when it comes back."""
-
-    begins: float
-    calm_from: float = 0.0
-    calm_until: float = 0.0
-    start: Start = "trim_horizon"
-    pace: Pace = field(default_factory=Pace)
-    weather: Weather = field(default_factory=Weather)
-    rates: dict[str, float] = field(default_factory=dict)
-    down: tuple[tuple[str, float, float], ...] = ()
-    kills: int = 0
-    stops: int = 0
-    stalls: int = 0
-    hosts: int = 1
-    downtime_s: tuple[float, ...] = (0.0, 1.0, 30.0)
 
 
 class World:
@@ -66,17 +47,25 @@ class World:
         seed: int = 0,
         namespace: str = "simulation",
         edges: Edges | None = None,
+        later: Later = Later(),  # noqa: B008  # it is frozen
     ) -> None:
         self.clock = Clock(plan.begins)
         self.plan = plan
         self.script = script
-        self.ends = script.ends
+        scripts = [script, *(remade for remade, _ in later.remade)]
+        self.ends = max(each.ends for each in scripts)
         self.rng = Random(f"schedule {seed}")
         self.faults = Faults(
             Random(f"faults {seed}"), self.clock, plan.rates, plan.down, plan.calm_from, plan.calm_until
         )
-        stream = SimulatedStream(script, self.clock, plan.weather, seed)
-        self.edges = Edges(stream, edges.bucket, edges.subscriber) if edges else Edges(stream)
+        streams: list[SimulatedStream] = []
+        for each, created in [(script, -inf), *later.remade]:
+            deleted = dict(later.deleted)
+            streams.append(
+                SimulatedStream(each, self.clock, plan.weather, seed, created, siblings=streams, shard_deleted=deleted)
+            )
+        table = Table.of([w for each in scripts for w in each.writes] + [*later.unheard], self.clock, later.ttl_s)
+        self.edges = Edges(streams, table, edges.bucket, edges.subscriber) if edges else Edges(streams, table)
         self.hosts: dict[int, Host | None] = dict.fromkeys(range(plan.hosts))
         self.exits: list[int] = []
         self.steps = 0
@@ -88,7 +77,7 @@ class World:
         self._troubles = self._drawn_troubles()
         self._told_of = 0
         self._commits = 0
-        self._ends = {s.name: s.last_sequence for s in script.shards if s.last_sequence}
+        self._ends = {s.name: s for s in scripts[-1].shards if s.last_sequence}
 
     def run(self, until: Callable[[World], bool] | None = None) -> World:
         """Run until ``until`` says so; by default until all is processed and durable."""
@@ -108,20 +97,32 @@ class World:
         has nothing more to write."""
         if self.clock.now < max(self.ends, self.plan.calm_from):
             return False
-        return any(
-            host is not None and host.durable is not None and host.committer.idle and self._covers(host.durable)
-            for host in self.hosts.values()
-        )
+        return any(host is not None and host.idle and self._covers(host) for host in self.hosts.values())
 
     def kill(self) -> None:
         """Kill the first host that is alive; it comes back when the plan says so."""
         slot = next(slot for slot, host in self.hosts.items() if host is not None)
         self._gone(slot)
 
+    def stop(self) -> None:
+        """Stop the first host that is alive in order; it comes back when the plan says so."""
+        slot = next(slot for slot, host in self.hosts.items() if host is not None)
+        with paced(self.plan.pace):
+            self.exits.append(self.host.stop())
+        self._gone(slot)
+
     def durable_head(self) -> Head:
-        """The head of whoever has finished."""
-        heads = [host.durable for host in self.hosts.values() if host is not None and host.durable is not None]
-        return max(heads, key=lambda head: (head.epoch, head.commit))
+        """That of the table's lane."""
+        return next(head for head in self.durable_heads() if head.lane == TABLE_LANE)
+
+    def durable_heads(self) -> list[Head]:
+        """Of every lane, the head of whoever has finished."""
+        heads: dict[str, Head] = {}
+        for host in self.hosts.values():
+            for lane, head in (host.durable if host is not None else {}).items():
+                there = heads.get(lane, head)
+                heads[lane] = max(head, there, key=lambda head: (head.epoch, head.commit))
+        return [*heads.values()]
 
     def stop_all(self) -> list[int]:
         """Stop every host in order; their exit codes."""
@@ -133,14 +134,21 @@ class World:
         """The first host that is alive."""
         return next(host for host in self.hosts.values() if host is not None)
 
-    def _covers(self, head: Head) -> bool:
-        if head.watermark is None or head.watermark < self.ends:
+    def _covers(self, host: Host) -> bool:
+        heads = [head for head in host.durable.values() if head.positions]
+        if any(not gap.closed for head in heads for gap in head.gaps):
             return False
-        for shard, sequence in self._ends.items():
-            position = head.positions.get(shard)
-            if position is None and shard in self.edges.stream.ended:
+        if not heads or any(head.watermark is None or head.watermark < self.ends for head in heads):
+            return False
+        stream = self.edges.stream
+        positions = {shard: position for head in heads for shard, position in head.positions.items()}
+        for name, shard in self._ends.items():
+            position = positions.get(name)
+            if position is None and name in stream.ended:
                 continue  # a shard that has been read to its end may be forgotten
-            if position is None or position.sequence != sequence:
+            if stream.gone(shard) or stream.first_kept(shard) == len(shard.records):
+                continue  # nobody can read it any more
+            if position is None or position.sequence != shard.last_sequence:
                 return False
         return True
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import orjson
 from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
 from sim_outcome import QUARANTINE, Outcome, differences
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import Script
 from sim_stream import Weather
-from sim_world import Pace, Plan, World
+from sim_world import World
 
 from scoring.bundle import Bundle
 

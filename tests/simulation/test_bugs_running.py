@@ -14,14 +14,18 @@ import pytest
 from sim_bucket import Bucket, BucketClient
 from sim_bundle import ArithmeticBundles
 from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
+from sim_edges import BUCKET
 from sim_faults import Clock, Faults
-from sim_host import BUCKET, NoCharts
+from sim_host import NoCharts
 from sim_outage import Outage
 from sim_outcome import Outcome, differences, head_of
+from sim_pace import Pace
+from sim_plan import Plan
+from sim_reader import StreamReader
 from sim_script import Script
-from sim_stream import SimulatedStream, StreamReader, Weather
+from sim_stream import SimulatedStream, Weather
 from sim_topic import Subscriber, TopicClient
-from sim_world import Pace, Plan, World
+from sim_world import World
 
 from consumer import direct, discovery, worker
 from consumer.committer import Committer, Sinks
@@ -263,7 +267,7 @@ def test_bug_19_stopped_in_the_middle_of_a_listing(monkeypatch: pytest.MonkeyPat
         weather = Weather(page_shards=rng.choice([1, 2, 3]), short_pages=rng.choice([0.0, 0.5]))
         twin = SimulatedStream(script, clock, weather, seed)
         faults = Faults(rng, clock)
-        calls = Interrupted(twin.reader("first", faults), rng.randrange(1, 8))
+        calls = Interrupted(StreamReader(twin, "first", faults), rng.randrange(1, 8))
         source = source_of(calls, {}, clock, threads=2)
         source.begin()
         events: list[Event] = []
@@ -273,7 +277,7 @@ def test_bug_19_stopped_in_the_middle_of_a_listing(monkeypatch: pytest.MonkeyPat
         source.stop(5.0)
         assert not any(thread.name.startswith("reader") for thread in threading.enumerate()), f"seed {seed}"
         assert not any(isinstance(event, Failed) for event in [*events, *source.poll(0.0)]), f"seed {seed}"
-        events += all_of(source_of(twin.reader("second", faults), reached(events), clock, threads=0))
+        events += all_of(source_of(StreamReader(twin, "second", faults), reached(events), clock, threads=0))
         check_complete(script, events, seed)
 
 
@@ -468,7 +472,7 @@ def worked(
     assert opened is not None
     decoder = Decoder(table="device4", device_key="device", devices=devices, shards=shards)
     source = DirectSource(
-        twin.reader(f"threads {len(bucket.writes)}", faults),
+        StreamReader(twin, f"threads {len(bucket.writes)}", faults),
         decoder,
         positions=opening.positions,
         start="trim_horizon",

@@ -10,8 +10,10 @@ from sim_bundle import arithmetic_bundle, stricter_bundle
 from sim_cases import BEGIN, Reading, charge, shard, stream
 from sim_faults import S3
 from sim_outcome import ARCHIVE, Outcome, differences
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import Script
-from sim_world import Pace, Plan, World
+from sim_world import World
 
 from scoring.bundle import Bundle
 

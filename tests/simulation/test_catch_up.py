@@ -6,9 +6,11 @@ import pytest
 from sim_cases import BEGIN, charge, rotation, shard, stream
 from sim_outage import Outage
 from sim_outcome import Outcome, differences
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import Shard
 from sim_stream import Weather
-from sim_world import Pace, Plan, World
+from sim_world import World
 
 from scoring.bundle import Bundle
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sim_cases import BEGIN, Reading, shard, stream
 from sim_outcome import Outcome, differences
-from sim_world import Plan, World
+from sim_plan import Plan
+from sim_world import World
 
 from scoring.bundle import Bundle
 

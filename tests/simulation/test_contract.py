@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from sim_faults import Clock, Faults
+from sim_reader import StreamReader
 from sim_script import Write, single
 from sim_stream import SimulatedStream
 
@@ -66,7 +67,7 @@ def simulated(count: int) -> Stream:
     ]
     clock = Clock(NOW + count + 10.0)
     stream = SimulatedStream(single(Random(1), writes, begin=NOW), clock)
-    return Stream(stream.reader("a", Faults(Random(1), clock)), stream.script.shards[0].name)
+    return Stream(StreamReader(stream, "a", Faults(Random(1), clock)), stream.script.shards[0].name)
 
 
 def emulated(emulator: Emulator, table: str, count: int) -> Stream:

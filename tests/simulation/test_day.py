@@ -10,7 +10,9 @@ import orjson
 import pytest
 import sim_world
 from sim_day import STRANGE_A, STRANGE_AFTER_S, STRANGE_APART_S, STRANGE_EVERY_S, day
-from sim_world import Pace, Plan, World
+from sim_pace import Pace
+from sim_plan import Plan
+from sim_world import World
 
 from scoring.bundle import Bundle
 

@@ -10,8 +10,10 @@ import pytest
 from sim_cases import BEGIN, Reading, charge, shard, stream
 from sim_faults import S3, SNS, Clock
 from sim_outcome import Outcome
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import Script
-from sim_world import Pace, Plan, World
+from sim_world import World
 
 from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle

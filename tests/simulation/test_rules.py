@@ -8,9 +8,11 @@ import orjson
 import pytest
 from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
 from sim_outcome import QUARANTINE, Outcome, differences
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import Script, Write
 from sim_script import script as scripted
-from sim_world import EXIT_FENCED, Pace, Plan, World
+from sim_world import EXIT_FENCED, World
 
 from scoring.bundle import Bundle
 

@@ -18,12 +18,15 @@ from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
 from sim_host import NoCharts
 from sim_outage import Outage
 from sim_outcome import ARCHIVE, Outcome, differences, head_of
+from sim_pace import Pace
+from sim_plan import Plan
 from sim_script import Script, Write
 from sim_script import script as scripted
-from sim_world import Pace, Plan, World
+from sim_world import World
 
 from consumer import charting
 from consumer.chart_schedule import ChartRequest
+from consumer.lanes import TABLE_LANE
 from consumer.snapshot import Snapshot
 from reporting.archive import Archive
 from reporting.charts.process import ChartDropped
@@ -277,8 +280,8 @@ def test_rule_07_never_more_than_twenty_minutes_past_the_slowest_shard(
         if now.clock.now >= BEGIN + 2760.0:
             return
         for host in now.hosts.values():
-            if host is not None and host.durable is not None:
-                stamps = [at.stamp for at in host.durable.positions.values() if at.stamp is not None]
+            if host is not None and host.durable:
+                stamps = [at.stamp for at in host.durable[TABLE_LANE].positions.values() if at.stamp is not None]
                 furthest = max([furthest, *stamps])
                 lagging = lagging or host.lane.lagging
 

@@ -40,7 +40,7 @@ def test_a_gap_is_closed_with_what_was_found() -> None:
     gaps.count(gap.name, 30)
     gaps.count(gap.name, 12)
     gaps.count("backfill-of-nobody", 1)
-    notice = gaps.close(gap.name)
+    (notice,) = gaps.close(gap.name)
     assert (notice.state, notice.count, notice.since, notice.until) == ("closed", 42, T, T + 51)
     assert "unknown" in notice.summary
     assert gaps.open == []
@@ -70,13 +70,14 @@ def test_a_gap_that_begins_where_another_is_being_read_is_a_gap_of_its_own() -> 
 
 
 def test_a_gap_that_is_closed_leaves_nothing_behind() -> None:
-    """Another at the same time has its name, and is read in its turn."""
+    """Once the windows that have it are stored: another at the same time has its name, and is read in its turn."""
     gaps = Gaps()
     for _ in range(3):
         gap = gaps.declare(T, "trimmed", T)
         gaps.resolve(T + 50)
         assert [one.name for one in gaps.to_read()] == [gap.name] == ["backfill-1784989500000"]
         gaps.close(gap.name)
+        gaps.forget([gap.name])
 
 
 def test_a_stream_that_does_not_go_on_is_not_waited_for() -> None:
@@ -108,3 +109,40 @@ def test_a_gap_never_ends_before_it_begins(created: float) -> None:
     ((known, _),) = gaps.resolve(created)
     assert known.until is not None
     assert known.until >= known.since
+
+
+def test_the_intervals_of_the_last_gaps_are_kept() -> None:
+    """The stream may bring a sample of them once more."""
+    gaps = Gaps()
+    for number in range(6):
+        gap = gaps.declare(T + 1000 * number, "trimmed", T)
+        gaps.resolve(T + 1000 * number + 99)
+        assert gaps.covers(T + 1000 * number + 50)
+        gaps.close(gap.name)
+    assert gaps.filled == [(T + 1000 * number, T + 1000 * number + 100) for number in (2, 3, 4, 5)]
+    again = Gaps((), gaps.filled)
+    assert again.covers(T + 5050)
+    assert not again.covers(T + 5150)
+    assert again.reached == T + 5100
+
+
+def test_a_gap_of_several_shards_ends_where_the_last_of_them_goes_on() -> None:
+    """Or after half a minute, where one of them has nothing."""
+    gaps = Gaps()
+    for shard in ("a", "b"):
+        gap = gaps.declare(T, "trimmed", T, shard)
+    assert gaps.goes_on(["c"], orphan=False, created=T + 10) == []
+    assert gaps.goes_on(["a"], orphan=False, created=T - 10) == []
+    assert gaps.goes_on(["a"], orphan=False, created=T + 20) == []
+    assert gaps.awaited == {"b"}
+    ((known, _),) = gaps.goes_on(["b1", "b"], orphan=False, created=T + 15)
+    assert (known.name, known.until, gaps.awaited) == (gap.name, T + 21, set())
+
+
+def test_nothing_is_told_where_nothing_new_is_missing() -> None:
+    """All of it was in the last head: it is read for the windows alone."""
+    gaps = Gaps()
+    gap = gaps.declare(T, "trimmed", T, "a", known_to=T + 50)
+    assert gaps.over(gap.name, "a", T + 50) == []
+    assert [known.until for known in gaps.to_read()] == [T + 50]
+    assert gaps.close(gap.name) == []

@@ -513,9 +513,9 @@ def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: 
 
 def test_an_episode_too_old_for_any_sample_to_come_is_not_kept(rig: Rig, at: Callable[..., Record]) -> None:
     """Its device goes on; a sample that could still belong to it would be older than the window."""
-    rig.batch("s", at(1, 9.0), at(1900), at(1900 + 80)).until_quiet()
+    rig.batch("s", at(1, 9.0), at(2140), at(2140 + 80)).until_quiet()
     assert set(rig.head.episodes) == {"device4"}
-    rig.batch("s", at(1982)).until_quiet(T + 60)
+    rig.batch("s", at(2222)).until_quiet(T + 60)
     assert rig.head.episodes == {}
 
 
@@ -717,7 +717,7 @@ def test_a_second_device_in_a_table_that_can_hold_one_is_set_aside(
     )
     assert (successor.counts["scored"], successor.counts["quarantined"]) == (3, 2)
     successor.batch(
-        "s", at(1924, device={"S": "b"}), at(1925, device={"S": "b"}), at(1926, device={"S": "a"})
+        "s", at(2164, device={"S": "b"}), at(2165, device={"S": "b"}), at(2166, device={"S": "a"})
     ).until_quiet(T + 3000.0)
     assert (successor.counts["scored"], successor.counts["quarantined"]) == (5, 3)
 
@@ -887,3 +887,53 @@ def test_whatever_pages_and_restarts_the_outcome_is_the_same(
     assert rig.aside == calm.aside
     assert rig.counts == calm.counts
     assert rig.lane.ledger.imbalance() == 0
+
+
+def test_a_sample_of_a_gap_that_the_stream_brings_as_well_is_a_duplicate(rig: Rig, at: Callable[..., Record]) -> None:
+    """With the same values; with others it is scored anew. What the stream had first is nothing new in the table
+    (rule 19)."""
+    rig.batch("s", at(0)).turn()
+    rig.lane.declare_gap(T, "trimmed", T)
+    rig.batch("s", at(50)).turn(T + 50)
+    (gap,) = rig.lane.gaps_to_read()
+    items = [at(second)["dynamodb"]["NewImage"] for second in (0, 49, 50, 51)]
+    rig.lane.take_items(gap, rig.decoder.items(gap.name, items))
+    rig.batch("s", at(51, 2.6), at(52)).idle("s", at=T + 70)
+    rig.turn(T + 70)
+    rig.turn(T + 80)
+    books = rig.lane.ledger.days["2026-07-25"]["device4"]
+    kept = {name: count for name, count in books.items() if count}
+    assert kept == {"read": 4, "scored": 3, "duplicate": 1, "backfilled": 3}
+    closed = [message for message in rig.messages if message.type == "health.gap"][-1]
+    assert json.loads(closed.body)["data"]["count"] == 3
+
+
+def test_nothing_is_committed_before_the_windows_are_filled(rig: Rig, at: Callable[..., Record]) -> None:
+    """But signs of life: whoever comes next fills them too."""
+    rig.lane.await_fill()
+    rig.batch("s", at(0))
+    for now in (T, T + 1, T + HEARTBEAT_S + 1):
+        commit = rig.lane.cut(now)
+        assert commit is None or (commit.head.positions, commit.snapshot, commit.head.commit) == ({}, None, 0)
+    assert rig.lane.cut(T + 20, final=True) is None
+    items = rig.decoder.items("first-window", [at(-5)["dynamodb"]["NewImage"]])
+    rig.lane.fill(items.samples, own=False)
+    assert rig.lane.devices == []
+    commit = rig.turn(T + 30)
+    assert commit is not None
+    assert commit.snapshot is not None
+    assert commit.head.positions
+
+
+def test_a_lane_takes_its_own_devices_from_the_table(rig: Rig, at: Callable[..., Record]) -> None:
+    """Another lane has the others, and would tell of them as well."""
+    name = {device: {"S": device} for device in "ab"}
+    rig.batch("s", at(0, device=name["a"])).turn()
+    broken = {"S": "n/a"}
+    records = [at(1, device=name["a"]), at(2, device=name["b"])]
+    records += [at(3, device=name["a"], temperature=broken), at(4, device=name["b"], temperature=broken)]
+    items = rig.decoder.items("backfill-1", [record["dynamodb"]["NewImage"] for record in records])
+    found = rig.lane.of_own_devices(items)
+    assert found.samples.created.tolist() == [T + 1, T + 3]
+    assert [*found.rejects] == [1]
+    assert len(found.sequence) == 2

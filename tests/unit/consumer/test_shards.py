@@ -79,4 +79,3 @@ def test_what_was_read_of_a_gap_takes_no_credit(decoder: Decoder) -> None:
     known.move_past(Released(found.samples, found.samples.ts, found.sequence))
     known.cut()
     assert [len(kept) for kept in vars(known._credit).values()] == [0, 0, 0]
-    assert [one.found for one in known.gaps.open] == [1]

@@ -157,10 +157,18 @@ def test_a_restart_begins_where_the_windows_stand() -> None:
     head = {
         "known": ShardPosition(sequence="42", stamp=7.5),
         "new": ShardPosition(sequence="99", stamp=8.0, since=3.0, ended=True),
+        "trimmed": ShardPosition(stamp=9.0),
     }
-    windows = Snapshot(7, {"known": ShardPosition(sequence="40", stamp=6.0), "trimmed": ShardPosition()}, {}, {})
+    windows = Snapshot(
+        7, {"known": ShardPosition(sequence="40", stamp=6.0), "trimmed": ShardPosition(sequence="1")}, {}, {}
+    )
     assert beginning(head, windows) == {
         "known": ShardPosition(sequence="40", stamp=6.0),
         "new": ShardPosition(since=3.0),
+        "trimmed": ShardPosition(stamp=9.0),  # what the windows stand at was lost since
     }
-    assert beginning(head, None) == {"known": ShardPosition(), "new": ShardPosition(since=3.0)}
+    assert beginning(head, None) == {
+        "known": ShardPosition(),
+        "new": ShardPosition(since=3.0),
+        "trimmed": ShardPosition(stamp=9.0),
+    }

@@ -38,6 +38,7 @@ class World:
             ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
             charts=SimpleNamespace(drain=lambda: ["chart"], final=lambda: self.done.append("final charts")),
             gaps_to_read=list,
+            await_fill=lambda: None,
             take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
         )
         self.owned = SimpleNamespace(
@@ -85,6 +86,8 @@ class World:
 
 class Routes:
     """One lane."""
+
+    one_lane = True
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -271,6 +274,16 @@ def test_at_a_first_start_the_windows_are_filled_before_the_first_record(world: 
     tables.ready = [(name, gap, SimpleNamespace(samples="the first window"))]
     worker.turn(0)
     assert world.done == ["turn without processing"] * 3 + ["fill the first window", "turn"]
+
+
+def test_windows_are_filled_up_to_where_the_first_start_took_the_stream(world: World) -> None:
+    """A successor of one that never came so far: later samples come from the stream, in their order, and windows that
+    held them already would take those for old."""
+    tables = Tables()
+    world.lane.watching = True
+    world.worker(tables=tables, fill=True, tip=40.0).turn(0)
+    ((_, gap, _),) = tables.asked
+    assert (gap.since, gap.until) == (40.0 - 25 * 60, 40.0)
 
 
 def test_gaps_are_read_from_the_table_for_the_lane_that_has_them(world: World) -> None:

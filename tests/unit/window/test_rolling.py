@@ -128,6 +128,7 @@ def test_touched_rows_are_the_sample_and_the_followers_whose_features_it_reaches
         before, last = plain.features(device), max(plain.kept.get(device, {}), default=-np.inf)
         plain.upsert(record)
         touched = windows.upsert(columns([record]))
+        score(windows, touched)
         named, _, _ = windows.samples(touched)
         reach = sorted(t for t in plain.kept[device] if t >= ts)[: ROLLING if ts <= last else 1]
         assert named.tolist() == reach
@@ -138,6 +139,31 @@ def test_touched_rows_are_the_sample_and_the_followers_whose_features_it_reaches
         assert changed <= {*reach}
         for t, row in zip(named.tolist(), features(windows.tails(touched)), strict=True):
             assert row.tobytes() == after[t]
+
+
+def test_a_sample_that_was_only_filled_in_is_new_when_it_comes() -> None:
+    """Nothing was scored of it before: it is no revision, and as a follower it stays context (rule 18)."""
+    windows = Windows()
+    windows.keep_as_context(windows.upsert(columns([(0, float(ts), 1.0, 20.0) for ts in range(10, 16)])))
+    touched = windows.upsert(columns([(0, 12.0, 1.0, 20.0)]))
+    named, _, _ = windows.samples(touched)
+    assert (named.tolist(), touched.rescored.tolist()) == ([12.0], [False])
+    assert not windows.holds(columns([(0, 12.0, 1.0, 20.0)]))
+    score(windows, touched)
+    touched = windows.upsert(columns([(0, 11.0, 1.5, 20.0)]))
+    named, _, _ = windows.samples(touched)
+    assert (named.tolist(), touched.rescored.tolist()) == ([11.0, 12.0], [False, True])
+
+
+def test_a_window_knows_the_samples_it_holds() -> None:
+    """By device, time and both readings, once they are scored."""
+    windows = Windows()
+    assert not windows.holds(columns([(0, 10.0, 1.0, 20.0)]))
+    score(windows, windows.upsert(columns([(0, 10.0, 1.0, 20.0), (0, 11.0, 2.0, 20.0)])))
+    assert windows.holds(columns([(0, 11.0, 2.0, 20.0)]))
+    for other in ((0, 10.5, 1.0, 20.0), (0, 12.0, 2.0, 20.0), (0, 11.0, 2.1, 20.0), (0, 11.0, 2.0, 21.0)):
+        assert not windows.holds(columns([other]))
+    assert not windows.holds(columns([(1, 11.0, 2.0, 20.0)]))
 
 
 def test_a_run_in_order_touches_its_own_rows_one_to_one() -> None:

@@ -1,0 +1,47 @@
+"""What outlives every host: the streams of one table, the table, bucket and topic; and what a host is run with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from sim_bucket import Bucket
+from sim_faults import Clock, Faults
+from sim_pace import Pace
+from sim_stream import SimulatedStream
+from sim_table import Table
+from sim_topic import Subscriber
+
+from consumer.discovery import Start
+from consumer.mute_reader import KnownMutes
+
+BUCKET = "results"
+
+
+@dataclass(slots=True)
+class Edges:
+    """What outlives every host. ``streams``: the oldest first."""
+
+    streams: Sequence[SimulatedStream]
+    table: Table
+    bucket: Bucket = field(default_factory=Bucket)
+    subscriber: Subscriber = field(default_factory=Subscriber)
+    mutes: KnownMutes | None = None
+
+    @property
+    def stream(self) -> SimulatedStream:
+        """The newest stream: the one that DescribeTable names as the latest."""
+        return [stream for stream in self.streams if stream.exists or stream is self.streams[0]][-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a host is run with."""
+
+    clock: Clock
+    faults: Faults
+    rng: Random
+    pace: Pace
+    start: Start
+    namespace: str

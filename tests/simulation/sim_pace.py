@@ -1,0 +1,43 @@
+"""How a host works: small pages and little credit, so that a workload of a hundred records meets every limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+from consumer import credit, direct
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a host works. ``page``: records asked for at once; ``credit``: records read ahead, over all shards;
+    ``poll_s``: between two looks at a shard that is quiet; ``tick_s``: between two turns of the lane at most;
+    ``latency_s``: what a sink takes at most."""
+
+    page: int = 1000
+    credit: int = 20_000
+    poll_s: float = 1.0
+    tick_s: float = 0.5
+    latency_s: float = 0.05
+
+
+@contextmanager
+def paced(pace: Pace) -> Iterator[None]:
+    """The engine's limits as the pace has them, for as long as it is entered."""
+    wanted: dict[tuple[ModuleType, str], float] = {
+        (direct, "PAGE"): pace.page,
+        (direct, "POLL_S"): pace.poll_s,
+        (credit, "PAGE"): pace.page,
+        (credit, "TOTAL"): pace.credit,
+        (credit, "WORTH_TELLING"): min(credit.WORTH_TELLING, max(1, pace.page // 5)),
+    }
+    kept = {(module, name): getattr(module, name) for module, name in wanted}
+    for (module, name), value in wanted.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for (module, name), value in kept.items():
+            setattr(module, name, value)

@@ -1,0 +1,195 @@
+"""The stream calls as one host makes them, with their faults."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from sim_faults import STREAM, Faults
+from sim_script import Shard
+from sim_stream import SimulatedStream
+
+from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.source import ShardNode
+from consumer.streams import IteratorType, Listing, Page
+
+ITERATOR_LIVES_S = 15 * 60.0
+MOST_RECORDS, MOST_BYTES = 1000, 1_000_000
+CATCHING_UP_S = 5.0
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNode:
+    """A stream of the table, as ListStreams names it."""
+
+    arn: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamListing:
+    """A page of ListStreams; ``next_arn`` None on the last."""
+
+    streams: tuple[StreamNode, ...]
+    next_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Iterator:
+    shard: str
+    row: int
+    empties: int
+    issued: float
+
+    @classmethod
+    def of(cls, token: str) -> _Iterator:
+        """From its token, which says all of it."""
+        shard, row, empties, issued = token.rsplit("|", 3)
+        return cls(shard, int(row), int(empties), float(issued))
+
+
+class StreamReader:
+    """`consumer.streams.Streams` for one host."""
+
+    def __init__(self, stream: SimulatedStream, host: str, faults: Faults) -> None:
+        self._stream = stream
+        self._host = host
+        self._faults = faults
+        self._rng = Random(f"{stream.seed}/{host}")
+        self._missing: str | None = None
+        self._empty = False
+
+    @property
+    def label(self) -> str:
+        """Of the stream that is read."""
+        return self._stream.label
+
+    def labels(self) -> list[str]:
+        """All pages of ListStreams."""
+        found: list[str] = []
+        after: str | None = None
+        while True:
+            page = self.streams(after)
+            found += [node.label for node in page.streams]
+            after = page.next_arn
+            if after is None:
+                return found
+
+    def streams(self, after_arn: str | None) -> StreamListing:
+        """ListStreams of the table, the newest first as it happens, in pages as small as those of shards."""
+        return self._call("streams", lambda: self._streams(after_arn))
+
+    def describe(self, after_shard: str | None) -> Listing:
+        """DescribeStream: a page of the shard graph, as consistent as the weather has it."""
+        return self._call("describe", lambda: self._describe(after_shard))
+
+    def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
+        """GetShardIterator."""
+        return self._call("iterator", lambda: self._iterator(shard, kind, sequence))
+
+    def records(self, iterator: str, limit: int) -> Page:
+        """GetRecords."""
+        return self._call("records", lambda: self._records(iterator, limit))
+
+    def _call(self, name: str, effect: Callable[[], Answer]) -> Answer:
+        self._stream.calls[name] += 1
+        return self._faults.call(STREAM, effect, _error)
+
+    def _streams(self, after_arn: str | None) -> StreamListing:
+        there = [s for s in reversed(self._stream.siblings or [self._stream]) if s.exists]
+        first = next((row + 1 for row, s in enumerate(there) if s.arn == after_arn), 0)
+        page = there[first : first + self._stream.weather.page_shards]
+        last = page[-1].arn if len(there) > first + len(page) else None
+        return StreamListing(tuple(StreamNode(s.arn, s.label) for s in page), last)
+
+    def _describe(self, after_shard: str | None) -> Listing:
+        stream, weather, now = self._stream, self._stream.weather, self._stream.clock.now
+        if not stream.exists:
+            raise Vanished("ResourceNotFoundException: the stream does not exist")
+        shards = [s for s in stream.listed() if now >= s.opened + self._lag_s(s, "opened")]
+        if after_shard is None:
+            self._empty = self._rng.random() < weather.empty_listings
+            hole = bool(shards) and self._rng.random() < weather.holes
+            self._missing = self._rng.choice(shards).name if hole else None
+        rest = [s for s in shards if s.name != self._missing and (after_shard is None or s.name > after_shard)]
+        if after_shard is not None and rest and self._empty and self._rng.random() < 0.5:
+            self._empty = False
+            return Listing((), after_shard)
+        page = rest[: weather.page_shards]
+        nodes = tuple(ShardNode(s.name, s.parent, now >= s.closed + self._lag_s(s, "closed")) for s in page)
+        if len(rest) > len(page):
+            return Listing(nodes, page[-1].name)
+        last = page[-1].name if page else after_shard
+        return Listing(nodes, last if weather.endless_listing else None)
+
+    def _iterator(self, name: str, kind: IteratorType, sequence: str | None) -> str:
+        shard = self._stream.there(name)
+        if kind == "LATEST":
+            row = bisect_right(shard.visible, self._stream.clock.now)
+        elif kind == "TRIM_HORIZON":
+            row = self._stream.first_kept(shard)
+        else:
+            assert sequence, "AFTER_SEQUENCE_NUMBER without a sequence number is a ValidationException"
+            row = bisect_right(shard.sequences, int(sequence))
+            if row < max(1, self._stream.first_kept(shard)):
+                raise Trimmed(f"TrimmedDataAccessException: {name} after {sequence}")
+        return self._issue(name, row, 0)
+
+    def _records(self, token: str, limit: int) -> Page:
+        assert 1 <= limit <= MOST_RECORDS, f"a limit of {limit} is a ValidationException"
+        stream, at = self._stream, _Iterator.of(token)
+        if stream.clock.now - at.issued >= ITERATOR_LIVES_S:
+            raise Expired("ExpiredIteratorException")
+        shard = stream.there(at.shard)
+        stream.note_reader(at.shard, self._host)
+        if at.row < stream.first_kept(shard):
+            raise Trimmed(f"TrimmedDataAccessException: {at.shard}")
+        now, total = stream.clock.now, len(shard.records)
+        ready = bisect_right(shard.visible, now)
+        if at.row < ready and at.empties < self._empties(shard, at.row):
+            return Page((), self._issue(at.shard, at.row, at.empties + 1))
+        end = self._page_end(shard, at.row, min(ready, at.row + limit))
+        records = shard.records[at.row : end]
+        if end == total and now >= shard.closed:
+            trailing = bool(records) and stream.drawn(at.shard, "trailing") < stream.weather.trailing
+            if trailing:
+                return Page(records, self._issue(at.shard, end, 0))
+            stream.ended.add(at.shard)
+            return Page(records, None)
+        return Page(records, self._issue(at.shard, end, 0))
+
+    def _page_end(self, shard: Shard, row: int, end: int) -> int:
+        if end - row > 1 and self._stream.drawn(shard.name, row, "short") < self._stream.weather.short_pages:
+            end = row + 1 + int(self._stream.drawn(shard.name, row, "length") * (end - row - 1))
+        size = 0
+        for at in range(row, end):
+            size += shard.records[at]["dynamodb"]["SizeBytes"]
+            if size > MOST_BYTES and at > row:
+                return at
+        return end
+
+    def _empties(self, shard: Shard, row: int) -> int:
+        """Empty pages in front of a record. A new record has none: at its tip a shard must tell the truth (rule 5)."""
+        weather, now = self._stream.weather, self._stream.clock.now
+        if not weather.empty_pages or now - shard.visible[row] < CATCHING_UP_S:
+            return 0
+        drawn = self._stream.drawn(shard.name, row, "empty")
+        most = 12 if weather.empty_closed and now >= shard.closed else weather.empty_run
+        return 1 + int(drawn / weather.empty_pages * most) if drawn < weather.empty_pages else 0
+
+    def _lag_s(self, shard: Shard, what: str) -> float:
+        most_s = self._stream.weather.listing_lag_s
+        return self._stream.drawn(shard.name, what) * most_s if most_s else 0.0
+
+    def _issue(self, shard: str, row: int, empties: int) -> str:
+        return f"{shard}|{row}|{empties}|{self._stream.clock.now!r}"
+
+
+def _error(fault: str) -> Exception:
+    if fault == "stream access denied":
+        return ConfigurationError("AccessDeniedException")
+    return Retry(fault)
