@@ -19,8 +19,8 @@ from sim_world import World
 from scoring.bundle import Bundle
 
 FIRST = 1_700_000_000.0
-AT_MOST = 80
-"""Samples in a schedule, about: a schedule takes some tens of milliseconds."""
+SAMPLES = [20, 40, 40, 80]
+"""How many there are in a schedule at most, about: a schedule takes a tenth of a second."""
 
 ANOMALIES = ("anomaly.",)
 """What is compared between different shard graphs. A record set aside has no time of its own, so it cannot be in order:
@@ -163,7 +163,7 @@ def _unaccounted(schedule: Schedule, outcome: Outcome) -> list[str]:
 
 def _workload(rng: Random, begin: float, live: float, end: float) -> Workload:
     devices: tuple[str | None, ...] = rng.choice([(None,), (None,), ("cell 1",), ("a", "b/1"), ("a", "b", "c")])
-    period_s = max(1.0, round((end - begin) * len(devices) / AT_MOST, 1))
+    period_s = max(1.0, round((end - begin) * len(devices) / rng.choice(SAMPLES), 1))
     disorder = rng.random() < 0.6
     clocks = [0.0, 0.0, 1.0, 40.0, -3.0, -200.0] if disorder else [0.0]
     return Workload(
