@@ -17,6 +17,7 @@ COMMANDS = {
     "mutes": "What is muted, until when, and why.",
     "ledger": "What became of every record, and whether the books balance.",
     "train": "Make a bundle.",
+    "convert": "Make a bundle of the old service's model files.",
     "healthcheck": "Is the worker on this machine well?",
 }
 

@@ -17,6 +17,7 @@ import orjson
 
 from models.card import card
 from models.forest import Forest
+from models.legacy.card import CONVERTED, converted_card
 from scoring.bundle import CARD, FILES, MANIFEST, Scaler, identity
 from scoring.config import FORMAT, BundleConfig
 from window.features import FEATURES
@@ -72,7 +73,8 @@ def write(parts: Parts, out: Path) -> str:
     }
     sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     bundle_id = identity(sha256)
-    contents[CARD] = card(bundle_id, parts.config, parts.training, parts.metrics).encode()
+    words = converted_card if parts.training.get("source") == CONVERTED else card
+    contents[CARD] = words(bundle_id, parts.config, parts.training, parts.metrics).encode()
     sha256[CARD] = hashlib.sha256(contents[CARD]).hexdigest()
     contents[MANIFEST] = _json(
         {

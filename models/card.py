@@ -36,7 +36,7 @@ def card(bundle_id: str, config: BundleConfig, training: Mapping[str, Any], metr
         else "No held-out charge was fit for injected faults, so what it finds was not measured.\n"
     )
     parity = metrics["parity"]
-    return _wrapped(f"""# Model card: {bundle_id}
+    return wrapped(f"""# Model card: {bundle_id}
 
 **This is no safety device.** It reads a log of current and temperature and points out samples unlike the charges
 it was trained on. It cannot see voltage, single cells, gas or swelling, it can miss a dangerous fault, and nothing
@@ -77,7 +77,7 @@ differ by at most {parity["worst_error_ratio"]:.1e} relative, forest scores by
 """)
 
 
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
     """Every paragraph that is no heading or table, filled anew: its figures are of any length."""
     blocks = text.strip().split("\n\n")
     return "\n\n".join(b if b.startswith(("#", "|")) else textwrap.fill(b, 110) for b in blocks) + "\n"

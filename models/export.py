@@ -20,8 +20,11 @@ _COARSE, _FINE = 2.0**-10, 2.0**-27
 MAX_TREES, MAX_PATH = 256, 60.0
 
 
-def to_onnx(scaler: Scaler, layers: Sequence[Layer], forest: Forest) -> bytes:
-    """The graph `scoring.graph.Graph` runs: float64 features in, error, forest score and reconstruction out."""
+def to_onnx(scaler: Scaler, layers: Sequence[Layer], forest: Forest, forest_input: str = "raw") -> bytes:
+    """The graph `scoring.graph.Graph` runs: float64 features in, error, forest score and reconstruction out.
+
+    ``forest_input``: whether the trees split ``"raw"`` features or ``"scaled"`` ones, as old models may.
+    """
     from onnx import TensorProto, checker, helper, numpy_helper
 
     nodes: list[Any] = []
@@ -50,7 +53,8 @@ def to_onnx(scaler: Scaler, layers: Sequence[Layer], forest: Forest) -> bytes:
 
     # Rounded to float32 as scikit-learn does. Infinite or NaN there means that no score is to be had: x - x is
     # NaN exactly for those, and spreads over the row.
-    rounded = add("Cast", ["features"], "rounded", to=TensorProto.FLOAT)
+    split = "scaled" if forest_input == "scaled" else "features"
+    rounded = add("Cast", [split], "rounded", to=TensorProto.FLOAT)
     zero_or_nan = add("Cast", [add("Sub", [rounded, rounded], "nothing")], "nothing64", to=TensorProto.DOUBLE)
     broken = add("MatMul", [zero_or_nan, constant("ones", np.ones((width, 1)))], "broken")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,19 +72,31 @@ def spread_rows(features: Floats, seed: int, count: int) -> Floats:
     return np.concatenate([near, shaken, mixed])
 
 
+Oracle = Callable[[Floats], tuple[Floats, Floats]]
+"""The models themselves: from features (n, 14) to reconstruction errors and forest scores, each (n,)."""
+
+
 def prove(
     graph: Graph, autoencoder: Any, trained_forest: Any, scaler: Scaler, thresholds: Thresholds, rows: Floats
 ) -> Parity:
     """Compare the graph with `keras.predict` and scikit-learn over ``rows`` (n, 14); raise `ParityError` if they
     disagree beyond the tolerances a bundle is loaded with, or on any verdict."""
+
+    def oracle(part: Floats) -> tuple[Floats, Floats]:
+        return reconstruction_error(autoencoder, scaler.standardise(part)), trained_forest.score_samples(part)
+
+    return compare(graph, oracle, thresholds, rows)
+
+
+def compare(graph: Graph, oracle: Oracle, thresholds: Thresholds, rows: Floats) -> Parity:
+    """Like `prove`, against any ``oracle``."""
     far = 0
     worst = np.zeros(3)
     differ = 0
     for begin in range(0, len(rows), _CHUNK):
         part = rows[begin : begin + _CHUNK]
         scores = graph.score(part)
-        error = reconstruction_error(autoencoder, scaler.standardise(part))
-        forest = trained_forest.score_samples(part)
+        error, forest = oracle(part)
         off = np.abs(scores.reconstruction_error - error)
         off_forest = np.abs(scores.forest_score - forest)
         worst = np.maximum(worst, [off.max(), (off / (error + 1e-3)).max(), off_forest.max()])

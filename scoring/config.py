@@ -113,6 +113,8 @@ class BundleConfig(_Part):
     format: Literal[1] = 1
     window: WindowConfig = WindowConfig()
     features: FeaturesConfig = FeaturesConfig()
+    forest_input: Literal["raw", "scaled"] = "raw"
+    """What the forest splits: the features, or (some models of the old service) the standardised features."""
     policy: Literal["plain"] = "plain"
     thresholds: Thresholds
     severity: SeverityLimits

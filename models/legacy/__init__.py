@@ -1,0 +1,1 @@
+"""The old service's files: read, checked, and made into a bundle."""
