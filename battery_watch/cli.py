@@ -18,6 +18,7 @@ COMMANDS = {
     "ledger": "What became of every record, and whether the books balance.",
     "train": "Make a bundle.",
     "convert": "Make a bundle of the old service's model files.",
+    "evaluate": "How often a bundle is wrong, and what it finds, on recorded charges.",
     "healthcheck": "Is the worker on this machine well?",
 }
 

@@ -38,7 +38,6 @@ from reporting.health import SHORTEST_S, Observation, Watch
 from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.scorer import Scored, Scorer
-from window.features import ROLLING
 from window.merge import Released, joined, own_stamps
 from window.samples import Kind, Names, Samples
 
@@ -236,7 +235,7 @@ class Lane:
         self._sound = False
         self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
-        while self._outgoing.messages + ROLLING + NOTICES <= MAX_MESSAGES:
+        while self._outgoing.messages + self._scorer.touches + NOTICES <= MAX_MESSAGES:
             muting = inf if self.recovering else self._muting.due
             due = min(self.charts.due, self._watch.due, self._warming.due, muting)
             if self._ready is None:
@@ -404,7 +403,7 @@ class Lane:
         run = run.take(slice(0, _run_length(seen.kind[: len(run)])))
         scored = None
         if kind.scored:
-            room = len(run) + ROLLING if silent else MAX_MESSAGES - NOTICES - self._outgoing.messages
+            room = len(run) + self._scorer.touches if silent else MAX_MESSAGES - NOTICES - self._outgoing.messages
             scored, count = self._scorer.take(run.samples, most_anomalies=room)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))

@@ -27,8 +27,9 @@ from window.samples import Names
 
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
-REACH_S = 300.0
-"""Further back than the features of a minute's samples reach: four samples, each within a session's gap."""
+REACH_S = 360.0
+"""As far as a verdict on a minute's samples reaches back at most: by policy `evidence` two minutes, and by the features
+from there four samples more, each within a session's gap."""
 log = structlog.get_logger(__name__)
 
 
@@ -178,6 +179,7 @@ class Outgoing:
         bundle = self._bundles.at(int(scored.device[row]), float(scored.ts[row]))
         thresholds = bundle.config.thresholds
         scores = scored.scores.take(slice(row, row + 1))
+        stages = Stage(int(scored.verdicts.stages[row]))
         return Evidence(
             device=device,
             ts=float(scored.ts[row]),
@@ -187,9 +189,9 @@ class Outgoing:
             error_threshold=thresholds.reconstruction_error,
             forest_score=float(scores.forest_score[0]),
             forest_threshold=thresholds.forest_score,
-            stages=Stage(int(scored.verdicts.stages[row])),
+            stages=stages,
             severity=Severity(int(scored.verdicts.severity[row])),
-            explanation=explain(scored.features[row], scores, bundle),
+            explanation=explain(scored.features[row], scores, bundle, stages),
             model=bundle.id,
         )
 

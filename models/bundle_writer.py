@@ -62,7 +62,7 @@ def write(parts: Parts, out: Path) -> str:
         "isolation_forest.npz": parts.forest.to_bytes(),
         "model.onnx": parts.onnx,
         "feature_names.json": _json(list(FEATURES)),
-        "config.json": _json(parts.config.model_dump(mode="json")),
+        "config.json": _json(parts.config.model_dump(mode="json", exclude_none=True)),
         "golden.json": _json(
             {
                 "features": parts.golden.features.tolist(),

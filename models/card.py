@@ -18,6 +18,8 @@ _UNITS = {
 
 def card(bundle_id: str, config: BundleConfig, training: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """The Markdown text of `MODEL_CARD.md`."""
+    if training["source"] == "recordings":
+        return _recorded(bundle_id, config, training, metrics)
     current, temperature = config.training_range.current_a, config.training_range.temperature_c
     held, faults = metrics["held_out"], metrics["faults"]
     table = "\n".join(
@@ -85,3 +87,35 @@ def wrapped(text: str) -> str:
 
 def _delay(samples: float | None) -> str:
     return "" if samples is None else f"{samples:g}"
+
+
+def _recorded(bundle_id: str, config: BundleConfig, training: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    current, temperature = config.training_range.current_a, config.training_range.temperature_c
+    parity = metrics["parity"]
+    return wrapped(f"""# Model card: {bundle_id}
+
+**This is no safety device.** It reads a log of current and temperature and points out samples unlike the charges
+it was trained on. It cannot see voltage, single cells, gas or swelling, it can miss a dangerous fault, and nothing
+may be left unprotected because it is silent. Protection belongs into the charger and the battery management system.
+
+## Trained on
+
+{training["summary"]}
+
+Currents from {current[0]:.2f} to {current[1]:.2f} A, temperatures from {temperature[0]:.1f} to
+{temperature[1]:.1f} °C, {training["rows"]:,} rows. Another cell, pack or charger is outside of this: train on its own
+charges before you believe an alarm or its absence.
+
+## What it finds
+
+Not measured here: `battery-watch evaluate --bundle DIR --input FILES --inject` says how often it is wrong on other
+charges, and what it finds of faults put into them. {training["held_out_hours"]} h of charging held out laid the
+thresholds of the models.
+
+## Same model
+
+The graph that scores was compared with Keras and scikit-learn over {parity["rows"]:,} rows, among them
+{parity["boundary_rows"]:,} at the thresholds of the forest and one float32 step to either side. Reconstruction errors
+differ by at most {parity["worst_error_ratio"]:.1e} relative, forest scores by {parity["worst_forest_difference"]:.1e};
+no verdict differs.
+""")

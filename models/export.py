@@ -20,10 +20,18 @@ _COARSE, _FINE = 2.0**-10, 2.0**-27
 MAX_TREES, MAX_PATH = 256, 60.0
 
 
-def to_onnx(scaler: Scaler, layers: Sequence[Layer], forest: Forest, forest_input: str = "raw") -> bytes:
+def to_onnx(
+    scaler: Scaler,
+    layers: Sequence[Layer],
+    forest: Forest,
+    *,
+    error_weights: Sequence[float] | None = None,
+    forest_input: str = "raw",
+) -> bytes:
     """The graph `scoring.graph.Graph` runs: float64 features in, error, forest score and reconstruction out.
 
-    ``forest_input``: whether the trees split ``"raw"`` features or ``"scaled"`` ones, as old models may.
+    ``error_weights``: what each feature's squared residual counts in the error; None for 1/14 each. ``forest_input``:
+    whether the trees split ``"raw"`` features or ``"scaled"`` ones, as old models may.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -58,10 +66,10 @@ def to_onnx(scaler: Scaler, layers: Sequence[Layer], forest: Forest, forest_inpu
     zero_or_nan = add("Cast", [add("Sub", [rounded, rounded], "nothing")], "nothing64", to=TensorProto.DOUBLE)
     broken = add("MatMul", [zero_or_nan, constant("ones", np.ones((width, 1)))], "broken")
 
-    # A product with ones/14, not ReduceMean, whose last bits depend on the batch size.
+    # A product with ones/14 or the weights, not ReduceMean, whose last bits depend on the batch size.
     residual = add("Sub", [scaled, x], "residual")
     squared = add("Mul", [residual, residual], "squared")
-    error = add("MatMul", [squared, constant("mean_of", np.full((width, 1), 1.0 / width))], "mean_squared")
+    error = add("MatMul", [squared, constant("mean_of", weights_of(error_weights)[:, None])], "mean_squared")
     flat = constant("flat", [-1], np.int64)
     add("Reshape", [add("Add", [error, broken], "error_column"), flat], "reconstruction_error")
     add("Add", [add("Mul", [x, scale], "rescaled"), mean], "reconstruction")
@@ -89,6 +97,12 @@ def to_onnx(scaler: Scaler, layers: Sequence[Layer], forest: Forest, forest_inpu
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="battery-watch")
     checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def weights_of(error_weights: Sequence[float] | None) -> Floats:
+    """Error weights (14,) as the graph holds them."""
+    width = len(FEATURES)
+    return np.full(width, 1.0 / width) if error_weights is None else np.asarray(error_weights, np.float64)
 
 
 def floored(threshold: Floats) -> Floats:

@@ -128,7 +128,8 @@ def reconstruct(model: Any, standardised: Floats) -> Floats:
     return np.asarray(found, np.float64)
 
 
-def reconstruction_error(model: Any, standardised: Floats) -> Floats:
-    """Mean squared residual (n,) of standardised features by Keras."""
+def reconstruction_error(model: Any, standardised: Floats, weights: Floats | None = None) -> Floats:
+    """Squared residual (n,) of standardised features by Keras: its mean, or with ``weights`` (14,) its weighted sum."""
     residual = standardised - reconstruct(model, standardised)
-    return np.asarray(np.mean(residual * residual, axis=1))
+    squares = residual * residual
+    return np.asarray(np.mean(squares, axis=1) if weights is None else squares @ weights)

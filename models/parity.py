@@ -77,13 +77,20 @@ Oracle = Callable[[Floats], tuple[Floats, Floats]]
 
 
 def prove(
-    graph: Graph, autoencoder: Any, trained_forest: Any, scaler: Scaler, thresholds: Thresholds, rows: Floats
+    graph: Graph,
+    autoencoder: Any,
+    trained_forest: Any,
+    scaler: Scaler,
+    thresholds: Thresholds,
+    rows: Floats,
+    weights: Floats | None = None,
 ) -> Parity:
     """Compare the graph with `keras.predict` and scikit-learn over ``rows`` (n, 14); raise `ParityError` if they
-    disagree beyond the tolerances a bundle is loaded with, or on any verdict."""
+    disagree beyond the tolerances a bundle is loaded with, or on any verdict. ``weights``: the error's, if any."""
 
     def oracle(part: Floats) -> tuple[Floats, Floats]:
-        return reconstruction_error(autoencoder, scaler.standardise(part)), trained_forest.score_samples(part)
+        error = reconstruction_error(autoencoder, scaler.standardise(part), weights)
+        return error, trained_forest.score_samples(part)
 
     return compare(graph, oracle, thresholds, rows)
 

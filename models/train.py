@@ -94,7 +94,7 @@ def train_simulated(out: Path, seed: int, recipe: Recipe, tell: Tell) -> Bundle:
     }
     golden = _golden(model, trained, scaler, tried, seed)
     training = _summary(known, learnt, held, rows, seed, recipe)
-    write(Parts(model, scaler, trees, onnx, config, golden, _versions(), training, metrics), out)
+    write(Parts(model, scaler, trees, onnx, config, golden, versions(), training, metrics), out)
     return load(out)
 
 
@@ -230,6 +230,6 @@ def _summary(
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     libraries = ("battery-watch", "keras", "numpy", "onnx", "onnxruntime", "pybamm", "scikit-learn", "tensorflow")
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}

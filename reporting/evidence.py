@@ -130,7 +130,7 @@ class Evidence:
             "severity": SEVERITIES[self.severity],
             "stages": [
                 stage.name.lower()
-                for stage in (Stage.RECONSTRUCTION, Stage.FOREST)
+                for stage in (Stage.RECONSTRUCTION, Stage.FOREST, Stage.CHANGE, Stage.STUCK)
                 if stage & self.stages and stage.name
             ],
             "actual": Reading(current_a=self.current_a, temperature_c=self.temperature_c).model_dump(),

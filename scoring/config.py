@@ -20,6 +20,11 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+EVIDENCE_SAMPLES, EVIDENCE_S = 35, 120.0
+"""How far before a sample policy `evidence` looks: so many samples, and no further than so many seconds."""
+_EVIDENCE_GAP_S = 60.0
+
+
 class Range(_Part):
     """Closed ranges of a sample's two readings, in amperes and degrees Celsius."""
 
@@ -60,6 +65,54 @@ class Thresholds(_Part):
 
     reconstruction_error: Positive
     forest_score: Finite
+
+
+class Change(_Part):
+    """Anomalous: the mean of the ``newest`` readings lies further than ``limit`` from the mean of those ``before``
+    them, in units of their scatter, which counts as ``floor`` at least (amperes or degrees)."""
+
+    reading: Literal["current", "temperature"]
+    newest: Annotated[int, Field(ge=1)]
+    before: Annotated[int, Field(ge=2)]
+    floor: Positive
+    limit: Positive
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Self:
+        if self.newest + self.before > EVIDENCE_SAMPLES:
+            raise ValueError(f"newest and before together are more than {EVIDENCE_SAMPLES} samples")
+        return self
+
+
+class Stuck(_Part):
+    """Anomalous: a reading that repeats to the last digit so many times (a current of exactly 0 A is none that
+    flows); None where normal readings do so too."""
+
+    current: Annotated[int, Field(ge=2, le=EVIDENCE_SAMPLES)] | None = None
+    temperature: Annotated[int, Field(ge=2, le=EVIDENCE_SAMPLES)] | None = None
+
+
+class Evidence(_Part):
+    """How policy `evidence` combines a sample with those before it in its session.
+
+    The error speaks when it passes ``once`` times its threshold, or when ``of`` of the last ``out_of`` pass ``share``
+    times it. Nothing is said in the first ``warm_up_s`` of a session, nor do those samples count afterwards.
+    """
+
+    warm_up_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 8.0
+    once: Positive = 1.5
+    share: Positive = 0.7
+    of: Annotated[int, Field(ge=1)] = 10
+    # The features of the first of them reach back four samples more.
+    out_of: Annotated[int, Field(ge=1, le=EVIDENCE_SAMPLES - 3)] = 15
+    changes: tuple[Change, ...] = ()
+    stuck: Stuck = Stuck()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.of > self.out_of:
+            raise ValueError(f"{self.of} of {self.out_of} samples can never be")
+        return self
 
 
 class SeverityLimit(_Part):
@@ -108,16 +161,27 @@ class Calibration(_Part):
 
 
 class BundleConfig(_Part):
-    """The whole of `config.json`."""
+    """The whole of `config.json`. ``error_weights``: what each standardised feature's squared residual counts in the
+    error; None for 1/14 each. The graph holds the same numbers."""
 
     format: Literal[1] = 1
     window: WindowConfig = WindowConfig()
     features: FeaturesConfig = FeaturesConfig()
     forest_input: Literal["raw", "scaled"] = "raw"
     """What the forest splits: the features, or (some models of the old service) the standardised features."""
-    policy: Literal["plain"] = "plain"
+    policy: Literal["plain", "evidence"] = "plain"
+    evidence: Evidence | None = None
+    error_weights: Annotated[tuple[Positive, ...], Field(min_length=14, max_length=14)] | None = None
     thresholds: Thresholds
     severity: SeverityLimits
     plausible: Range = Range(current_a=(-1e5, 1e5), temperature_c=(-100.0, 500.0))
     training_range: Range
     calibration: Calibration
+
+    @model_validator(mode="after")
+    def _policy_is_whole(self) -> Self:
+        if (self.policy == "evidence") != (self.evidence is not None):
+            raise ValueError('policy "evidence" needs its part `evidence`, and no other policy has one')
+        if self.evidence is not None and self.features.session_gap_s > _EVIDENCE_GAP_S:
+            raise ValueError(f'policy "evidence" allows a session_gap_s of {_EVIDENCE_GAP_S:g} at most')
+        return self

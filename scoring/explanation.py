@@ -34,6 +34,7 @@ WORDS = {
 
 _AT = {name: column for column, name in enumerate(FEATURES)}
 _NAMED, _WORTH_NAMING = 2, 0.05
+_SCATTER = {"current": "current_roll_std", "temperature": "temp_roll_std"}
 _JUMP = {"current_rate": 0.2, "temp_rate": 0.5}
 """Faster changes than these, in A/s and °C/s, are jumps."""
 
@@ -55,8 +56,10 @@ class Explanation:
     sentence: str
 
 
-def explain(features_row: Floats, scores_row: Scores, bundle: Bundle) -> Explanation:
+def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: Stage | None = None) -> Explanation:
     """Explain one sample from its features (14,), in feature units, and its scores (a `Scores` of one row).
+
+    ``stages``: what its verdict says of it; None for what its own scores say.
 
     Costs tens of microseconds. Raises ValueError for more rows than one, or for scores that are not finite: such
     a sample is unscorable, and there is nothing to explain.
@@ -69,16 +72,20 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle) -> Explana
     expected = scores_row.reconstruction[0]
     residual = bundle.scaler.standardise(features_row) - bundle.scaler.standardise(expected)
     squares = residual * residual
+    if bundle.config.error_weights is not None:
+        squares = squares * np.asarray(bundle.config.error_weights)
     total = squares.sum()
     parts = squares / total if total > 0 else np.full(len(FEATURES), 1.0 / len(FEATURES))
     shares = {name: float(part) for name, part in zip(FEATURES, parts, strict=True)}
+    if stages is None:
+        stages = _stages(error, forest, bundle.config)
     rarity = _rarity(error, forest, bundle.config)
     return Explanation(
         shares=shares,
         expected_current_a=float(expected[_AT["current"]]),
         expected_temperature_c=float(expected[_AT["temperature"]]),
         rarity=rarity,
-        sentence=_sentence(features_row, expected, shares, rarity, _stages(error, forest, bundle.config)),
+        sentence=_sentence(features_row, expected, shares, rarity, stages),
     )
 
 
@@ -129,6 +136,11 @@ def _sentence(row: Floats, expected: Floats, shares: dict[str, float], rarity: s
     clauses = [said]
     if stages == Stage.FOREST:
         clauses.append("each reading is near what was expected, but together they lie apart from normal charging")
+    if Stage.CHANGE in stages:
+        clauses.append("a greater change against the samples before than in normal charging")
+    if Stage.STUCK in stages:
+        still = " and ".join(name for name, scatter in _SCATTER.items() if row[_AT[scatter]] == 0.0)
+        clauses.append(f"the {still or 'reading'} has been repeated to the last digit: a sensor or its logger is stuck")
     leading = sorted((name for name in shares if name not in ("current", "temperature")), key=lambda n: -shares[n])
     named = [
         f"{WORDS[name][0]} {_value(row, name)} instead of {_value(expected, name)} ({shares[name]:.0%})"

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.bundle import Bundle
+from scoring.evidence import LENGTH, Past
 from scoring.graph import Scores
 from scoring.succession import Succession
-from scoring.verdict import Verdicts, judge
-from window.features import ROLLING, Tails, features
+from scoring.verdict import REACH, Verdicts, judge
+from window.features import ROLLING, features
 from window.rolling import Columns, Touched, Windows
 from window.samples import Codes, Floats, Samples
 
@@ -53,18 +54,24 @@ class Scorer:
     def __init__(self, bundle: Bundle | Succession, windows: Windows | None = None) -> None:
         self.bundles = bundle if isinstance(bundle, Succession) else Succession(bundle)
         self.windows = windows or Windows()
+        self._reach = max(REACH[each.config.policy] for each in self.bundles.bundles)
+
+    @property
+    def touches(self) -> int:
+        """How many rows one sample out of order can touch: itself, and the followers that features or policy reach."""
+        return max(ROLLING, self._reach + 1)
 
     def take(self, samples: Samples, *, most_anomalies: int) -> tuple[Scored, int]:
         """Score the longest leading run of samples that is in order, or one sample that is not.
 
         Returns the rows scored and how many samples were taken: fewer than there are where the run breaks, or where
-        ``most_anomalies`` (at least `ROLLING`) would be passed. The samples must be finite.
+        ``most_anomalies`` (at least `touches`) would be passed. The samples must be finite.
         """
-        if most_anomalies < ROLLING:
-            raise ValueError(f"a sample out of order can touch {ROLLING} rows: allow at least that many anomalies")
+        if most_anomalies < self.touches:
+            raise ValueError(f"a sample out of order can touch {self.touches} rows: allow at least that many anomalies")
         count = max(1, self.windows.in_order(samples)) if len(samples) else 0
         run = samples.take(slice(0, count))
-        touched = self.windows.upsert(run)
+        touched = self.windows.upsert(run, touches=self.touches)
         scored = self._score(touched)
         told = np.cumsum(scored.verdicts.anomaly & scored.changed)
         if len(told) and told[-1] > most_anomalies:
@@ -78,6 +85,7 @@ class Scorer:
             reconstruction_error=scored.scores.reconstruction_error,
             forest_score=scored.scores.forest_score,
             severity=scored.verdicts.severity,
+            stages=scored.verdicts.stages.astype(np.int8),
         )
         self.windows.evict(run.device)
         return scored, count
@@ -86,12 +94,12 @@ class Scorer:
         """A device's retained rows that were anomalies, scored once more; the window itself stays as it is.
 
         For what can be told of them again after a restart, so all count as changed. Left out are those of the oldest
-        rows that score otherwise now: the samples their features reached back to are no longer retained.
+        rows that score otherwise now: the samples they reached back to are no longer retained.
         """
         rows = self.windows.rows(device)
-        _, _, severity = self.windows.scored(rows)
+        _, _, severity, _ = self.windows.scored(rows)
         keep = severity > 0
-        oldest = rows.take(slice(0, ROLLING - 1))
+        oldest = rows.take(slice(0, self.touches - 1))
         keep[: len(oldest)] &= ~self._score(oldest).changed
         scored = self._score(Touched(rows.device[keep], rows.slot[keep], rows.rescored[keep]))
         return replace(scored, changed=np.ones(len(scored.ts), bool))
@@ -107,9 +115,12 @@ class Scorer:
     def _score(self, touched: Touched) -> Scored:
         ts, current_a, temperature_c = self.windows.samples(touched)
         made, scores, verdicts = self._judged(touched, ts, current_a, temperature_c)
-        error, forest, severity = self.windows.scored(touched)
+        error, forest, severity, stages = self.windows.scored(touched)
         same = (
-            (error == scores.reconstruction_error) & (forest == scores.forest_score) & (severity == verdicts.severity)
+            (error == scores.reconstruction_error)
+            & (forest == scores.forest_score)
+            & (severity == verdicts.severity)
+            & (stages == verdicts.stages)
         )
         return Scored(
             touched.device,
@@ -128,17 +139,17 @@ class Scorer:
         self, rows: Touched, ts: Floats, current_a: Floats, temperature_c: Floats
     ) -> tuple[Floats, Scores, Verdicts]:
         """Features, scores and verdicts of rows, each by the bundle in force at its time."""
-        tails, bundles = self.windows.tails(rows), self.bundles.bundles
+        bundles = self.bundles.bundles
         if len(bundles) == 1:
-            return _by(bundles[0], tails, current_a, temperature_c)
+            return self._by(bundles[0], rows, current_a, temperature_c)
         place = self.bundles.rows(rows.device, ts)
         used = np.unique(place)
         if len(used) <= 1:
-            return _by(bundles[used[0] if len(used) else -1], tails, current_a, temperature_c)
+            return self._by(bundles[used[0] if len(used) else -1], rows, current_a, temperature_c)
         groups = [np.flatnonzero(place == one) for one in used]
         made, scores, verdicts = zip(
             *(
-                _by(bundles[one], _taken(tails, group), current_a[group], temperature_c[group])
+                self._by(bundles[one], rows.take(group), current_a[group], temperature_c[group])
                 for one, group in zip(used, groups, strict=True)
             ),
             strict=True,
@@ -146,15 +157,22 @@ class Scorer:
         back = np.argsort(np.concatenate(groups))
         return np.concatenate(made)[back], _joined(scores, back), _joined(verdicts, back)
 
-
-def _by(bundle: Bundle, tails: Tails, current_a: Floats, temperature_c: Floats) -> tuple[Floats, Scores, Verdicts]:
-    made = features(tails, bundle.config.features.rules)
-    scores = bundle.graph.score(made)
-    return made, scores, judge(scores, current_a, temperature_c, bundle.config)
-
-
-def _taken(tails: Tails, rows: NDArray[np.intp]) -> Tails:
-    return Tails(tails.ts[rows], tails.current_a[rows], tails.temperature_c[rows], tails.present[rows])
+    def _by(
+        self, bundle: Bundle, rows: Touched, current_a: Floats, temperature_c: Floats
+    ) -> tuple[Floats, Scores, Verdicts]:
+        """The same by one bundle. Samples that its policy looks back to are scored by it too, whatever scored them
+        before: a verdict is a function of the samples and the one bundle."""
+        config, windows = bundle.config, self.windows
+        if config.evidence is None:
+            made = features(windows.tails(rows), config.features.rules)
+            scores = bundle.graph.score(made)
+            return made, scores, judge(scores, current_a, temperature_c, config)
+        around, at = windows.before(rows, config.evidence.out_of)
+        made = features(windows.tails(around), config.features.rules)
+        scores = bundle.graph.score(made)
+        past = Past(windows.tails(rows, LENGTH), scores.reconstruction_error[at])
+        made, scores = made[at[:, -1]], scores.take(at[:, -1])
+        return made, scores, judge(scores, current_a, temperature_c, config, past)
 
 
 def _joined(parts: Sequence[Table], order: NDArray[np.intp]) -> Table:

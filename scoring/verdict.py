@@ -8,7 +8,8 @@ from enum import IntEnum, IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.config import BundleConfig
+from scoring.config import EVIDENCE_SAMPLES, BundleConfig
+from scoring.evidence import Past, weigh
 from scoring.graph import Scores
 from window.samples import Floats
 
@@ -24,15 +25,17 @@ class Severity(IntEnum):
 
 
 class Stage(IntFlag):
-    """The models that call a sample an anomaly."""
+    """What calls a sample an anomaly: a model, a change against the samples before it, or a reading that repeats."""
 
     NONE = 0
     RECONSTRUCTION = 1
     FOREST = 2
+    CHANGE = 4
+    STUCK = 8
 
 
-REACH = {"plain": 0}
-"""How many samples before the judged one a policy looks at."""
+REACH = {"plain": 0, "evidence": EVIDENCE_SAMPLES}
+"""How many samples before the judged one a policy looks at, those that their features reach back to included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +43,49 @@ class Verdicts:
     """Columns of equal length, one row a sample: ``stages`` holds `Stage` bits, ``severity`` `Severity` values.
 
     ``unscorable``: a score is not finite, so nothing can be said; never an anomaly, and never normal either.
+    ``warming``: the session has only just begun, so nothing is said yet.
     """
 
     anomaly: NDArray[np.bool_]
     stages: NDArray[np.uint8]
     severity: NDArray[np.int8]
     unscorable: NDArray[np.bool_]
+    warming: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.anomaly)
 
 
-def judge(scores: Scores, current_a: Floats, temperature_c: Floats, config: BundleConfig) -> Verdicts:
+def judge(
+    scores: Scores, current_a: Floats, temperature_c: Floats, config: BundleConfig, past: Past | None = None
+) -> Verdicts:
     """Verdicts on n samples from their scores and readings (n,), in amperes and degrees Celsius.
 
-    An anomaly is what either model calls one. Severity follows the magnitude of the current and the temperature,
+    By policy `plain` an anomaly is what either model calls one. Policy `evidence` also looks at ``past``, the samples
+    before each; raises ValueError without it. Severity follows the magnitude of the current and the temperature,
     whichever reaches higher; an anomaly below all limits is LOW.
     """
     limits = config.thresholds
     unscorable = ~(np.isfinite(scores.reconstruction_error) & np.isfinite(scores.forest_score))
     # Both comparisons are false for NaN: without the mask a broken row would pass as normal.
-    stages = np.where(scores.reconstruction_error > limits.reconstruction_error, Stage.RECONSTRUCTION, 0)
-    stages = stages | np.where(scores.forest_score < limits.forest_score, Stage.FOREST, 0)
-    stages = np.where(unscorable, 0, stages).astype(np.uint8)
+    stages = np.where(scores.forest_score < limits.forest_score, Stage.FOREST, 0)
+    if config.evidence is None:
+        stages = stages | np.where(scores.reconstruction_error > limits.reconstruction_error, Stage.RECONSTRUCTION, 0)
+        warming = np.zeros(len(scores), bool)
+    elif past is None:
+        raise ValueError('policy "evidence" judges a sample by those before it, which were not given')
+    else:
+        found = weigh(past, limits.reconstruction_error, config.evidence, config.features.session_gap_s)
+        for stage, says in (
+            (Stage.RECONSTRUCTION, found.error),
+            (Stage.CHANGE, found.change),
+            (Stage.STUCK, found.stuck),
+        ):
+            stages = stages | np.where(says, stage, 0)
+        warming = found.warming
+    stages = np.where(unscorable | warming, 0, stages).astype(np.uint8)
     anomaly = stages != 0
-    return Verdicts(anomaly, stages, _severity(anomaly, current_a, temperature_c, config), unscorable)
+    return Verdicts(anomaly, stages, _severity(anomaly, current_a, temperature_c, config), unscorable, warming)
 
 
 def _severity(

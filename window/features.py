@@ -51,7 +51,7 @@ class FeatureRules:
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """The last `ROLLING` samples up to and including each row: arrays of shape (n, ROLLING), newest last.
+    """The last `ROLLING` samples, or more, up to and including each row: arrays of shape (n, length), newest last.
 
     ``present`` is false where the device has no such sample; the other columns hold anything finite there.
     """
@@ -62,16 +62,18 @@ class Tails:
     present: NDArray[np.bool_]
 
 
-def tails(ts: Floats, current_a: Floats, temperature_c: Floats, device: Codes | None = None) -> Tails:
+def tails(
+    ts: Floats, current_a: Floats, temperature_c: Floats, device: Codes | None = None, length: int = ROLLING
+) -> Tails:
     """Tails of every row of whole series, shape (n,), each device's rows adjacent and sorted by ``ts``."""
     n = len(ts)
-    lead = ROLLING - 1
+    lead = length - 1
 
     def windows(column: Floats) -> Floats:
-        return sliding_window_view(np.concatenate([np.repeat(column[:1], lead), column]), ROLLING)
+        return sliding_window_view(np.concatenate([np.repeat(column[:1], lead), column]), length)
 
     if n == 0:
-        none = np.empty((0, ROLLING))
+        none = np.empty((0, length))
         return Tails(none, none, none, none.astype(bool))
     starts = np.zeros(n, bool)
     starts[0] = True

@@ -1,6 +1,6 @@
 """The rolling windows of all devices: one ring of columns, devices x capacity.
 
-25 minutes are shown, 36 retained: an upsert that arrives late finds everything its features reach back to (rule 8; why
+25 minutes are shown, 37 retained: an upsert that arrives late finds everything its features reach back to (rule 8; why
 not 32: docs/decisions/0010).
 What a window holds is a function of the samples alone, whatever order they came in: all with
 ``ts > newest - retained``, each ``ts`` once, the last value written.
@@ -18,7 +18,7 @@ from window.features import ROLLING, Tails
 from window.samples import Codes, Floats, Samples
 
 SHOWN_S = 25 * 60.0
-RETAINED_S = 36 * 60.0
+RETAINED_S = 37 * 60.0
 CONTEXT = -1
 """In place of the severity of a sample that waits for its own record: until then nothing is said of it."""
 Index = NDArray[np.int64]
@@ -27,7 +27,8 @@ Number = TypeVar("Number", np.float64, np.int8)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A device's samples and their scores in order of time, each of shape (n,). NaN scores: not scored yet."""
+    """A device's samples with their scores and verdicts in order of time, each of shape (n,). NaN scores: not scored
+    yet."""
 
     ts: Floats
     current_a: Floats
@@ -35,11 +36,12 @@ class Columns:
     reconstruction_error: Floats
     forest_score: Floats
     severity: NDArray[np.int8]
+    stages: NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Rows to be scored: those written, and followers whose features reach a row that was written out of order.
+    """Rows to be scored: those written, and followers that reach back to a row that was written out of order.
 
     Good until the next `Windows.upsert` or `Windows.evict`. ``rescored`` is true for a row that had been scored
     before: a follower, or a sample written again.
@@ -52,8 +54,8 @@ class Touched:
     def __len__(self) -> int:
         return len(self.slot)
 
-    def take(self, rows: slice | NDArray[np.bool_]) -> Touched:
-        """A run of rows, or those where a mask is true."""
+    def take(self, rows: slice | NDArray[np.bool_] | NDArray[np.intp]) -> Touched:
+        """The rows of a slice, a mask or an index array."""
         return Touched(self.device[rows], self.slot[rows], self.rescored[rows])
 
 
@@ -70,6 +72,7 @@ class Windows:
     def __init__(self, *, capacity: int = 256) -> None:
         self._columns: dict[str, Floats] = {name: np.full((0, capacity), np.nan) for name in self._FLOATS}
         self._severity = np.zeros((0, capacity), np.int8)
+        self._stages = np.zeros((0, capacity), np.int8)
         self._start = np.zeros(0, np.int64)
         self._count = np.zeros(0, np.int64)
         self._row = np.zeros(0, np.int64)  # by device code; -1: it has none
@@ -128,8 +131,10 @@ class Windows:
         same = all(there[name] == getattr(sample, name)[0] for name in ("ts", "current_a", "temperature_c"))
         return same and not np.isnan(there["reconstruction_error"])
 
-    def upsert(self, samples: Samples) -> Touched:
+    def upsert(self, samples: Samples, *, touches: int = ROLLING) -> Touched:
         """Write samples that are `in_order`, or exactly one that is not; returns the rows to score.
+
+        ``touches``: how many rows a sample has a say in, itself and followers: at least `ROLLING`, by the features.
 
         None are returned for a sample that is already older than what is retained: it is not written.
         """
@@ -137,13 +142,13 @@ class Windows:
             return self._append(samples)
         if len(samples) != 1:
             raise ValueError("samples out of order are written one at a time")
-        return self._place(samples)
+        return self._place(samples, touches)
 
-    def tails(self, rows: Touched) -> Tails:
-        """The last `ROLLING` samples up to each row."""
+    def tails(self, rows: Touched, length: int = ROLLING) -> Tails:
+        """The last ``length`` samples up to each row."""
         row = self._row[rows.device]
         rank = (rows.slot - self._start[row]) % self.capacity
-        back = np.arange(ROLLING - 1, -1, -1)
+        back = np.arange(length - 1, -1, -1)
         slots = (rows.slot[:, None] - back[None, :]) % self.capacity
         present = rank[:, None] >= back[None, :]
 
@@ -153,16 +158,27 @@ class Windows:
 
         return Tails(gather("ts"), gather("current_a"), gather("temperature_c"), present)
 
+    def before(self, rows: Touched, length: int) -> tuple[Touched, Index]:
+        """All the rows that lie within the last ``length`` up to one of ``rows``, each once; and where among them
+        those of each row are, shape (n, length), newest last. Where a device has too few, its first stands in."""
+        rank = (rows.slot - self._start[self._row[rows.device]]) % self.capacity
+        ranks = np.maximum(rank[:, None] - np.arange(length - 1, -1, -1)[None, :], 0)
+        found, at = np.unique(rows.device[:, None].astype(np.int64) * self.capacity + ranks, return_inverse=True)
+        device = (found // self.capacity).astype(np.int32)
+        slot = (self._start[self._row[device]] + found % self.capacity) % self.capacity
+        return Touched(device, slot, np.zeros(len(slot), bool)), at.reshape(ranks.shape)
+
     def samples(self, rows: Touched) -> tuple[Floats, Floats, Floats]:
         """``ts``, ``current_a`` and ``temperature_c`` of the rows."""
         at = (self._row[rows.device], rows.slot)
         return self._columns["ts"][at], self._columns["current_a"][at], self._columns["temperature_c"][at]
 
-    def scored(self, rows: Touched) -> tuple[Floats, Floats, NDArray[np.int8]]:
-        """Reconstruction error, forest score and severity of the rows as last kept; NaN, NaN and 0 before that."""
+    def scored(self, rows: Touched) -> tuple[Floats, Floats, NDArray[np.int8], NDArray[np.int8]]:
+        """Reconstruction error, forest score, severity and stages of the rows as last kept; NaN, NaN, 0 and 0 before
+        that."""
         at = (self._row[rows.device], rows.slot)
         columns = self._columns
-        return columns["reconstruction_error"][at], columns["forest_score"][at], self._severity[at]
+        return columns["reconstruction_error"][at], columns["forest_score"][at], self._severity[at], self._stages[at]
 
     def retract(self, rows: Touched, keep: int) -> None:
         """Take back all but the first ``keep`` rows of the in-order upsert that returned ``rows``."""
@@ -177,13 +193,20 @@ class Windows:
             self._count[row] = int(kept)
 
     def score(
-        self, rows: Touched, *, reconstruction_error: Floats, forest_score: Floats, severity: NDArray[np.int8]
+        self,
+        rows: Touched,
+        *,
+        reconstruction_error: Floats,
+        forest_score: Floats,
+        severity: NDArray[np.int8],
+        stages: NDArray[np.int8],
     ) -> None:
-        """Keep the rows' scores beside their samples."""
+        """Keep the rows' scores and verdicts beside their samples."""
         at = (self._row[rows.device], rows.slot)
         self._columns["reconstruction_error"][at] = reconstruction_error
         self._columns["forest_score"][at] = forest_score
         self._severity[at] = severity
+        self._stages[at] = stages
 
     def keep_as_context(self, rows: Touched) -> None:
         """The rows are there for others' features only: they are scored with their own record, and as new."""
@@ -216,6 +239,7 @@ class Windows:
         return Columns(
             **{name: column[row, slots] for name, column in self._columns.items()},
             severity=self._severity[row, slots],
+            stages=self._stages[row, slots],
         )
 
     def shown(self, device: int) -> Columns:
@@ -235,6 +259,7 @@ class Windows:
         for name in self._FLOATS:
             self._columns[name][row, self._slots(row)] = getattr(columns, name)
         self._severity[row, self._slots(row)] = columns.severity
+        self._stages[row, self._slots(row)] = columns.stages
 
     def rows(self, device: int) -> Touched:
         """All retained rows of a device, in order of time."""
@@ -276,7 +301,7 @@ class Windows:
         self._count[rows] += added
         return Touched(samples.device, slot, np.zeros(len(slot), bool))
 
-    def _place(self, sample: Samples) -> Touched:
+    def _place(self, sample: Samples, touches: int) -> Touched:
         """One sample at or before its device's newest: it takes its place by ``ts``."""
         device = int(sample.device[0])
         if sample.ts[0] <= self.newest(device) - RETAINED_S:
@@ -289,10 +314,14 @@ class Windows:
             self._grow(self.devices, int(self._count[row]) + 1)
             self._count[row] += 1
             slots = self._slots(row)
-            columns: tuple[NDArray[np.float64] | NDArray[np.int8], ...] = (*self._columns.values(), self._severity)
+            columns: tuple[NDArray[np.float64] | NDArray[np.int8], ...] = (
+                *self._columns.values(),
+                self._severity,
+                self._stages,
+            )
             for column in columns:
                 column[row, slots[rank + 1 :]] = column[row, slots[rank:-1]]
-        slots = self._slots(row)[rank : rank + ROLLING]
+        slots = self._slots(row)[rank : rank + touches]
         rescored = self._severity[row, slots] != CONTEXT
         touched = rescored.copy()
         touched[0] = True
@@ -310,6 +339,7 @@ class Windows:
         for name in ("reconstruction_error", "forest_score"):
             self._columns[name][row, slot] = np.nan
         self._severity[row, slot] = 0
+        self._stages[row, slot] = 0
 
     def _grow(self, devices: int, count: int) -> None:
         """Make room for that many devices, and that many samples of each; by factors, so the cost is amortised."""
@@ -329,7 +359,7 @@ class Windows:
             return new
 
         self._columns = {name: laid_out(column, np.nan) for name, column in self._columns.items()}
-        self._severity = laid_out(self._severity, 0)
+        self._severity, self._stages = laid_out(self._severity, 0), laid_out(self._stages, 0)
         self._start = np.zeros(rows, np.int64)
         self._count = np.concatenate([self._count, np.zeros(rows - have_devices, np.int64)])
         self._free = [*range(rows - 1, have_devices - 1, -1), *self._free]

@@ -73,6 +73,10 @@ class Samples:
         """The same samples under other kinds, shape (n,)."""
         return replace(self, kind=kind)
 
+    def of_device(self, code: int) -> Samples:
+        """The same samples, all of one device."""
+        return replace(self, device=np.full(len(self), code, np.int32))
+
     @classmethod
     def of(
         cls,

@@ -6,32 +6,65 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-_NEEDS = ("keras", "onnx", "pybamm", "sklearn", "tensorflow")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.train import Tell
+    from scoring.bundle import Bundle
+
+_NEEDS = ("keras", "onnx", "sklearn", "tensorflow")
 _EXAMPLE = """\b
-Example: rebuild the bundle that ships with battery-watch (about six minutes)
-  battery-watch train --simulated --out models/default --seed 7 --force
+Examples:
+  battery-watch train --input charges/ --out models/mine
+  battery-watch train --input 'charges/cell_a_*.csv' --input cell_b.parquet --out models/mine
+  battery-watch train --simulated --out models/default --seed 7 --force    the bundle that ships (about six minutes)
 """
 
 
 @click.command("train", epilog=_EXAMPLE)
 @click.option("--simulated", is_flag=True, help="Train on simulated charges of a 5 Ah cell.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Recorded charges: a CSV or Parquet file (ts, current, temperature), a folder, or a pattern. May be repeated.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the bundle.")
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="Same seed, same bundle.")
 @click.option("--sessions", type=click.IntRange(min=8), help="Charges to simulate; fewer are quicker and worse.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Most epochs of the autoencoder.")
+@click.option(
+    "--budget",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="With --input: false episodes per charge-hour to aim at.",
+)
 @click.option("--force", is_flag=True, help="Replace what is in the folder.")
-def command(simulated: bool, out: Path, seed: int, sessions: int | None, epochs: int | None, force: bool) -> None:
+def command(
+    simulated: bool,
+    inputs: tuple[Path, ...],
+    out: Path,
+    seed: int,
+    sessions: int | None,
+    epochs: int | None,
+    budget: float,
+    force: bool,
+) -> None:
     """Make a model bundle: train both models, prove the graph that serves them, write it to a folder."""
-    if not simulated:
-        raise click.UsageError("Say what to train on: --simulated.")
+    if simulated == bool(inputs):
+        raise click.UsageError("Say what to train on: --input FILE, or --simulated.")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise click.UsageError(f"{out} is not empty. Give another --out, or --force to replace what is in it.")
     # TensorFlow writes pages about processors and missing graphics cards to the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    needs = _NEEDS + (("pybamm",) if simulated else ("pandas", "pyarrow"))
+    missing = [name for name in needs if importlib.util.find_spec(name) is None]
     if missing:
         click.echo(
             f"Training needs packages that are not installed ({', '.join(missing)}): "
@@ -39,23 +72,19 @@ def command(simulated: bool, out: Path, seed: int, sessions: int | None, epochs:
             err=True,
         )
         sys.exit(2)
-    _train(out, seed, sessions, epochs)
+    if simulated:
+        _train_simulated(out, seed, sessions, epochs)
+    else:
+        _train_recorded(inputs, out, seed, epochs, budget)
 
 
-def _train(out: Path, seed: int, sessions: int | None, epochs: int | None) -> None:
-    from dataclasses import replace
-
+def _told(make: Callable[[Tell], Bundle]) -> Bundle:
+    """Run a training with a progress bar; ends the program where no bundle can be made."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     from models.parity import ParityError
-    from models.train import Recipe, train_simulated
 
-    recipe = Recipe()
-    if sessions:
-        recipe = replace(recipe, sessions=sessions, fresh=max(2, sessions // 4))
-    if epochs:
-        recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -67,11 +96,45 @@ def _train(out: Path, seed: int, sessions: int | None, epochs: int | None) -> No
             progress.update(tasks[name], description=step, completed=done, total=total)
 
         try:
-            bundle = train_simulated(out, seed, recipe, tell)
+            return make(tell)
         except (ParityError, ValueError) as error:
             progress.stop()
             click.echo(f"No bundle was written: {error}", err=True)
             sys.exit(1)
+
+
+def _train_recorded(inputs: Sequence[Path], out: Path, seed: int, epochs: int | None, budget: float) -> None:
+    import warnings
+    from dataclasses import replace
+
+    from models.measured import Recipe, train_measured
+    from models.tables import files, read
+
+    recipe = replace(Recipe(), budget=budget)
+    if epochs:
+        recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        bundle = _told(lambda tell: train_measured([read(path) for path in files(inputs)], out, seed, recipe, tell))
+    for warning in caught:
+        if "held-out charging" in str(warning.message):
+            click.echo(f"Note: {warning.message}.", err=True)
+    click.echo(f"{bundle.id} in {out}")
+    click.echo(bundle.manifest.training["summary"])
+    click.echo(f"What it finds: battery-watch evaluate --bundle {out} --input OTHER_CHARGES --inject")
+
+
+def _train_simulated(out: Path, seed: int, sessions: int | None, epochs: int | None) -> None:
+    from dataclasses import replace
+
+    from models.train import Recipe, train_simulated
+
+    recipe = Recipe()
+    if sessions:
+        recipe = replace(recipe, sessions=sessions, fresh=max(2, sessions // 4))
+    if epochs:
+        recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
+    bundle = _told(lambda tell: train_simulated(out, seed, recipe, tell))
     held = bundle.manifest.metrics["held_out"]
     click.echo(f"{bundle.id} in {out}")
     click.echo(

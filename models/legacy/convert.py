@@ -97,7 +97,7 @@ def convert(
     scaler = Scaler(in_old_order.mean[order], in_old_order.scale[order])
     forest = estimators.reordered(trees, names)
     model = old_network.converted(weights, order)
-    onnx = export.to_onnx(scaler, network.folded(model), forest, splits)
+    onnx = export.to_onnx(scaler, network.folded(model), forest, forest_input=splits)
     graph = Graph(onnx)
     thresholds = Thresholds(
         reconstruction_error=chosen.reconstruction_threshold, forest_score=float(old_forest.offset_)

@@ -86,7 +86,7 @@ class AnomalySample(Payload):
     actual: Reading
     expected: Reading
     scores: Scores
-    stages: tuple[Literal["reconstruction", "forest"], ...]
+    stages: tuple[Literal["reconstruction", "forest", "change", "stuck"], ...]
     contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
     rarity: str
     model: str = Field(description="Id of the bundle that scored it.")

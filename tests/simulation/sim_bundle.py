@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,18 @@ import numpy as np
 
 from consumer.bundle_store import BundleStore
 from scoring.bundle import Bundle, Manifest, Scaler
-from scoring.config import BundleConfig, Calibration, FeaturesConfig, Range, SeverityLimit, SeverityLimits, Thresholds
+from scoring.config import (
+    BundleConfig,
+    Calibration,
+    Change,
+    Evidence,
+    FeaturesConfig,
+    Range,
+    SeverityLimit,
+    SeverityLimits,
+    Stuck,
+    Thresholds,
+)
 from scoring.graph import Graph, Scores
 from window.features import FEATURES
 from window.samples import Floats
@@ -72,6 +84,24 @@ def arithmetic_bundle(name: str = "bw-arithmetic", *, strictness: float = 1.0, s
     return Bundle(name, Path("arithmetic"), config, scaler, cast("Graph", ArithmeticGraph(strictness)), manifest)
 
 
+def neighbours_bundle() -> Bundle:
+    """One whose verdicts lean on half a minute of neighbours."""
+    plain = arithmetic_bundle("bw-neighbours")
+    evidence = Evidence(
+        warm_up_s=4.0,
+        share=0.3,
+        of=4,
+        out_of=12,
+        changes=(
+            Change(reading="current", newest=3, before=20, floor=0.2, limit=3.0),
+            Change(reading="temperature", newest=15, before=20, floor=0.2, limit=2.0),
+        ),
+        stuck=Stuck(current=4),
+    )
+    config = plain.config.model_copy(update={"policy": "evidence", "evidence": evidence})
+    return replace(plain, config=BundleConfig.model_validate(config.model_dump()))
+
+
 def stricter_bundle() -> Bundle:
     """Another one: its errors are larger, its sessions shorter."""
     return arithmetic_bundle("bw-stricter", strictness=3.0, session_gap_s=7.0)
@@ -88,4 +118,6 @@ class ArithmeticBundles(BundleStore):
     @staticmethod
     def unpacked(body: bytes, bundle_id: str) -> Bundle:
         """See `BundleStore`."""
-        return next(made for made in (arithmetic_bundle(), stricter_bundle()) if made.id.encode() == body)
+        return next(
+            made for made in (arithmetic_bundle(), stricter_bundle(), neighbours_bundle()) if made.id.encode() == body
+        )

@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from sim_bundle import ArithmeticGraph
+from sim_bundle import ArithmeticGraph, neighbours_bundle
 from sim_outcome import Outcome
 from sim_promise import keeps
 from sim_schedule import EVERYTHING, drawn
@@ -34,6 +34,11 @@ def test_the_promise_where_devices_are_forgotten(bundle: Bundle, monkeypatch: py
     monkeypatch.setattr(health.Watch, "forgotten", noted)
     keeps([*range(16), 177], bundle)
     assert len(forgotten) > 20
+
+
+def test_promise_holds_where_verdicts_lean_on_neighbours() -> None:
+    """The same by policy `evidence`, where a late sample can turn the verdicts of 35 after it."""
+    keeps(range(25), neighbours_bundle())
 
 
 def test_promise_schedules_are_of_every_kind() -> None:

@@ -34,7 +34,7 @@ from scoring.bundle import Bundle
 
 RELEASE_AFTER_S, NEAR_NOW_S, MOST_AHEAD_S = 60.0, 120.0, 20 * 60.0
 READ_AHEAD_S = 120.0
-SHOWN_S, RETAINED_S = 25 * 60.0, 36 * 60.0
+SHOWN_S, RETAINED_S = 25 * 60.0, 37 * 60.0
 CHART_S = 300.0
 
 

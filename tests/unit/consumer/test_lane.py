@@ -513,9 +513,9 @@ def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: 
 
 def test_an_episode_too_old_for_any_sample_to_come_is_not_kept(rig: Rig, at: Callable[..., Record]) -> None:
     """Its device goes on; a sample that could still belong to it would be older than the window."""
-    rig.batch("s", at(1, 9.0), at(2140), at(2140 + 80)).until_quiet()
+    rig.batch("s", at(1, 9.0), at(2200), at(2200 + 80)).until_quiet()
     assert set(rig.head.episodes) == {"device4"}
-    rig.batch("s", at(2222)).until_quiet(T + 60)
+    rig.batch("s", at(2282)).until_quiet(T + 60)
     assert rig.head.episodes == {}
 
 
@@ -717,7 +717,7 @@ def test_a_second_device_in_a_table_that_can_hold_one_is_set_aside(
     )
     assert (successor.counts["scored"], successor.counts["quarantined"]) == (3, 2)
     successor.batch(
-        "s", at(2164, device={"S": "b"}), at(2165, device={"S": "b"}), at(2166, device={"S": "a"})
+        "s", at(2224, device={"S": "b"}), at(2225, device={"S": "b"}), at(2226, device={"S": "a"})
     ).until_quiet(T + 3000.0)
     assert (successor.counts["scored"], successor.counts["quarantined"]) == (5, 3)
 

@@ -29,7 +29,11 @@ def filled(rows: dict[str, int]) -> tuple[Windows, dict[str, int]]:
         touched = windows.upsert(Samples.of(t, t / 7, 20 + t / 1e9, device=code))
         error = np.where(np.arange(n) % 2, t / 3, np.nan)
         windows.score(
-            touched, reconstruction_error=error, forest_score=-error, severity=(np.arange(n) % 5).astype(np.int8)
+            touched,
+            reconstruction_error=error,
+            forest_score=-error,
+            severity=(np.arange(n) % 5).astype(np.int8),
+            stages=(np.arange(n) % 9).astype(np.int8),
         )
     return windows, codes
 

@@ -213,6 +213,7 @@ def test_without_a_chart_the_text_has_no_link() -> None:
         (Stage.RECONSTRUCTION, ["reconstruction"]),
         (Stage.FOREST, ["forest"]),
         (Stage.RECONSTRUCTION | Stage.FOREST, ["reconstruction", "forest"]),
+        (Stage.CHANGE | Stage.STUCK, ["change", "stuck"]),
     ],
 )
 def test_the_models_that_say_so_are_named(stages: Stage, names: list[str]) -> None:

@@ -10,6 +10,7 @@ from scoring.bundle import Bundle, load
 from scoring.config import Calibration
 from scoring.explanation import WORDS, explain
 from scoring.graph import Scores
+from scoring.verdict import Stage
 from window.features import FEATURES
 
 
@@ -137,3 +138,28 @@ def test_what_cannot_be_explained(bundle: Bundle) -> None:
 def test_every_feature_has_words() -> None:
     """For a technician."""
     assert list(WORDS) == list(FEATURES)
+
+
+def test_what_neighbours_say_is_told_in_words(bundle: Bundle) -> None:
+    """A change against the samples before; and which of both readings is stuck."""
+    actual = row(current_roll_std=0.0, temp_roll_std=0.02)
+    change = explain(actual, scored(0.2, -0.5, row()), bundle, Stage.CHANGE).sentence
+    stuck = explain(actual, scored(0.2, -0.5, row()), bundle, Stage.STUCK).sentence
+    neither = explain(actual, scored(0.2, -0.5, row()), bundle).sentence
+    assert "a greater change against the samples before than in normal charging" in change
+    assert "the current has been repeated to the last digit" in stuck
+    assert "stuck" not in change + neither
+    assert "greater change" not in stuck + neither
+
+
+def test_shares_count_by_the_errors_weights(bundle: Bundle) -> None:
+    """Two features off by one sigma each, of which one weighs four times as much."""
+    names = ("current", "temp_rate")
+    weights = tuple(4.0 if name == "current" else 1.0 for name in FEATURES)
+    expected = row(current=2.5, temperature=25.0)
+    actual = expected.copy()
+    for name in names:
+        actual[FEATURES.index(name)] += bundle.scaler.scale[FEATURES.index(name)]
+    weighed = replace(bundle, config=bundle.config.model_copy(update={"error_weights": weights}))
+    shares = explain(actual, scored(5.0, -0.5, expected), weighed).shares
+    assert [shares[name] for name in names] == pytest.approx([0.8, 0.2])

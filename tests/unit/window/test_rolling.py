@@ -74,7 +74,7 @@ def held(windows: Windows, device: int) -> list[tuple[float, float, float]]:
 devices = st.integers(0, 3)
 readings = st.integers(-40, 40).map(float)
 # Close neighbours, equal times, and jumps beyond what is shown and what is retained.
-times = st.one_of(st.integers(0, 40), st.integers(0, 4000), st.sampled_from([1500, 2159, 2160, 2161])).map(float)
+times = st.one_of(st.integers(0, 40), st.integers(0, 4000), st.sampled_from([1500, 2219, 2220, 2221])).map(float)
 arrivals = st.lists(st.tuples(devices, times, readings, readings), max_size=60)
 batches = st.lists(st.integers(1, 25), min_size=1, max_size=5)
 
@@ -100,7 +100,7 @@ def test_any_arrival_order_in_any_batches_gives_the_window_of_the_plain_model(
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(st.tuples(devices, st.integers(0, 2159).map(float), readings, readings), max_size=40), st.data())
+@given(st.lists(st.tuples(devices, st.integers(0, 2219).map(float), readings, readings), max_size=40), st.data())
 def test_within_the_retained_time_the_order_of_arrival_does_not_matter(
     records: list[Record], data: st.DataObject
 ) -> None:
@@ -212,33 +212,33 @@ def test_samples_out_of_order_are_written_one_at_a_time() -> None:
     assert windows.count(0) == 0
 
 
-@pytest.mark.parametrize(("age_s", "kept"), [(2159.999, True), (2160.0, False), (5000.0, False)])
+@pytest.mark.parametrize(("age_s", "kept"), [(2219.999, True), (2220.0, False), (5000.0, False)])
 def test_a_sample_older_than_what_is_retained_is_refused(age_s: float, kept: bool) -> None:
-    """36 minutes and more behind the newest: nothing is touched, nothing is written."""
+    """37 minutes and more behind the newest: nothing is touched, nothing is written."""
     windows = Windows()
     windows.upsert(columns([(0, 10_000.0, 1.0, 20.0)]))
     touched = windows.upsert(columns([(0, 10_000.0 - age_s, 2.0, 20.0)]))
     assert (len(touched) > 0, windows.count(0)) == (kept, 1 + kept)
 
 
-def test_what_is_36_minutes_old_is_evicted_and_25_minutes_are_shown() -> None:
+def test_what_is_37_minutes_old_is_evicted_and_25_minutes_are_shown() -> None:
     """Both bounds are open: a sample exactly that old is out."""
     windows = Windows()
-    windows.upsert(columns([(0, t, t, 20.0) for t in (0.0, 0.5, 660.0, 660.5, 2160.0)]))
+    windows.upsert(columns([(0, t, t, 20.0) for t in (0.0, 0.5, 720.0, 720.5, 2220.0)]))
     windows.evict(np.array([0], np.int32))
-    assert windows.retained(0).ts.tolist() == [0.5, 660.0, 660.5, 2160.0]
-    assert windows.shown(0).ts.tolist() == [660.5, 2160.0]
-    assert windows.shown(0).current_a.tolist() == [660.5, 2160.0]
+    assert windows.retained(0).ts.tolist() == [0.5, 720.0, 720.5, 2220.0]
+    assert windows.shown(0).ts.tolist() == [720.5, 2220.0]
+    assert windows.shown(0).current_a.tolist() == [720.5, 2220.0]
 
 
 def test_the_ring_wraps_around_without_growing() -> None:
     """A day at 1 Hz goes through a ring made for the retained time."""
-    windows = Windows(capacity=2300)
+    windows = Windows(capacity=2400)
     for begin in range(0, 86_400, 100):
         windows.upsert(columns([(0, float(t), t % 7, 20.0) for t in range(begin, begin + 100)]))
         windows.evict(np.array([0], np.int32))
-    assert windows.capacity == 2300
-    assert held(windows, 0) == [(float(t), t % 7, 20.0) for t in range(86_400 - 2160, 86_400)]
+    assert windows.capacity == 2400
+    assert held(windows, 0) == [(float(t), t % 7, 20.0) for t in range(86_400 - 2220, 86_400)]
 
 
 def test_the_ring_grows_while_it_is_wrapped_around() -> None:
@@ -301,7 +301,8 @@ def test_rows_are_used_again() -> None:
 def score(windows: Windows, rows: Touched) -> None:
     """A score that tells whose it is: the sample's time."""
     ts, _, _ = windows.samples(rows)
-    windows.score(rows, reconstruction_error=ts, forest_score=-ts, severity=(ts % 5).astype(np.int8))
+    severity, stages = (ts % 5).astype(np.int8), (ts % 4).astype(np.int8)
+    windows.score(rows, reconstruction_error=ts, forest_score=-ts, severity=severity, stages=stages)
 
 
 def test_scores_stay_with_their_samples_when_one_is_inserted_before_them() -> None:
@@ -320,6 +321,8 @@ def test_scores_stay_with_their_samples_when_one_is_inserted_before_them() -> No
     assert np.isnan(kept.reconstruction_error[~scored]).all()
     assert np.isnan(kept.forest_score[~scored]).all()
     assert kept.severity[~scored].tolist() == [0]
+    assert (kept.stages[scored] == kept.ts[scored] % 4).all()
+    assert kept.stages[~scored].tolist() == [0]
 
 
 def test_a_sample_written_again_keeps_its_scores_until_it_is_scored_again() -> None:
@@ -327,8 +330,9 @@ def test_a_sample_written_again_keeps_its_scores_until_it_is_scored_again() -> N
     windows = Windows()
     score(windows, windows.upsert(columns([(0, 7.0, 1.0, 20.0), (0, 8.0, 1.0, 20.0)])))
     touched = windows.upsert(columns([(0, 7.0, 5.0, 25.0)]))
-    error, forest, severity = windows.scored(touched)
+    error, forest, severity, stages = windows.scored(touched)
     assert (error.tolist(), forest.tolist(), severity.tolist()) == ([7.0, 8.0], [-7.0, -8.0], [2, 3])
+    assert stages.tolist() == [3, 0]
     assert held(windows, 0) == [(7.0, 5.0, 25.0), (8.0, 1.0, 20.0)]
 
 

@@ -130,7 +130,7 @@ def test_rearranged_trees_predict_as_scikit_learn(
     forest = estimators.reordered(estimators.forest_of(old, NAMES), NAMES)
     ours = Scaler(scaler.mean_[order], scaler.scale_[order])
     layers = [Layer(np.eye(14), np.zeros(14))]
-    graph = Graph(to_onnx(ours, layers, forest, "scaled" if scaled else "raw"))
+    graph = Graph(to_onnx(ours, layers, forest, forest_input="scaled" if scaled else "raw"))
     score = graph.score(ROWS[:, order]).forest_score
     assert np.abs(score - old.score_samples(seen)).max() < 1e-9
     assert np.array_equal(score < old.offset_, old.predict(seen) == -1)
@@ -139,7 +139,9 @@ def test_rearranged_trees_predict_as_scikit_learn(
 def test_a_graph_on_scaled_features_says_nothing_of_what_is_not_finite(scaler: Any, forest: Any) -> None:
     """As one on raw features: NaN, never a verdict."""
     ours = Scaler(scaler.mean_, scaler.scale_)
-    graph = Graph(to_onnx(ours, [Layer(np.eye(14), np.zeros(14))], estimators.forest_of(forest, NAMES), "scaled"))
+    graph = Graph(
+        to_onnx(ours, [Layer(np.eye(14), np.zeros(14))], estimators.forest_of(forest, NAMES), forest_input="scaled")
+    )
     rows = ROWS[:4].copy()
     rows[0, 0], rows[1, 5], rows[2, 13] = np.nan, np.inf, 1e300
     scores = graph.score(rows)

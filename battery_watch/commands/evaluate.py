@@ -1,0 +1,102 @@
+"""`battery-watch evaluate`: how often a bundle is wrong on recorded charges, and which faults it finds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.evaluate import Figures
+
+_EXAMPLES = """\b
+Examples:
+  battery-watch evaluate --bundle models/mine --input charges/
+  battery-watch evaluate --bundle models/mine --input 'new/*.parquet' --inject --peers charges/ --out report/
+"""
+
+
+@click.command("evaluate", epilog=_EXAMPLES)
+@click.option(
+    "--bundle",
+    "bundles",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of a bundle; repeated, for trainings with several seeds, the median is told as well.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Charges: a CSV or Parquet file (ts, current, temperature, and label: other than 0 in a fault), a folder, or "
+    "a pattern. May be repeated.",
+)
+@click.option("--inject", is_flag=True, help="Also put faults into the healthy charges.")
+@click.option("--per-grade", default=25, show_default=True, type=click.IntRange(min=1), help="Faults of each strength.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Same seed, same faults.")
+@click.option(
+    "--peers",
+    "normal",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Also judge simpler detectors, calibrated on these normal charges. May be repeated.",
+)
+@click.option("--budget", default=0.05, show_default=True, type=float, help="The peers' false episodes per hour.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for evaluation.md and .png.")
+def command(
+    bundles: tuple[Path, ...],
+    inputs: tuple[Path, ...],
+    inject: bool,
+    per_grade: int,
+    seed: int,
+    normal: tuple[Path, ...],
+    budget: float,
+    out: Path | None,
+) -> None:
+    """Run recorded charges through the worker's scoring path and count: false episodes per charge-hour, faults found
+    between onset and end, delay, time in alarm."""
+    from models.report import markdown, picture
+    from models.tables import TableError
+    from scoring.bundle import BundleError
+
+    try:
+        results, peers = _figures(bundles, inputs, per_grade if inject else 0, seed, normal, budget)
+    except (BundleError, TableError, ValueError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    text = markdown(results, peers)
+    click.echo(text, nl=False)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "evaluation.md").write_text(text)
+        (out / "evaluation.png").write_bytes(picture(results, peers))
+
+
+def _figures(
+    bundles: Sequence[Path], inputs: Sequence[Path], per_grade: int, seed: int, normal: Sequence[Path], budget: float
+) -> tuple[list[Figures], list[Figures]]:
+    from models.evaluate import LEAST_SAMPLES, exam, judge, of_bundle
+    from models.peers import peers
+    from models.tables import files, read
+    from scoring.bundle import load
+
+    loaded = [load(path) for path in bundles]
+    first = loaded[0].config
+    gap_s = first.features.session_gap_s
+    recordings = [read(path) for path in files(inputs)]
+    on = exam(recordings, first.plausible, gap_s=gap_s, seed=seed, per_grade=per_grade)
+    results = [judge(f"{b.id} ({b.config.policy})", of_bundle(b), on) for b in loaded]
+    sessions = [
+        s for path in files(normal) for s in read(path).healthy(first.plausible, gap_s=gap_s, least=LEAST_SAMPLES)
+    ]
+    if not sessions:
+        return results, []
+    others = peers(loaded[0], sessions, budget=budget, seed=seed)
+    return results, [judge(name, detect, on) for name, detect in others.items()]

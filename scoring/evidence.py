@@ -1,0 +1,109 @@
+"""Evidence of neighbouring samples: what those before a sample say about it (policy `evidence`).
+
+Sums run over named columns in a fixed order, as in `window.features`: equal bits in batches of any size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, Change, Evidence
+from window.features import Tails
+from window.samples import Floats
+
+Flags = NDArray[np.bool_]
+LENGTH = EVIDENCE_SAMPLES + 1
+"""Samples in a `Past`'s tails: the judged one and all that the policy may look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """For each of n judged samples the last `LENGTH` samples up to it, and the last reconstruction errors (n, any
+    number), newest last; an error where there is no sample may be anything."""
+
+    tails: Tails
+    error: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What speaks against each of n samples: errors, a change, a reading that repeats; and which are ``warming``."""
+
+    error: Flags
+    change: Flags
+    stuck: Flags
+    warming: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Which of the samples of n tails (n, length) may be looked at: ``near``, of the newest one's session and not too
+    long ago; ``settled``, those of them after the warm-up. ``warming`` (n,): the newest is within the warm-up."""
+
+    near: Flags
+    settled: Flags
+    warming: Flags
+
+
+def weigh(past: Past, threshold: float, by: Evidence, gap_s: float) -> Weighed:
+    """Weigh the evidence; ``threshold`` is the reconstruction error's, ``gap_s`` the longest gap in a session."""
+    session = session_of(past.tails, by, gap_s)
+    change = np.zeros(len(past.error), bool)
+    for one in by.changes:
+        change |= change_of(past.tails, session, one) > one.limit
+    stuck = np.zeros(len(past.error), bool)
+    for readings, times, but in (
+        (past.tails.current_a, by.stuck.current, 0.0),
+        (past.tails.temperature_c, by.stuck.temperature, np.nan),
+    ):
+        if times is not None:
+            stuck |= _repeats(readings, session, times) & (readings[:, -1] != but)
+    often = np.zeros(len(past.error), np.int64)
+    for k in range(1, by.out_of + 1):
+        often += (past.error[:, -k] > by.share * threshold) & session.settled[:, -k]
+    error = (past.error[:, -1] > by.once * threshold) | (often >= by.of)
+    return Weighed(error, change, stuck, session.warming)
+
+
+def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
+    """The session of each tail's newest sample, as far as it can be seen."""
+    newest = of.ts[:, -1:]
+    follows = of.present[:, :-1] & of.present[:, 1:] & (of.ts[:, 1:] - of.ts[:, :-1] <= gap_s)
+    inside = np.ones(of.ts.shape, bool)
+    inside[:, :-1] = np.logical_and.accumulate(follows[:, ::-1], axis=1)[:, ::-1]
+    # The session's first sample, where it can be seen: the oldest inside, unless that is merely the tail's end.
+    first = np.argmax(inside, axis=1)
+    began = np.where(first > 0, of.ts[np.arange(len(first)), first], -np.inf)[:, None]
+    near = inside & (newest - of.ts <= EVIDENCE_S)
+    warm = of.ts - began < by.warm_up_s
+    return Session(near, near & ~warm, warm[:, -1])
+
+
+def change_of(of: Tails, session: Session, by: Change) -> Floats:
+    """How far the newest readings' mean lies from that of those before, in units of their scatter: a t statistic with
+    a floor; 0 where the session is too short."""
+    readings = of.current_a if by.reading == "current" else of.temperature_c
+    total = np.zeros(len(readings))
+    for k in range(1, by.newest + 1):
+        total = total + readings[:, -k]
+    behind = range(by.newest + 1, by.newest + by.before + 1)
+    before = np.zeros(len(readings))
+    for k in behind:
+        before = before + readings[:, -k]
+    before = before / by.before
+    squares = np.zeros(len(readings))
+    for k in behind:
+        deviation = readings[:, -k] - before
+        squares = squares + deviation * deviation
+    found = np.abs(total / by.newest - before) / np.sqrt(squares / by.before + by.floor * by.floor)
+    return np.where(session.near[:, -(by.newest + by.before)], found, 0.0)
+
+
+def _repeats(readings: Floats, session: Session, times: int) -> Flags:
+    same: Flags = session.near[:, -times].copy()
+    for k in range(2, times + 1):
+        same &= readings[:, -k] == readings[:, -1]
+    return same
