@@ -16,6 +16,7 @@ COMMANDS = {
     "unmute": "End a mute before its time.",
     "mutes": "What is muted, until when, and why.",
     "ledger": "What became of every record, and whether the books balance.",
+    "replay": "What would the worker have said of recorded data?",
     "train": "Make a bundle.",
     "convert": "Make a bundle of the old service's model files.",
     "evaluate": "How often a bundle is wrong, and what it finds, on recorded charges.",

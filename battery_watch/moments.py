@@ -1,4 +1,4 @@
-"""Moments as people write them: ISO 8601 with a zone, or so long from now."""
+"""Moments as people write them: ISO 8601 with a zone, or so long from now, or ago."""
 
 from __future__ import annotations
 
@@ -15,12 +15,24 @@ def moment(text: str, now: datetime) -> datetime:
     >>> moment("1h30m", now).isoformat(), moment("2026-11-22T16:00+01:00", now).isoformat()
     ('2026-11-22T14:30:00+00:00', '2026-11-22T15:00:00+00:00')
     """
-    text = text.strip()
+    return _moment(text.strip(), now, 1)
+
+
+def ago(text: str, now: datetime) -> datetime:
+    """The same, where so long is so long ago.
+
+    >>> ago("24h", datetime(2026, 11, 22, 13, tzinfo=UTC)).isoformat()
+    '2026-11-21T13:00:00+00:00'
+    """
+    return _moment(text.strip(), now, -1)
+
+
+def _moment(text: str, now: datetime, sign: int) -> datetime:
     lasting = _FROM_NOW.fullmatch(text)
-    if text and lasting is not None:
-        days, hours, minutes = (int(part or 0) for part in lasting.groups())
-        return (now.astimezone(UTC) + timedelta(days=days, hours=hours, minutes=minutes)).replace(microsecond=0)
     try:
+        if text and lasting is not None:
+            days, hours, minutes = (sign * int(part or 0) for part in lasting.groups())
+            return (now.astimezone(UTC) + timedelta(days=days, hours=hours, minutes=minutes)).replace(microsecond=0)
         read = datetime.fromisoformat(text)
         if read.tzinfo is None:
             raise ValueError(f"{text!r} has no time zone: write it like {now:%Y-%m-%d}T15:00Z or T15:00+01:00")

@@ -1,4 +1,4 @@
-"""Clients of AWS: time-outs and retries on every call, and GetRecords parsed fast."""
+"""Clients of AWS: time-outs and retries on every call, and records and scanned items parsed fast."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ ONE_TRY = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts": 
 
 
 class _RecordsParser(JSONParser):
-    """Leaves a GetRecords body as the JSON it is: botocore walks every attribute of every record, 50 us each."""
+    """Leaves the body of GetRecords and Scan as the JSON it is: botocore walks every attribute of every record, 50 us
+    each."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> Any:
-        if shape is not None and shape.name == "GetRecordsOutput":
+        if shape is not None and shape.name in ("GetRecordsOutput", "ScanOutput"):
             return orjson.loads(response["body"] or b"{}")
         return super()._do_parse(response, shape)  # type: ignore[misc]  # not in the stubs
 

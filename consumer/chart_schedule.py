@@ -15,6 +15,8 @@ from scoring.scorer import Scorer
 EVERY_S = 300.0
 BEHIND_S = 600.0
 """A watermark further behind the clock than this has no periodic charts: nobody looks at them, and openings wait."""
+OPENING_S = 60.0
+"""The chart of an opening shows at most so much of what came after it in the same page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class ChartSchedule:
         """The first sample was processed: boundaries count from its stamp."""
         if self.due == inf:
             self.due = (floor(stamp / EVERY_S) + 1) * EVERY_S
+
+    def until(self, stamp: float) -> float:
+        """The stamp before which a run of records that begins at ``stamp`` must end, for the sake of its charts."""
+        return min(self.due, stamp + OPENING_S)
 
     def fire(self, now: float) -> None:
         """The watermark has passed ``due``: a chart of every device that has sent since its last one, unless that lies

@@ -34,12 +34,12 @@ from consumer.state import Head, Outbox
 from consumer.warming import Warming
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
-from reporting.health import SHORTEST_S, Observation, Watch
+from reporting.health import Observation, Watch
 from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.scorer import Scored, Scorer
-from window.merge import Released, joined, own_stamps
-from window.samples import Kind, Names, Samples
+from window.merge import Released, own_stamps
+from window.samples import Floats, Kind, Names, Samples
 
 MAX_MESSAGES = 50
 NOTICES = 10
@@ -47,6 +47,9 @@ NOTICES = 10
 SNAPSHOT_EVERY_S = 60.0
 BOOKS_EVERY_S = 5.0
 PAUSE_S = 10.0
+LONGEST_RUN = 2048
+"""Records scored at once. Where all are anomalous, the room of a commit ends the run: what was scored beyond it is
+scored again."""
 log = structlog.get_logger(__name__)
 
 
@@ -239,12 +242,12 @@ class Lane:
             muting = inf if self.recovering else self._muting.due
             due = min(self.charts.due, self._watch.due, self._warming.due, muting)
             if self._ready is None:
-                self._ready = self._shards.merge.release(before=min(due, self._shards.merge.slowest + MOST_AHEAD_S))
+                self._ready = self._shards.merge.release(before=self._shards.merge.slowest + MOST_AHEAD_S)
             next_stamp = self._shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
             if max(next_stamp, self._floor) >= due:
                 self._fire(due, now)
             elif self._ready is not None:
-                self._process(self._ready, due, now)
+                self._process(self._ready, now)
             else:
                 self._pass_by(now)
                 break
@@ -374,24 +377,27 @@ class Lane:
         # While recovering, they were told before the restart.
         self._outgoing.notify([] if self.recovering else notices, now=now)
 
-    def _process(self, ready: Released, due: float, now: float) -> None:
+    def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``. A run ends before any
         deadline that it may set itself: a timer must not fire late because records came in one page."""
-        before = min(due, float(ready.stamp[0]) + SHORTEST_S)
-        ready, rest = ready.split(max(1, int(np.searchsorted(ready.stamp, before))))
-        told = self._shards.told.rows(ready)
+        run = ready.take(slice(0, LONGEST_RUN))
+        told = self._shards.told.rows(run)
         silent = bool(told[0])
-        run = ready.take(slice(0, _run_length(told)))
+        if not silent:
+            self.charts.begin(float(run.stamp[0]))
+            self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
+        muting = inf if self.recovering else self._muting.due
+        before = min(self.charts.until(float(run.stamp[0])), self._warming.due, muting)
+        run = run.take(slice(0, min(_run_length(told), max(1, int(np.searchsorted(run.stamp, before))))))
+        run = run.take(slice(0, self._watch.reach(run.samples, self._times(run), np.maximum(run.stamp, self._floor))))
         if self._sole is not None:
             run = replace(run, samples=run.samples.of_kind(self._sole.classes(run.samples, run.stamp)))
-        # Health goes by a record's own time, whatever its shard holds besides. After a guess (rule 7) a record may come
-        # below what was processed: it shows that its device is alive now.
-        stamp = np.where(run.stamp < self._floor, self._floor, own_stamps(run.samples))
+        stamp = self._times(run)
         duplicate = not silent and self._met_before(run)
         if duplicate:
             run = run.take(slice(0, 1))
             if run.samples.kind[0] == Kind.BACKFILL:
-                self._done(run, ready, rest)
+                self._done(run, ready)
                 return
         seen = self._watch.observe(run.samples, stamp)
         if len(seen.notices) > NOTICES:
@@ -420,7 +426,7 @@ class Lane:
             self._account(run, seen, scored, now, duplicate=duplicate)
         elif scored is not None:
             self._outgoing.recall(scored)
-        self._done(run, ready, rest)
+        self._done(run, ready)
 
     def _met_before(self, run: Released) -> bool:
         """Is the first record a sample that is known with the same values, from the table or from the stream before it
@@ -430,13 +436,19 @@ class Lane:
         twice = kind is Kind.BACKFILL or (kind is Kind.SAMPLE and self._shards.gaps.covers(float(first.ts[0])))
         return twice and self._scorer.windows.holds(first)
 
-    def _done(self, run: Released, ready: Released, rest: Released) -> None:
+    def _done(self, run: Released, ready: Released) -> None:
         """The leading ``run`` of ``ready`` was processed; what is left waits."""
         self._floor = max(self._floor, float(run.stamp[-1]))
         self._shards.move_past(run)
         self._quarantine.let_go(run)
         self._check_recovered()
-        self._ready = joined(ready.take(slice(len(run), None)), rest)
+        self._ready = ready.take(slice(len(run), None)) if len(run) < len(ready) else None
+
+    def _times(self, run: Released) -> Floats:
+        """When each record shows its device to be alive, shape (n,). Health goes by a record's own time, whatever its
+        shard holds besides. After a guess (rule 7) a record may come below what was processed: it shows that its device
+        is alive now."""
+        return np.where(run.stamp < self._floor, self._floor, own_stamps(run.samples))
 
     def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float, *, duplicate: bool) -> None:
         """Enter records of one class in the books and tell of them."""
@@ -445,8 +457,6 @@ class Lane:
         self._ledger.read(samples.take(from_stream))
         self._shards.found(samples.take(~from_stream))
         self._ledger.duplicate(samples) if duplicate else self._ledger.classed(samples)
-        self.charts.begin(float(run.stamp[0]))
-        self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
         if scored is None:
             self._outgoing.notify((notice for _, notice in seen.notices), now=now)
             if Kind(int(seen.kind[0])).quarantined:

@@ -119,10 +119,10 @@ class Ledger:
         if len(samples) == 1:  # as often as not, and numpy's overhead would be most of the work
             self._counts(float(samples.created[0]), int(samples.device[0]))[name] += 1
             return
-        days = np.floor(samples.created / DAY_S)
-        keys, counts = np.unique(np.stack([days, samples.device]), axis=1, return_counts=True)
-        for (day, device), count in zip(keys.T, counts, strict=True):
-            self._counts(float(day) * DAY_S, int(device))[name] += int(count)
+        # One number for both: rows of two columns are far slower to tell apart.
+        keys = np.floor(samples.created / DAY_S).astype(np.int64) << 32 | samples.device
+        for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
+            self._counts(float(key >> 32) * DAY_S, int(key & 0xFFFFFFFF))[name] += int(count)
 
     def _counts(self, created: float, device: int) -> dict[str, int]:
         day = str(np.datetime64(int(created // DAY_S), "D"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -133,6 +133,24 @@ class Decoder:
         decoded = self.page(name, records)
         kind = np.where(decoded.samples.kind == Kind.SAMPLE, Kind.BACKFILL, decoded.samples.kind).astype(np.int8)
         return Decoded(decoded.samples.of_kind(kind), decoded.sequence, decoded.rejects)
+
+    def recorded(self, name: str, samples: Samples, rejects: Mapping[int, Reject]) -> Decoded:
+        """Give samples that were read from elsewhere, in order of time, their class and a place under ``name``.
+
+        Rows in ``rejects`` are no samples; whoever read them said why. Sequence numbers count the rows from 1.
+        """
+        kind, found = samples.kind.copy(), dict(rejects)
+        (low_a, high_a), (low_c, high_c) = self._plausible.current_a, self._plausible.temperature_c
+        current_a, temperature_c = samples.current_a, samples.temperature_c
+        odd = ~((current_a >= low_a) & (current_a <= high_a) & (temperature_c >= low_c) & (temperature_c <= high_c))
+        for row in np.flatnonzero(odd & (kind == Kind.SAMPLE)):
+            ts, current, temperature = (float(column[row]) for column in (samples.ts, current_a, temperature_c))
+            kind[row], reason = self._class(ts, current, temperature, ts)
+            raw = {"ts": repr(ts), "current": repr(current), "temperature": repr(temperature)}
+            found[int(row)] = Reject(reason, {"device": self._devices[int(samples.device[row])], **raw})
+        shard = np.full(len(samples), self._shards.code(name), np.int32)
+        sequence = np.arange(1, len(samples) + 1).astype(str).astype(object)
+        return Decoded(replace(samples, shard=shard, kind=kind), sequence, found)
 
     def _class(self, ts: float, current_a: float, temperature_c: float, created: float) -> tuple[Kind, str]:
         for name, value, unit, (low, high) in (

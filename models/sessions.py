@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from models.simulate import Charge
 from window.features import FeatureRules, Tails, features, tails
 from window.samples import Floats, Samples
 
+One = TypeVar("One")
 HELD_OUT = 0.3
 """Share of the charges that thresholds and calibration see and the models do not."""
 
@@ -41,7 +42,7 @@ def record(charges: Iterable[Charge], seed: int, *, starts: int) -> list[Recorde
     return recorded
 
 
-def split(recorded: Sequence[Recorded], seed: int) -> tuple[list[Recorded], list[Recorded]]:
+def split(recorded: Sequence[One], seed: int) -> tuple[list[One], list[One]]:
     """To learn from, and held out: by charge, since neighbouring rows are near copies of each other."""
     order = np.random.default_rng(seed).permutation(len(recorded))
     held = max(1, round(HELD_OUT * len(recorded)))

@@ -36,8 +36,8 @@ SEVERITIES: dict[Severity, SeverityName] = {
     Severity.HIGH: "high",
     Severity.CRITICAL: "critical",
 }
-ChartLinker = Callable[[str], ChartLink]
-"""Gives the link of a chart from its key, with its true expiry."""
+ChartLinker = Callable[[str], ChartLink | None]
+"""Gives the link of a chart from its key, with its true expiry; None where there are no charts."""
 
 
 @dataclass(frozen=True, slots=True)

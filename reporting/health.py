@@ -23,8 +23,6 @@ STUCK_SAMPLES, STUCK_S = 30, 60.0
 SKEW_SAMPLES, SKEW_SPAN_S, SKEW_WITHIN_S = 3, 10.0, 60.0
 LATE_QUIET_S = 60.0
 QUARANTINE_EVERY_S = 3600.0
-SHORTEST_S = min(SILENCE_S, LATE_QUIET_S)
-"""No record sets a deadline nearer than this after its own stamp."""
 Rows = NDArray[np.int64]
 
 
@@ -132,6 +130,28 @@ class Watch:
         notices.sort(key=lambda found: found[0])
         return Observation(kind, tuple(notices), states, tuple(sorted(set_back)))
 
+    def reach(self, samples: Samples, stamp: Floats, passed: Floats) -> int:
+        """How many leading records, at least one, can be observed in one go: up to the first deadline that is not moved
+        by an earlier one of them. ``stamp`` as in `observe`; ``passed``: the watermark when a record's turn comes,
+        never falling, (n,). Too few do no harm: they are observed in two goes.
+        """
+        rows = len(passed)
+        order = np.argsort(samples.device, kind="stable")
+        adjacent = np.flatnonzero(samples.device[order[1:]] == samples.device[order[:-1]])
+        following = np.full(rows, rows)
+        following[order[adjacent]] = order[adjacent + 1]
+        met = np.searchsorted(passed, stamp + SILENCE_S)
+        end = int(np.where(following < met, rows, met).min())
+        late = samples.kind == Kind.LATE
+        if late.any():
+            end = min(end, int(np.searchsorted(passed, stamp[late] + LATE_QUIET_S).min()))
+        for code, deadline in self._deadlines.items():
+            if deadline <= passed[-1]:
+                row = int(np.searchsorted(passed, deadline))
+                if self._states[code].late is not None or not (samples.device[:row] == code).any():
+                    end = min(end, row)
+        return max(1, end)
+
     def apply(self, observation: Observation) -> None:
         """The records were processed."""
         for device, state in observation.states.items():
@@ -186,7 +206,9 @@ class _Device:
         scored = rows[kind[rows] == Kind.SAMPLE]
         if len(scored):
             self._repeats(samples, stamp, scored)
-        self.state = replace(self.state, last=max(self.state.last, float(stamp[rows[-1]])), silent=False, context=False)
+        self.state = replace(
+            self.state, last=max(self.state.last, float(stamp[rows].max())), silent=False, context=False
+        )
 
     def expire(self, at: float) -> None:
         """A deadline has passed."""

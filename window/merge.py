@@ -60,22 +60,6 @@ class Released:
         """A run of rows."""
         return Released(self.samples.take(rows), self.stamp[rows], self.sequence[rows])
 
-    def split(self, row: int) -> tuple[Released, Released]:
-        """The rows before ``row``, and the others."""
-        return self.take(slice(0, row)), self.take(slice(row, None))
-
-
-def joined(first: Released, second: Released) -> Released | None:
-    """Both, one after the other; None where neither has a row."""
-    parts = [part for part in (first, second) if len(part)]
-    if len(parts) < 2:
-        return parts[0] if parts else None
-    return Released(
-        concat([first.samples, second.samples]),
-        np.concatenate([first.stamp, second.stamp]),
-        np.concatenate([first.sequence, second.sequence]),
-    )
-
 
 @dataclass(slots=True)
 class _Lineage:

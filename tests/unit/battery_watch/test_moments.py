@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from battery_watch.moments import left, moment
+from battery_watch.moments import ago, left, moment
 
 NOW = datetime(2026, 11, 22, 13, 0, 5, 250_000, tzinfo=UTC)
 
@@ -62,3 +62,19 @@ def test_what_is_left_is_told_in_two_units() -> None:
         "1 d 1 h",
         "7 d",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("24h", "2026-11-21T13:00:05+00:00"), ("1d30m", "2026-11-21T12:30:05+00:00"), ("2026-11-22T15:00Z",) * 2],
+)
+def test_so_long_ago(text: str, meant: str) -> None:
+    """An absolute time is what it is."""
+    assert ago(text, NOW) == datetime.fromisoformat(meant)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-22T15:00", "9999d99999h" * 2])
+def test_no_time_ago(text: str) -> None:
+    """Said as for a time to come."""
+    with pytest.raises(ValueError, match=r"time|calendar"):
+        ago(text, NOW)

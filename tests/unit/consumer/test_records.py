@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.records import FUTURE_S, LATE_S, Decoder, Plausible
-from window.samples import Kind, Names
+from consumer.records import FUTURE_S, LATE_S, Decoder, Plausible, Reject
+from window.samples import Kind, Names, Samples
 
 Record = Callable[..., dict[str, Any]]
 CREATED = 1_784_989_507
@@ -305,3 +305,23 @@ def test_items_of_the_table_come_in_order_of_time_and_have_numbers_that_grow(dec
         numbers = [int(sequence) for sequence in page.sequence]
         assert numbers == sorted(set(numbers))
         assert page.rejects[0].reason == "attribute 'ts' is missing"
+
+
+def test_recorded_samples_get_the_class_that_a_record_would() -> None:
+    """By the same limits, both ends included; nothing is late or in the future, whatever its time."""
+    devices = Names()
+    devices.code("d")
+    decoder = Decoder(table="device4", device_key="device", devices=devices, shards=Names())
+    ts = [1.0, 2.0, 3.0, 4.0, 5.0, 4e9]
+    current_a = [2.5, 1e5, 1.0001e5, 2.5, 2.5, 2.5]
+    temperature_c = [25.0, -100.0, 25.0, 500.5, 25.0, 500.0]
+    kind = [Kind.SAMPLE] * 4 + [Kind.MALFORMED, Kind.SAMPLE]
+    nothing = Reject("current is missing", {"current": ""})
+    found = decoder.recorded("f.csv", Samples.of(ts, current_a, temperature_c, kind=kind), {4: nothing})
+    wanted = [Kind.SAMPLE, Kind.SAMPLE, Kind.IMPLAUSIBLE, Kind.IMPLAUSIBLE, Kind.MALFORMED, Kind.SAMPLE]
+    assert found.samples.kind.tolist() == wanted
+    assert found.sequence.tolist() == ["1", "2", "3", "4", "5", "6"]
+    assert sorted(found.rejects) == [2, 3, 4]
+    assert found.rejects[4] is nothing
+    assert "500.5 °C is outside the plausible" in found.rejects[3].reason
+    assert found.rejects[3].raw["temperature"] == "500.5"

@@ -384,3 +384,47 @@ def test_a_silent_device_is_due_when_it_is_forgotten() -> None:
     state = DeviceHealth(last=10.0)
     assert state.deadline == 10.0 + SILENCE_S
     assert replace(state, silent=True).deadline == 10.0 + FORGET_S
+
+
+# Runs
+
+
+def test_silence_counts_from_the_latest_sign_of_life_whatever_the_run() -> None:
+    """A clock that runs ahead for a moment: records in one run and one by one mean the same."""
+    rows: list[Row] = [(105.0, 105.0, 2.0, Kind.SAMPLE, "a"), (98.0, 98.0, 2.1, Kind.SAMPLE, "a")]
+    together, alone = Watched().feed(*rows), Watched().feed(rows[0]).feed(rows[1])
+    assert together.watch.due == alone.watch.due == 105.0 + SILENCE_S
+
+
+def reach(watched: Watched, *rows: tuple[float, Kind, str]) -> int:
+    """How many of these records may be observed in one go."""
+    stamp = np.array([row[0] for row in rows])
+    samples = Samples.of(
+        stamp,
+        [2.0] * len(rows),
+        [25.0] * len(rows),
+        kind=[row[1] for row in rows],
+        device=[watched.names.code(row[2]) for row in rows],
+    )
+    return watched.watch.reach(samples, stamp, stamp)
+
+
+def test_a_run_ends_before_a_deadline_that_nothing_in_it_moves() -> None:
+    """Its own devices', and those of devices that have no record in it; a deadline met to the second is met."""
+    sample = Kind.SAMPLE
+    steady = [(float(t), sample, "a") for t in range(0, 1000, 100)]
+    assert reach(Watched(), *steady) == 10
+    assert reach(Watched(), (0.0, sample, "a"), (SILENCE_S, sample, "a")) == 1
+    assert reach(Watched(), (0.0, sample, "a"), (SILENCE_S - 1, sample, "a")) == 2
+    assert reach(Watched(), (0.0, sample, "b"), *steady) == 3
+    known = Watched().feed((0.0, 0.0, 2.0, sample, "b"))
+    assert reach(known, *steady[1:]) == 1
+    assert reach(known, steady[1], (110.0, sample, "b"), *steady[2:]) == 3
+    silent = Watched().feed((0.0, 0.0, 2.0, sample, "b")).until(SILENCE_S)
+    assert reach(silent, *steady[2:]) == 8
+
+
+def test_a_run_ends_before_late_records_are_told() -> None:
+    """A minute after the first of them: what comes then may be told after it only."""
+    rows = [(0.0, Kind.LATE, "a"), *[(float(t), Kind.SAMPLE, "b") for t in range(10, 100, 10)]]
+    assert reach(Watched(), *rows) == 1 + int(LATE_QUIET_S / 10) - 1

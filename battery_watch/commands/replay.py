@@ -1,0 +1,138 @@
+"""`battery-watch replay`: what would the worker have said of recorded data?"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from battery_watch.inputs import Inputs, options, take
+
+if TYPE_CHECKING:
+    from battery_watch.summary import Figures
+    from consumer.replay import Replayed
+    from models.recordings import Recording
+
+EPILOG = """\b
+Examples:
+  battery-watch replay --input charge.csv                    one file
+  battery-watch replay --input charges/ --bundle my-bundle   a folder, with a bundle of your own
+  battery-watch replay --table device4 --since 24h           yesterday, before anything is deployed
+  battery-watch replay --export s3://bucket/exports
+
+\b
+Exit codes: 0 replayed, whatever was found; 1 the results could not be written; 2 the input, the bundle or the
+options must be put right; 130 ended by Ctrl-C, nothing was written."""
+
+
+@click.command("replay", epilog=EPILOG)
+@options
+@click.option(
+    "--bundle",
+    "bundle_path",
+    envvar="MODEL_DIR",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="The bundle, or a folder that holds default/. Default: the shipped one.",
+)
+@click.option(
+    "--out",
+    default=Path("replay-out"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the results; those of an earlier replay in it are replaced.",
+)
+@click.option("--charts/--no-charts", default=True, show_default=True, help="Draw a chart of each device.")
+def command(
+    files: tuple[Path, ...],
+    inputs: tuple[Path, ...],
+    bundle_path: Path | None,
+    out: Path,
+    charts: bool,
+    **given: Any,
+) -> None:
+    """Run recorded data through the worker's own code, without stream, bucket or topic.
+
+    Writes scores.parquet (scores.csv without pyarrow) with a row for each sample, events.ndjson with a line for each
+    message that would have been published, quarantine.ndjson with what was set aside, and charts/ with a chart of each
+    device. Files without a column that names the device are each on their own, of a device named like the file.
+
+    Unlike the worker, it knows no arrival: a sample counts as written at its ts, rows are put in order of time, and
+    none is late or in the future. Mutes are not looked at.
+    """
+    chosen = Inputs(inputs=(*inputs, *files), **given)
+    chosen.check()
+    try:
+        _replay(chosen, bundle_path, out, charts=charts)
+    except KeyboardInterrupt:
+        click.echo("Stopped; nothing was written.", err=True)
+        sys.exit(130)
+
+
+def _replay(chosen: Inputs, bundle_path: Path | None, out: Path, *, charts: bool) -> None:
+    from battery_watch import results
+    from battery_watch.bars import bars
+    from battery_watch.replaying import through
+    from battery_watch.summary import figures
+    from consumer.errors import BatteryWatchError
+    from consumer.logs import configure
+    from consumer.records import Plausible
+    from consumer.settings import SHIPPED_BUNDLE
+    from models.recordings import RecordingError
+    from scoring.bundle import BundleError, load
+    from window.rolling import SHOWN_S
+
+    configure("console", "error")
+    try:
+        bundle = load(bundle_path or SHIPPED_BUNDLE)
+        plausible = Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c)
+        with bars() as tell:
+            taken = take(chosen, tell, plausible=plausible, before_s=SHOWN_S)
+            replayed = through(taken, bundle, since=chosen.since, device_key=chosen.device_key, tell=tell)
+            try:
+                with results.folder(out) as scratch:
+                    results.write(replayed, bundle, scratch, charts=charts, tell=tell)
+            except OSError as error:
+                tell("writing", 0, 0)
+                click.echo(f"battery-watch: {out} cannot be written: {error}", err=True)
+                sys.exit(1)
+    except (BatteryWatchError, BundleError, RecordingError) as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(2)
+    _say(taken.recordings, replayed, figures(replayed, bundle.config.features.session_gap_s), bundle.id, out)
+    if not results.has_parquet():
+        click.echo(
+            "pyarrow is not installed: the scores are in scores.csv. See `pip install -e '.[parquet]'`.", err=True
+        )
+
+
+def _say(
+    recordings: Sequence[Recording], replayed: Sequence[Replayed], found: Sequence[Figures], bundle: str, out: Path
+) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from battery_watch.summary import span
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("device", overflow="fold")
+    for heading in ("samples", "sessions", "hours", "anomalies", "episodes", "quarantined", "in alarm"):
+        table.add_column(heading, justify="right")
+    for f in found:
+        figures = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes, f.quarantined, span(f.alarm_s))
+        table.add_row(Text(f.device), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
+    console.print(table)
+    for note in (note for recording in recordings for note in recording.notes):
+        click.echo(note)
+    messages = Counter(message.type for each in replayed for message in each.messages)
+    told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(messages.items())) or "none"
+    click.echo(f"Messages: {told}. Bundle {bundle}. Results in {out}.")
