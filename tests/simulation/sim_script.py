@@ -74,6 +74,12 @@ class Script:
         return max((shard.visible[-1] for shard in self.shards if shard.visible), default=0.0)
 
     @property
+    def ahead(self) -> bool:
+        """Does any record bear a time of more than a second after it was written?"""
+        times = ((write.written, (write.image or write.keys).get("ts", {}).get("N", "0")) for write in self.writes)
+        return any(float(ts) > written + 1.0 for written, ts in times)
+
+    @property
     def expected(self) -> dict[str, int]:
         """Records by class."""
         counts: dict[str, int] = {}

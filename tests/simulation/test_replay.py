@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_a_replay_says_what_the_worker_said(bundle: Bundle, tmp_path: Path) -> N
         Reading(r.ts + 0.5, r.ts + 0.6, r.current_a, r.temperature_c, r.place, "other")
         for r in charge(2.0, 850.0, period_s=7.0, strange=[100.0, 107.0])
     ]
+    own = [replace(each, device="own") for each in own]
     script = stream([*own, *other], rotation([200.0, 450.0]))
     plan = Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest")
     watched = Outcome.of(World(script, bundle, plan).run())
