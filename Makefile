@@ -24,7 +24,7 @@ demo: setup
 	@$(BIN)/battery-watch demo $(ARGS)
 
 test: .venv/.dev .venv-emulator/.done
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .

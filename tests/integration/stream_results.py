@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from consumer.state import Head
 from demo.world import ARCHIVE, BUCKET, LEDGER, Clients, World
 
 HEADS = "state/"
@@ -63,7 +64,7 @@ class Results:
         """The same as the heads have it, which is sooner."""
         total: Counter[str] = Counter()
         for head in self.heads().values():
-            for devices in head.get("ledger", {}).values():
+            for devices in head.ledger.values():
                 for counts in devices.values():
                     total.update(counts)
         return total
@@ -72,11 +73,10 @@ class Results:
         """Key and bytes of every object of the archive."""
         return dict(self._objects(ARCHIVE))
 
-    def heads(self) -> dict[str, Any]:
+    def heads(self) -> dict[str, Head]:
         """The head of every lane."""
-        return {
-            key.split("/")[-2]: json.loads(body) for key, body in self._objects(HEADS) if key.endswith("/head") and body
-        }
+        found = ((key, body) for key, body in self._objects(HEADS) if key.endswith("/head") and body)
+        return {key.split("/")[-2]: Head.model_validate_json(body) for key, body in found}
 
     def bodies(self) -> list[str]:
         """The bodies of all messages that wait in the queue, in order, duplicates included. They are taken out."""

@@ -59,12 +59,13 @@ class Deployment:
     @property
     def commit(self) -> int:
         """How many commits the lane has come to."""
-        return int(self.results.heads().get("table", {}).get("commit", 0))
+        table = self.results.heads().get("table")
+        return table.commit if table is not None else 0
 
     @property
     def owner(self) -> int:
         """The process id of the lane's owner, whose name holds it."""
-        return int(self.results.heads()["table"]["owner"].split("-")[-2])
+        return int(self.results.heads()["table"].owner.split("-")[-2])
 
     def finish(self, written: int) -> None:
         """One worker reads to the end of the stream and is stopped in order."""
