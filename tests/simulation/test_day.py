@@ -14,6 +14,7 @@ from sim_pace import Pace
 from sim_plan import Plan
 from sim_world import World
 
+from consumer.lanes import TABLE_LANE
 from scoring.bundle import Bundle
 
 BEGIN = 1_700_006_400  # midnight of a day, UTC
@@ -45,13 +46,14 @@ def test_a_day(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     script = day(BEGIN, HOURS * 3600, DEVICES, roll_overs=6)
     assert len(script.shards) == 7
     world = World(script, bundle, Plan(begins=BEGIN - 40.0, start="latest", pace=Pace(poll_s=8.0, tick_s=8.0)))
+    world.edges.table.sort = "device"  # ten devices in one table
     oldest_s = 0.0
 
     def watch(now: World) -> None:
         nonlocal oldest_s
         host = now.hosts[0]
-        if host is not None and host.durable is not None:
-            oldest_s = max(oldest_s, now.clock.now - host.durable.heartbeat)
+        if host is not None and host.durable:
+            oldest_s = max(oldest_s, now.clock.now - host.durable[TABLE_LANE].heartbeat)
 
     def until(at: float) -> tuple[int, int]:
         def over(now: World) -> bool:
