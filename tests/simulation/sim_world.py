@@ -144,8 +144,6 @@ class World:
         positions = {shard: position for head in heads for shard, position in head.positions.items()}
         for name, shard in self._ends.items():
             position = positions.get(name)
-            if position is None and name in stream.ended:
-                continue  # a shard that has been read to its end may be forgotten
             if stream.gone(shard) or stream.first_kept(shard) == len(shard.records):
                 continue  # nobody can read it any more
             if position is None or position.sequence != shard.last_sequence:
