@@ -258,7 +258,8 @@ class _Device:
                 else Run(min(late.since, ts), max(late.until, ts), 0.0, late.count + 1)
             )
             self.state = replace(self.state, late=run, late_stamp=at)
-        elif kind is Kind.SAMPLE and self.state.late is not None:
+        elif kind is Kind.SAMPLE and self.state.late is not None and at > self.state.late_stamp:
+            # Not yet within the last one's second: then two runs that differ could be told with the same times.
             self._tell_late(row, at)
         told = self.state.quarantine_told
         if kind.quarantined and (told is None or at - told >= QUARANTINE_EVERY_S):

@@ -43,7 +43,7 @@ class Notice:
 
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
         """The notice's message. Its id depends on what happened to whom and when alone; the interval is part of it, as
-        stamps tie: two runs of late samples may end in the same second."""
+        stamps tie: what is over and what begins again may share a second."""
         severity = SEVERITIES[self.type] if self.state == "opened" else "low"
         about = (self.at, self.since, self.until)
         identity = f"{source}\n{self.type}\n{self.device or self.lane}\n{self.state}\n{about!r}"

@@ -116,10 +116,12 @@ def told(bodies: list[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def contradictions(bodies: list[str]) -> set[str]:
-    """The ids that were told with more than one body."""
-    known: dict[str, str] = {}
-    return {i for i, body in ((json.loads(body)["id"], body) for body in bodies) if known.setdefault(i, body) != body}
+def contradictions(bodies: list[str]) -> dict[str, list[str]]:
+    """The ids that were told with more than one body, and those bodies."""
+    known: dict[str, set[str]] = {}
+    for body in bodies:
+        known.setdefault(json.loads(body)["id"], set()).add(body)
+    return {name: sorted(each) for name, each in known.items() if len(each) > 1}
 
 
 def eventually(question: Callable[[], Any], *, within_s: float = 60.0) -> Any:

@@ -107,7 +107,7 @@ def test_each_device_goes_its_own_way_over_a_crash_and_a_restart(fleet: Fleet) -
         hot = {line["ts"] - fleet.start for line in lines if line["actual"]["temperature_c"] == HOT_C}
         assert hot == fleet.faults[device]
     bodies = fleet.results.bodies()
-    assert contradictions(bodies) == set()
+    assert contradictions(bodies) == {}
     undisturbed = fleet.undisturbed()
     assert archive == undisturbed.archive()
     assert told(bodies) == told(undisturbed.bodies())

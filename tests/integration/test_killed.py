@@ -110,7 +110,7 @@ def _accounted_for(deployment: Deployment, writer: Writer, folder: Path) -> None
     assert code == 0, said
 
     bodies = results.bodies()
-    assert contradictions(bodies) == set()
+    assert contradictions(bodies) == {}
     undisturbed = Deployment(deployment.account, Results.create(results.aws, "undisturbed"), folder)
     undisturbed.finish(writer.records)
     expected = undisturbed.results.archive()

@@ -283,6 +283,14 @@ def test_a_run_of_late_samples_is_one_notice_with_its_interval(watched: Watched)
     assert watched.said[1].count == 1
 
 
+def test_runs_of_late_samples_of_one_second_are_one(watched: Watched) -> None:
+    """An old sample written twice, with one in time in between: told apart, the two would have the same times, and
+    their messages the same id."""
+    late = sample(1e4, ts=0.0, kind=Kind.LATE)
+    watched.feed(late, sample(1e4), late, sample(1e4), sample(1e4 + 1))
+    assert [(notice.type, notice.at, notice.count) for notice in watched.said] == [("health.late", 1e4 + 1, 2)]
+
+
 def test_records_set_aside_are_told_once_an_hour_and_device(watched: Watched) -> None:
     """The objects are all there; this only wakes somebody."""
     broken = [sample(k * 600.0, ts=float("nan"), kind=Kind.MALFORMED) for k in range(13)]
@@ -298,7 +306,7 @@ def test_records_set_aside_are_told_once_an_hour_and_device(watched: Watched) ->
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from([0.5, 1.0, 3.0, 20.0, 60.0, 130.0]),
+        st.sampled_from([0.0, 0.0, 0.5, 1.0, 3.0, 20.0, 60.0, 130.0]),
         st.sampled_from([0.0, 0.0, 0.0, -7200.0, 3600.0]),
         st.sampled_from([2.0, 2.0, 2.0, 2.1]),
         st.sampled_from("ab"),
@@ -348,6 +356,14 @@ def test_however_the_records_come_in_the_same_is_told(
         assert [n for n in together.said if n.device == device] == [n for n in alone.said if n.device == device]
     assert together.kinds == alone.kinds
     assert together.watch.states == alone.watch.states
+
+
+@settings(deadline=None, max_examples=100)
+@given(steps)
+def test_no_two_notices_share_what_their_id_is_made_of(plan: list[tuple[float, float, float, str, bool]]) -> None:
+    """Else a subscriber who drops what has a known id drops the second."""
+    said = fed(rows_of(plan), [1]).said
+    assert len({(n.type, n.device, n.state, n.at, n.since, n.until) for n in said}) == len(said)
 
 
 @settings(deadline=None, max_examples=60)
