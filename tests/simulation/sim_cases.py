@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -10,6 +11,8 @@ from random import Random
 from sim_script import Script, Shard, Write, script
 
 BEGIN = 1_700_000_000.0
+CRASH_EVERY = int(os.environ.get("CRASH_EVERY", "3"))
+"""Of the calls at which a process may crash, every so manieth is tried; `make chaos` tries all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,8 @@ def charge(start: float, stop: float, *, period_s: float = 1.0, strange: Iterabl
         Reading(ts, current_a=9.0 if ts in wrong else 4.0 + row * 7919 % 13 / 100, place=row * 0.37 % 1.0)
         for row, ts in enumerate(times)
     ]
+
+
+def calls(most: int) -> range:
+    """The calls, counted from one, at which a crash is tried: a run makes fewer than ``most``."""
+    return range(1, most, CRASH_EVERY)

@@ -19,7 +19,7 @@ from sim_world import World
 from scoring.bundle import Bundle
 
 FIRST = 1_700_000_000.0
-SAMPLES = [20, 40, 40, 80]
+SAMPLES = [10, 20, 30, 60]
 """How many there are in a schedule at most, about: a schedule takes a tenth of a second."""
 
 ANOMALIES = ("anomaly.",)
@@ -222,7 +222,7 @@ def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailme
             page=page,
             credit=rng.choice([1, 4, 20]) * page,
             poll_s=rng.choice([0.2, 1.0, 2.0]),
-            tick_s=rng.choice([0.1, 0.5, 3.0]),
+            tick_s=rng.choice([0.2, 0.5, 3.0]),
             latency_s=rng.choice([0.01, 0.2, 2.0]),
         ),
         **{name: count for name, count in counts.items() if name in ailments.plan},  # type: ignore[arg-type]

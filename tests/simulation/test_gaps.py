@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sim_cases import BEGIN, Reading, charge, rotation, shard, stream, writes
+from sim_cases import BEGIN, Reading, calls, charge, rotation, shard, stream, writes
 from sim_faults import S3, TABLE
 from sim_outcome import ARCHIVE, Outcome
 from sim_pace import Pace
@@ -133,14 +133,14 @@ def test_bug_08_the_health_is_honest_while_the_gap_is_read(bundle: Bundle) -> No
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(("how", "shards"), [("stop", HALVES), ("kill", ONE), ("stop", ROLLING)])
-def test_bug_08_a_crash_at_every_call_while_the_gap_is_read(
+def test_bug_08_a_crash_at_any_call_while_the_gap_is_read(
     how: str, shards: list[Shard], moment: str, bundle: Bundle
 ) -> None:
     """Whichever S3 call is the last: what the gap brought is in the archive, told once, and its end too."""
     script = stream(readings(), shards)
     calm = Outcome.of(undisturbed(script, bundle))
     expected = anomalies(undisturbed(script, bundle))
-    for call in range(1, 60):
+    for call in calls(60):
         world = away(script, bundle, how=how)
         world.faults.crash_at = (S3, world.faults.calls[S3] + call, moment)
         world.run(until=lambda w: w.clock.now > BEGIN + 615.0 + DOWN_S + 60.0)
@@ -289,11 +289,11 @@ def test_bug_20_a_stream_made_anew(at: float, how: str, start: str, bundle: Bund
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_bug_20_a_crash_at_every_call_after_the_stream_was_made_anew(moment: str, bundle: Bundle) -> None:
+def test_bug_20_a_crash_at_any_call_after_the_stream_was_made_anew(moment: str, bundle: Bundle) -> None:
     """The windows of the old stream stand until the new name space has its own."""
     script, later = remade()
     calm = uninterrupted(bundle)
-    for call in range(1, 60):
+    for call in calls(60):
         world = anew(script, bundle, later, at=700.0, how="kill")
         world.faults.crash_at = (S3, world.faults.calls[S3] + call, moment)
         world.run(until=lambda w: w.clock.now > BEGIN + 720.0)
@@ -362,12 +362,12 @@ def test_rule_18_the_first_record_of_a_filled_sample_is_scored_as_new(bundle: Bu
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("edge", [S3, TABLE])
-def test_rule_18_a_crash_at_every_call_while_the_windows_are_filled(edge: str, moment: str, bundle: Bundle) -> None:
+def test_rule_18_a_crash_at_any_call_while_the_windows_are_filled(edge: str, moment: str, bundle: Bundle) -> None:
     """Whoever comes after fills them too, as they were at the first start: nothing since then is missed, or taken for
     context."""
     script = first_start()
     calm = anomalies(undisturbed(script, bundle))
-    for call in range(1, 90):
+    for call in calls(90):
         world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", downtime_s=(30.0,)))
         world.faults.crash_at = (edge, call, moment)
         world.run(until=lambda w: w.clock.now > BEGIN + 912.0)
