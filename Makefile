@@ -12,7 +12,7 @@ help:
 	@echo "make test     set up what the tests need and run them (ARGS=\"-k window\")"
 	@echo "make check    ruff, mypy, import arrows"
 	@echo "make setup    only set up: the worker, the command line, the embedded AWS"
-	@echo "make chaos    20,000 schedules of faults, about half an hour (ARGS=\"--first 20000\"); writes docs/reliability.md"
+	@echo "make chaos    20,000 schedules of faults and every crash point, about half an hour (ARGS=\"--first 20000\"); writes docs/reliability.md"
 	@echo "make bench    the benchmarks"
 	@echo "make bundle   train the default bundle again from its seed"
 	@echo "make lock     pin the dependencies again"
@@ -24,7 +24,7 @@ demo: setup
 	@$(BIN)/battery-watch demo $(ARGS)
 
 test: .venv/.dev .venv-emulator/.done
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .
@@ -33,6 +33,7 @@ check: .venv/.dev
 	$(BIN)/lint-imports
 
 chaos: .venv/.dev
+	CRASH_EVERY=1 $(BIN)/pytest -n 2 -q tests/simulation -k crash_at
 	$(BIN)/python tests/simulation/chaos.py --seeds 20000 --write docs/reliability.md $(ARGS)
 
 bench: .venv/.dev .venv-emulator/.done

@@ -34,7 +34,7 @@ from consumer.state import Head, Outbox
 from consumer.warming import Warming
 from reporting.archive import StoredObject
 from reporting.episodes import Episodes
-from reporting.health import Observation, Watch
+from reporting.health import DeviceHealth, Observation, Watch
 from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.scorer import Scored, Scorer
@@ -105,6 +105,7 @@ class Lane:
         self._last_snapshot = -inf
         self._last_books = -inf
         self._recovering = bool(self._shards.told)
+        self._new: set[str] = set()
         # What is read again is timed and classed as it was the first time: a device forgotten then is forgotten again,
         # and there; and without windows from the beginning, when nothing was known.
         self._floor = -inf if self._recovering else self._begun
@@ -452,6 +453,8 @@ class Lane:
 
     def _account(self, run: Released, seen: Observation, scored: Scored | None, now: float, *, duplicate: bool) -> None:
         """Enter records of one class in the books and tell of them."""
+        if self._recovering:
+            self._new.update(self._devices[int(code)] for code in np.unique(run.samples.device))
         samples = run.samples.of_kind(seen.kind)
         from_stream = samples.kind != Kind.BACKFILL
         self._ledger.read(samples.take(from_stream))
@@ -480,8 +483,18 @@ class Lane:
         if self._recovering and not self.recovering:
             self._recovering = False
             self._floor = max(self._floor, self._begun)
-            self._watch.restore(self._head.health)
+            self._watch.restore(self._head.health | self._health_since())
             self._forget_unwatched()
+
+    def _health_since(self) -> dict[str, DeviceHealth]:
+        """Of the devices of which the head does not know all: after a guess (rule 7) a new record may come among those
+        that are read again."""
+        states, known = self._watch.states, self._head.health
+        return {
+            device: replace(known[device], last=max(known[device].last, state.last)) if device in known else state
+            for device, state in states.items()
+            if device in self._new
+        }
 
     def _forget(self, device: str) -> None:
         """A device was silent for a day: all that is kept of it goes, at that moment of event time in every run."""

@@ -142,10 +142,11 @@ class Shards:
                 self.merge.close(shard)
                 self.told.gone({shard})
                 notices += self.gaps.close(shard)
-            elif not self.positions[shard].ended:
+            elif not (at := self.positions[shard]).ended:
                 self.told.gone({shard})
-                self.positions[shard].ended = True
-                self.positions[shard].ended_at = now
+                at.ended, at.ended_at = True, now
+                if at.stamp is None and isfinite(last := self.merge.last(shard)):
+                    at.stamp = last  # it had no record, and its children's stamps begin where its parent's ended
         self._close_ended()
         return notices
 

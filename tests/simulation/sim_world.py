@@ -140,6 +140,8 @@ class World:
             return False
         if not heads or any(head.watermark is None or head.watermark < self.ends for head in heads):
             return False
+        if any(state.deadline <= self.ends for head in heads for state in head.health.values()):
+            return False  # a commit that was full has left a notice to the next one
         stream = self.edges.stream
         positions = {shard: position for head in heads for shard, position in head.positions.items()}
         for name, shard in self._ends.items():

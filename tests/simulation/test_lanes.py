@@ -65,7 +65,7 @@ def drawn(seed: int) -> tuple[Script, Plan, Plan]:
         calm_from=max(stream.ends, begins) + 20.0,
         weather=Weather(empty_pages=rng.choice([0.0, 0.3]), trailing=rng.choice([0.0, 0.5]), page_shards=2),
         rates={name: rng.choice([0.004, 0.02]) for name in CALLS if rng.random() < 0.25},
-        pace=Pace(page=page, credit=4 * page, poll_s=rng.choice([0.2, 1.0]), tick_s=rng.choice([0.1, 1.0])),
+        pace=Pace(page=page, credit=4 * page, poll_s=rng.choice([0.5, 1.0]), tick_s=rng.choice([0.3, 1.0])),
         kills=rng.choice([0, 1, 3]),
         stops=rng.choice([0, 1, 2]),
         stalls=rng.choice([0, 0, 1]),

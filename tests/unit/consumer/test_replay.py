@@ -199,7 +199,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=25))
 def test_page_sizes_and_runs_change_nothing(plain_bundle: Bundle, steps: list[tuple[int, float, float, int]]) -> None:
     """Silent, stuck, broken and anomalous devices in any mixture: the same messages, in one order, whether the lane
