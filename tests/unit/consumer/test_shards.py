@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from consumer.records import Decoder
 from consumer.shards import CHILDLESS_LISTINGS, ENDED_LISTINGS, FORGET_S, Shards
+from consumer.snapshot import Snapshot
 from consumer.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
-from consumer.state import Head
+from consumer.state import Head, ShardPosition
 from window.merge import Released
 from window.samples import Names
 
@@ -18,6 +19,13 @@ T = 1_784_989_500.0
 def shards() -> Shards:
     """Of a first start."""
     return Shards(Head(lane="table", owner="me", bundle="b"), None, Names())
+
+
+def begun(positions: Mapping[str, ShardPosition]) -> Shards:
+    """Of a restart, head and windows at these positions."""
+    kept = {shard: at.model_copy() for shard, at in positions.items()}
+    head = Head(lane="table", owner="me", bundle="b", positions=kept)
+    return Shards(head, Snapshot(0, kept, {}, {}), Names())
 
 
 def test_shards_that_the_stream_has_forgotten_are_forgotten() -> None:
@@ -52,6 +60,19 @@ def test_a_shard_goes_on_holding_until_its_children_were_listed_and_is_then_not_
         known.take(listing, T)
     assert "s" not in known.merge.shards
     assert known.known == ["s"]
+
+
+def test_a_lineage_keeps_its_stamp_over_a_shard_that_had_no_record_and_a_restart() -> None:
+    """Stamps never fall within it (rule 3): the grandchild's begin where the last record was, as they would have without
+    the restart."""
+    first = begun({"parent": ShardPosition(sequence="1", stamp=T, ended=True)})
+    first.take(ShardOpened("child", 0, "parent"), T)
+    first.take(ShardEnded("child", 0), T)
+    first.end(T)
+    second = begun(first.positions)
+    for known in (first, second):
+        known.take(ShardOpened("grandchild", 1, "child"), T)
+        assert known.merge.last("grandchild") == T
 
 
 def test_a_gap_that_is_being_read_is_no_shard_to_give_credit_to(
