@@ -63,8 +63,7 @@ def test_a_shard_goes_on_holding_until_its_children_were_listed_and_is_then_not_
 
 
 def test_a_lineage_keeps_its_stamp_over_a_shard_that_had_no_record_and_a_restart() -> None:
-    """Stamps never fall within it (rule 3): the grandchild's begin where the last record was, as they would have without
-    the restart."""
+    """Stamps never fall within it (rule 3): the grandchild's begin where the last record was."""
     first = begun({"parent": ShardPosition(sequence="1", stamp=T, ended=True)})
     first.take(ShardOpened("child", 0, "parent"), T)
     first.take(ShardEnded("child", 0), T)
