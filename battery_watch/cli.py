@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "Watch a table: score every sample, tell of anomalies.",
     "doctor": "Check everything the worker needs.",
     "demo": "See the whole product work on this machine.",
+    "explain": "Why was this sample flagged, and does that still hold?",
     "mute": "Publish nothing about a device for a while.",
     "unmute": "End a mute before its time.",
     "mutes": "What is muted, until when, and why.",

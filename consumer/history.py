@@ -53,6 +53,17 @@ class TableHistory:
             raise Retry(f"reading table {self._table}: {error}") from error
         return sorted(found, key=lambda item: float(item[TS]["N"]))
 
+    def whole_seconds(self, since: float, until: float) -> list[Item]:
+        """Of a table keyed by time alone, the items at whole seconds of the interval, in order of time. Blocks; raises
+        `Retry`."""
+        seconds = range(ceil(since), floor(until) + 1)
+        keys = [{TS: {"N": str(second)}} for second in seconds]
+        try:
+            found = [i for n in range(0, len(keys), KEYS_A_CALL) for i in self._get(keys[n : n + KEYS_A_CALL])]
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"reading table {self._table}: {error}") from error
+        return sorted(found, key=lambda item: float(item[TS]["N"]))
+
     def _read(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> Iterator[Item]:
         if self._partition == TS and self._sort is None:
             found = self._by_seconds(since, until, progress)

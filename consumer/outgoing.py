@@ -17,10 +17,8 @@ from reporting.evidence import ChartLinker, Evidence
 from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
 from reporting.message import Message
 from reporting.notice import Notice
-from scoring.explanation import explain
 from scoring.scorer import Scored
 from scoring.succession import Succession
-from scoring.verdict import Severity, Stage
 from window.merge import Released
 from window.rolling import RETAINED_S
 from window.samples import Names
@@ -177,23 +175,7 @@ class Outgoing:
 
     def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
         bundle = self._bundles.at(int(scored.device[row]), float(scored.ts[row]))
-        thresholds = bundle.config.thresholds
-        scores = scored.scores.take(slice(row, row + 1))
-        stages = Stage(int(scored.verdicts.stages[row]))
-        return Evidence(
-            device=device,
-            ts=float(scored.ts[row]),
-            current_a=float(scored.current_a[row]),
-            temperature_c=float(scored.temperature_c[row]),
-            reconstruction_error=float(scores.reconstruction_error[0]),
-            error_threshold=thresholds.reconstruction_error,
-            forest_score=float(scores.forest_score[0]),
-            forest_threshold=thresholds.forest_score,
-            stages=stages,
-            severity=Severity(int(scored.verdicts.severity[row])),
-            explanation=explain(scored.features[row], scores, bundle, stages),
-            model=bundle.id,
-        )
+        return Evidence.of(scored, row, device=device, bundle=bundle)
 
     @staticmethod
     def whole(minute: Minute, newest: float) -> bool:

@@ -33,11 +33,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as its description has it. ``items``: about so many, 0 where it is not known."""
+    """A table as its description has it. ``items``: about so many, 0 where it is not known. ``keys``: the attributes of
+    its key, the partition's first."""
 
     name: str
     items: int
-    time_keyed: bool
+    keys: tuple[str, ...]
+
+    @property
+    def time_keyed(self) -> bool:
+        """True when it is keyed by time alone."""
+        return self.keys == (TS,)
 
 
 def describe(aws: boto3.Session, name: str) -> Table:
@@ -46,8 +52,8 @@ def describe(aws: boto3.Session, name: str) -> Table:
         about = aws.client("dynamodb", config=PATIENT).describe_table(TableName=name)["Table"]
     except (ClientError, BotoCoreError) as error:
         raise _said(name, error) from error
-    keys = [key["AttributeName"] for key in about["KeySchema"]]
-    return Table(name, int(about.get("ItemCount", 0)), keys == [TS])
+    keys = sorted(about["KeySchema"], key=lambda key: key["KeyType"] != "HASH")
+    return Table(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
 
 
 def scan(

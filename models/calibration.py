@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from scoring.config import Calibration, Thresholds
+from scoring.config import Calibration, Range, Thresholds
 from scoring.graph import Scores
-from window.samples import Floats
+from window.features import FEATURES
+from window.samples import Floats, Samples
 
 ERROR_MARGIN = 1.2
 """The error's threshold lies this much above the worst held-out normal sample: one policy sample decides, and the
@@ -15,6 +18,8 @@ FOREST_MARGIN = 0.01
 STARTS_PASSED = 0.99
 """Share of the samples in simulated starts that must pass. These are drawn from far wider conditions, and far more
 often, than charges start: to pass the very worst would hide every step of the current that is smaller."""
+BAND = 0.99
+"""Share of held-out normal samples whose reading lies in the band around its expectation."""
 _ROWS = 24
 
 
@@ -32,13 +37,30 @@ def thresholds(running: Scores, starts: Scores) -> Thresholds:
     )
 
 
-def calibrate(reconstruction_error: Floats, forest_score: Floats, normal_hours: float) -> Calibration:
-    """How often held-out normal samples (n,) reached a score, densest at the rare end."""
+def calibrate(
+    reconstruction_error: Floats, forest_score: Floats, normal_hours: float, residual: Range | None = None
+) -> Calibration:
+    """How often held-out normal samples (n,) reached a score, densest at the rare end; ``residual``: `residuals`."""
     return Calibration(
         normal_hours=round(normal_hours, 2),
         reconstruction_error=_table(reconstruction_error),
         forest_score=tuple((-score, times) for score, times in _table(-forest_score)),
+        residual=residual,
     )
+
+
+def residuals(sessions: Sequence[Samples], reconstruction: Floats) -> Range:
+    """Between which a reading less its expectation lies in `BAND` of normal samples, as many of the rest below as
+    above; ``reconstruction`` (n, 14) of all rows of the sessions."""
+    current_a = np.concatenate([s.current_a for s in sessions]) - reconstruction[:, FEATURES.index("current")]
+    temperature_c = np.concatenate([s.temperature_c for s in sessions])
+    temperature_c = temperature_c - reconstruction[:, FEATURES.index("temperature")]
+
+    def ends(of: Floats) -> tuple[float, float]:
+        low, high = np.quantile(of, [(1.0 - BAND) / 2, (1.0 + BAND) / 2]).round(4).tolist()
+        return low, high
+
+    return Range(current_a=ends(current_a), temperature_c=ends(temperature_c))
 
 
 def _table(scores: Floats) -> tuple[tuple[float, int], ...]:

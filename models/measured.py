@@ -12,7 +12,7 @@ import numpy as np
 
 from models import export, forest, network, parity, policy
 from models.bundle_writer import Golden, Parts, write
-from models.calibration import calibrate
+from models.calibration import calibrate, residuals
 from models.corruption import spoil
 from models.sessions import HELD_OUT, features_of, hours, tails_of
 from models.tables import Recording
@@ -191,5 +191,9 @@ def _config(
             np.concatenate([s.reconstruction_error[running:] for s in scores]),
             np.concatenate([s.forest_score[running:] for s in scores]),
             hours(held),
+            residuals(
+                [s.take(slice(running, None)) for s in held],
+                np.concatenate([s.reconstruction[running:] for s in scores]),
+            ),
         ),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from models import export, forest, network, parity, simulate, trials
 from models.bundle_writer import Golden, Parts, write
-from models.calibration import calibrate, thresholds
+from models.calibration import calibrate, residuals, thresholds
 from models.logger import START_A
 from models.sessions import HELD_OUT, Lessons, Recorded, features_of, hours, lessons, record, split
 from models.simulate import Charge
@@ -161,7 +161,12 @@ def _config(graph: Graph, learnt: Sequence[Recorded], held: Sequence[Recorded]) 
         training_range=Range(
             current_a=(0.0, round(highest_a, 3)), temperature_c=(round(lowest_c, 2), round(highest_c, 2))
         ),
-        calibration=calibrate(whole.reconstruction_error, whole.forest_score, hours(whole_sessions)),
+        calibration=calibrate(
+            whole.reconstruction_error,
+            whole.forest_score,
+            hours(whole_sessions),
+            residuals(whole_sessions, whole.reconstruction),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from reporting.contract.events import (
     AnomalyEvent,
     AnomalySample,
     ArchiveLink,
+    Band,
     ChartLink,
     MutedBefore,
     Reading,
@@ -27,7 +28,9 @@ from reporting.contract.events import (
 )
 from reporting.keys import minute_key
 from reporting.message import Message
-from scoring.explanation import Explanation
+from scoring.bundle import Bundle
+from scoring.explanation import Explanation, explain
+from scoring.scorer import Scored
 from scoring.verdict import Severity, Stage
 
 SEVERITIES: dict[Severity, SeverityName] = {
@@ -60,6 +63,26 @@ class Evidence:
     explanation: Explanation
     model: str
 
+    @classmethod
+    def of(cls, scored: Scored, row: int, *, device: str, bundle: Bundle) -> Evidence:
+        """Of one row that ``bundle`` scored. Raises ValueError for scores that are not finite."""
+        scores = scored.scores.take(slice(row, row + 1))
+        stages = Stage(int(scored.verdicts.stages[row]))
+        return cls(
+            device=device,
+            ts=float(scored.ts[row]),
+            current_a=float(scored.current_a[row]),
+            temperature_c=float(scored.temperature_c[row]),
+            reconstruction_error=float(scores.reconstruction_error[0]),
+            error_threshold=bundle.config.thresholds.reconstruction_error,
+            forest_score=float(scores.forest_score[0]),
+            forest_threshold=bundle.config.thresholds.forest_score,
+            stages=stages,
+            severity=Severity(int(scored.verdicts.severity[row])),
+            explanation=explain(scored.features[row], scores, bundle, stages),
+            model=bundle.id,
+        )
+
     def line(self) -> bytes:
         """The sample's line in its minute object, newline included. No position, time of receipt, revision or link:
         a replay must give the same bytes (rule 9)."""
@@ -83,10 +106,9 @@ class Evidence:
         """The sample's message. Its id depends on the sample and the model, and for an amendment on the record that
         caused it: a message sent twice can be told, and two that differ never share one."""
         cause = f"{position.shard}\n{position.sequence}" if revision and position else ""
-        identity = f"{source}\n{self.device}\n{self.ts!r}\n{self.model}\n{revision}\n{cause}"
         severity = SEVERITIES[self.severity]
         event = AnomalyEvent(
-            id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            id=event_id(source, self.device, self.ts, self.model, revision=revision, cause=cause),
             source=source,
             type="anomaly.sample",
             subject=self.device,
@@ -120,14 +142,14 @@ class Evidence:
             state="sample",
             schema_uri=event.dataschema,
             body=event.model_dump_json(exclude_none=True),
-            text=self._text(chart, muted),
+            text=self._text(chart, muted, None if revision else event.id),
         )
 
     def _findings(self) -> dict[str, Any]:
         """The part that archive and message share, in the contract's names."""
         told = self.explanation
         return {
-            "severity": SEVERITIES[self.severity],
+            "severity": self.severity.name.lower(),
             "stages": [
                 stage.name.lower()
                 for stage in (Stage.RECONSTRUCTION, Stage.FOREST, Stage.CHANGE, Stage.STUCK)
@@ -137,6 +159,7 @@ class Evidence:
             "expected": Reading(
                 current_a=told.expected_current_a, temperature_c=told.expected_temperature_c
             ).model_dump(),
+            **({"expected_band": Band(**asdict(told.band)).model_dump()} if told.band is not None else {}),
             "scores": Scores(
                 reconstruction_error=Score(
                     value=self.reconstruction_error,
@@ -150,12 +173,13 @@ class Evidence:
                 ),
             ).model_dump(),
             "contributions": dict(told.shares),
+            **({"forest_features": dict(told.forest)} if told.forest is not None else {}),
             "rarity": told.rarity,
             "model": self.model,
         }
 
-    def _text(self, chart: ChartLink | None, muted: MutedBefore | None) -> str:
-        """What a person reads in an e-mail or a text message."""
+    def _text(self, chart: ChartLink | None, muted: MutedBefore | None, event: str | None) -> str:
+        """What a person reads in an e-mail or a text message. ``event``: the id, where it leads to the archive line."""
         device = " ".join(self.device.split())
         lines = [
             f"{SEVERITIES[self.severity].upper()}: {device} at {utc(self.ts):%Y-%m-%d %H:%M:%S} UTC",
@@ -171,4 +195,12 @@ class Evidence:
             )
         if chart is not None:
             lines.append(f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}")
+        if event is not None:
+            lines.append(f"Run: battery-watch explain {event}")
         return "\n".join(lines)
+
+
+def event_id(source: str, device: str, ts: float, model: str, *, revision: int = 0, cause: str = "") -> str:
+    """The id of a sample's message. ``cause``: of an amendment, where the record that caused it lies in the stream."""
+    identity = f"{source}\n{device}\n{ts!r}\n{model}\n{revision}\n{cause}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -9,6 +9,7 @@ from reporting.contract.events import utc
 
 MINUTE_S = 60
 MUTES = "battery-mutes/"
+ARCHIVE = "battery-events/"
 
 
 def minute_of(ts: float) -> int:
@@ -22,7 +23,17 @@ def minute_key(device: str, ts: float) -> str:
     >>> minute_key("device4", 0.0)
     'battery-events/device=device4/dt=1970-01-01/hour=00/0000.ndjson'
     """
-    return f"battery-events/device={_safe(device)}/{utc(minute_of(ts)):dt=%Y-%m-%d/hour=%H/%H%M}.ndjson"
+    return minute_in(device_prefix(device), ts)
+
+
+def device_prefix(device: str) -> str:
+    """What the keys of a device's archive objects begin with."""
+    return f"{ARCHIVE}device={_safe(device)}/"
+
+
+def minute_in(prefix: str, ts: float) -> str:
+    """The archive object of a minute under a device's prefix; those of a device sort by time."""
+    return f"{prefix}{utc(minute_of(ts)):dt=%Y-%m-%d/hour=%H/%H%M}.ndjson"
 
 
 def chart_key(prefix: str, device: str, ts: float) -> str:

@@ -142,11 +142,14 @@ class Calibration(_Part):
 
     Each table holds (score, samples that reached it), from ordinary to rare: errors rise, forest scores fall.
     Its last row is the worst score seen, so what lies beyond it was never seen in ``normal_hours``.
+    ``residual``: where a reading less its expectation lay in nearly all of these samples; None where that was not
+    measured.
     """
 
     normal_hours: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     reconstruction_error: tuple[tuple[Finite, int], ...]
     forest_score: tuple[tuple[Finite, int], ...]
+    residual: Range | None = None
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:

@@ -34,9 +34,20 @@ WORDS = {
 
 _AT = {name: column for column, name in enumerate(FEATURES)}
 _NAMED, _WORTH_NAMING = 2, 0.05
+_FOREST_TOLD, _FOREST_WORTH_NAMING = 3, 0.5
+"""Features told of the forest; named in the sentence are those that count at least half as much as the first."""
 _SCATTER = {"current": "current_roll_std", "temperature": "temp_roll_std"}
+_RATE = {"current": "current_rate", "temperature": "temp_rate"}
 _JUMP = {"current_rate": 0.2, "temp_rate": 0.5}
 """Faster changes than these, in A/s and °C/s, are jumps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """From where to where normal readings would lie, in amperes and degrees Celsius."""
+
+    current_a: tuple[float, float]
+    temperature_c: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,9 @@ class Explanation:
     """Why one sample was flagged.
 
     ``shares``: each feature's part of the reconstruction error, in the order of `FEATURES`, summing to 1.
-    ``expected_current_a`` and ``expected_temperature_c``: what the autoencoder makes of the sample.
+    ``expected_current_a`` and ``expected_temperature_c``: what the autoencoder makes of the sample. ``band``: around
+    that, where normal charging lies; None where the bundle does not know. ``forest``: by how much the forest's score
+    rises when a feature is put right, of the features that count most; None where the forest did not flag it.
     ``rarity``: how often normal charging reached such a score, as far as the evidence goes. ``sentence``: all of
     it for a technician.
     """
@@ -54,6 +67,8 @@ class Explanation:
     expected_temperature_c: float
     rarity: str
     sentence: str
+    band: Band | None = None
+    forest: dict[str, float] | None = None
 
 
 def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: Stage | None = None) -> Explanation:
@@ -61,8 +76,8 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: St
 
     ``stages``: what its verdict says of it; None for what its own scores say.
 
-    Costs tens of microseconds. Raises ValueError for more rows than one, or for scores that are not finite: such
-    a sample is unscorable, and there is nothing to explain.
+    Costs tens of microseconds, and where the forest flagged it the scores of 14 more rows. Raises ValueError for more
+    rows than one, or for scores that are not finite: such a sample is unscorable, and there is nothing to explain.
     """
     if len(scores_row) != 1:
         raise ValueError(f"explain takes the scores of one sample, not of {len(scores_row)}")
@@ -80,18 +95,43 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: St
     if stages is None:
         stages = _stages(error, forest, bundle.config)
     rarity = _rarity(error, forest, bundle.config)
+    band = _band(expected, bundle.config)
+    isolating = _isolating(features_row, forest, bundle) if Stage.FOREST in stages else None
     return Explanation(
         shares=shares,
         expected_current_a=float(expected[_AT["current"]]),
         expected_temperature_c=float(expected[_AT["temperature"]]),
         rarity=rarity,
-        sentence=_sentence(features_row, expected, shares, rarity, stages),
+        sentence=_sentence(features_row, expected, band, shares, isolating or {}, rarity, stages),
+        band=band,
+        forest=isolating,
     )
 
 
 def _stages(error: float, forest: float, config: BundleConfig) -> Stage:
     stages = Stage.RECONSTRUCTION if error > config.thresholds.reconstruction_error else Stage.NONE
     return stages | Stage.FOREST if forest < config.thresholds.forest_score else stages
+
+
+def _band(expected: Floats, config: BundleConfig) -> Band | None:
+    spread = config.calibration.residual
+    if spread is None:
+        return None
+    current_a, temperature_c = float(expected[_AT["current"]]), float(expected[_AT["temperature"]])
+    return Band(
+        (current_a + spread.current_a[0], current_a + spread.current_a[1]),
+        (temperature_c + spread.temperature_c[0], temperature_c + spread.temperature_c[1]),
+    )
+
+
+def _isolating(row: Floats, forest: float, bundle: Bundle) -> dict[str, float]:
+    """What the forest finds strange, the strangest first: by how much its score rises when one feature has its
+    training mean instead. A row's score does not depend on its batch, so neither does this."""
+    changed = np.repeat(row[None, :], len(FEATURES), axis=0)
+    np.fill_diagonal(changed, bundle.scaler.mean)
+    rises = bundle.graph.score(changed).forest_score - forest
+    first = np.argsort(-rises, kind="stable")[:_FOREST_TOLD]
+    return {FEATURES[k]: float(rises[k]) for k in first if rises[k] > 0}
 
 
 def _rarity(error: float, forest: float, config: BundleConfig) -> str:
@@ -126,16 +166,24 @@ def _times(score: float, table: tuple[tuple[float, int], ...]) -> int | None:
     return next(times for reached, times in reversed(table) if reached <= score)
 
 
-def _sentence(row: Floats, expected: Floats, shares: dict[str, float], rarity: str, stages: Stage) -> str:
+def _sentence(
+    row: Floats,
+    expected: Floats,
+    band: Band | None,
+    shares: dict[str, float],
+    isolating: dict[str, float],
+    rarity: str,
+    stages: Stage,
+) -> str:
     """The reading that is off against its expectation, the other one, what stands out, and how rare it is."""
     about_current = sum(share for name, share in shares.items() if name.startswith("current")) >= 0.5
     if about_current:
-        said = f"Current {_off(row, expected, 'current', 'current_rate')}, at {_value(row, 'temperature')}"
+        said = f"Current {_off(row, expected, band, 'current')}, at {_value(row, 'temperature')}"
     else:
-        said = f"Temperature {_off(row, expected, 'temperature', 'temp_rate')}, at {_value(row, 'current')}"
+        said = f"Temperature {_off(row, expected, band, 'temperature')}, at {_value(row, 'current')}"
     clauses = [said]
     if stages == Stage.FOREST:
-        clauses.append("each reading is near what was expected, but together they lie apart from normal charging")
+        clauses.append(f"each reading is near what was expected, but {_apart(row, isolating)}")
     if Stage.CHANGE in stages:
         clauses.append("a greater change against the samples before than in normal charging")
     if Stage.STUCK in stages:
@@ -147,21 +195,45 @@ def _sentence(row: Floats, expected: Floats, shares: dict[str, float], rarity: s
         for name in leading[:_NAMED]
         if shares[name] >= _WORTH_NAMING
     ]
-    if named:
+    if named and not (isolating and stages == Stage.FOREST):
         clauses.append(f"what stands out: {' and '.join(named)}")
     return "; ".join([*clauses, f"{rarity}."])
 
 
-def _off(row: Floats, expected: Floats, reading: str, rate: str) -> str:
+def _apart(row: Floats, isolating: dict[str, float]) -> str:
+    """What the forest sets a sample apart by, where it alone flagged it."""
+    most = max(isolating.values(), default=0.0)
+    named = [
+        f"{WORDS[name][0]} ({_value(row, name)})"
+        for name in list(isolating)[:_NAMED]
+        if isolating[name] >= _FOREST_WORTH_NAMING * most
+    ]
+    if not named:
+        return "together they lie apart from normal charging"
+    return f"set apart from normal charging by {' and '.join(named)}"
+
+
+def _off(row: Floats, expected: Floats, band: Band | None, reading: str) -> str:
     """A reading, with what was expected where that makes sense: after a jump far from all it has learnt the
     autoencoder may expect more than the jump itself, and a rise would be told as a fall."""
+    rate = _RATE[reading]
     if (row[_AT[reading]] - expected[_AT[reading]]) * row[_AT[rate]] < 0 and abs(row[_AT[rate]]) > _JUMP[rate]:
         return _value(row, reading)
-    return f"{_value(row, reading)} where {_value(expected, reading)} was expected"
+    return f"{_value(row, reading)} where {_expectation(expected, band, reading)} was expected"
+
+
+def _expectation(expected: Floats, band: Band | None, reading: str) -> str:
+    if band is None:
+        return _value(expected, reading)
+    low, high = (_said(end, reading) for end in (band.current_a if reading == "current" else band.temperature_c))
+    return f"{low} to {high} {WORDS[reading][1]}" if low != high else _value(expected, reading)
 
 
 def _value(values: Floats, name: str) -> str:
-    unit = WORDS[name][1]
-    digits = 1 if unit == "°C" and not name.endswith("std") else 2
+    return f"{_said(float(values[_AT[name]]), name)} {WORDS[name][1]}"
+
+
+def _said(value: float, name: str) -> str:
+    digits = 1 if WORDS[name][1] == "°C" and not name.endswith("std") else 2
     # Plus 0.0: a technician reads no "-0.00".
-    return f"{round(float(values[_AT[name]]), digits) + 0.0:.{digits}f} {unit}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -123,9 +123,13 @@ class S3Twin:
 
         class Pages:
             @staticmethod
-            def paginate(*, Bucket: str, Prefix: str, StartAfter: str = "") -> Any:  # noqa: N803
+            def paginate(*, Bucket: str, Prefix: str, StartAfter: str = "", Delimiter: str = "") -> Any:  # noqa: N803
                 self.calls.append(("list", Prefix))
                 keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
+                if Delimiter:
+                    folders = {Prefix + key.removeprefix(Prefix).split(Delimiter)[0] + Delimiter for key in keys}
+                    yield {"CommonPrefixes": [{"Prefix": folder} for folder in sorted(folders)]}
+                    return
                 rows = [{"Key": key, "ETag": self.objects[key].etag} for key in keys]
                 yield from ({"Contents": rows[n : n + 2]} for n in range(0, len(rows), 2))
                 yield {}

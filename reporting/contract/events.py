@@ -28,6 +28,13 @@ class Reading(Payload):
     temperature_c: float = Field(description="Degrees Celsius.")
 
 
+class Band(Payload):
+    """From where to where a normal reading would lie."""
+
+    current_a: tuple[float, float] = Field(description="Amperes, low and high.")
+    temperature_c: tuple[float, float] = Field(description="Degrees Celsius, low and high.")
+
+
 class Score(Payload):
     """One model's score against its threshold."""
 
@@ -85,14 +92,21 @@ class AnomalySample(Payload):
     ts: float = Field(description="The sample's time, epoch seconds.")
     actual: Reading
     expected: Reading
+    expected_band: Band | None = Field(
+        default=None, description="Around `expected`, where nearly all normal samples lie; None where not measured."
+    )
     scores: Scores
     stages: tuple[Literal["reconstruction", "forest", "change", "stuck"], ...]
     contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
+    forest_features: dict[str, float] | None = Field(
+        default=None,
+        description="Where the forest flagged it: by how much its score rises with a feature put right, at most 3.",
+    )
     rarity: str
     model: str = Field(description="Id of the bundle that scored it.")
-    position: StreamPosition | None = Field(description="None where the sample came from the table.")
+    position: StreamPosition | None = Field(default=None, description="None where the sample came from the table.")
     archive: ArchiveLink
-    chart: ChartLink | None
+    chart: ChartLink | None = None
     revision: int = Field(
         default=0, ge=0, description="0 for the first word on a sample; 1 when a later record amends it."
     )
@@ -104,7 +118,7 @@ class AnomalySample(Payload):
 class Health(Payload):
     """Something about the watching itself that a user must know."""
 
-    device: str | None = Field(description="None where it concerns the whole table.")
+    device: str | None = Field(default=None, description="None where it concerns the whole table.")
     summary: str = Field(description="One sentence: what happened, and what to do where something can be done.")
     state: Literal["opened", "closed"]
     since: float | None = Field(default=None, description="Begin of what it is about, epoch seconds.")

@@ -104,6 +104,15 @@ def test_fewer_than_nine_in_ten_hits_mean_other_times_and_a_scan() -> None:
     assert sparse.calls == ["batch_get_item", "scan"]
 
 
+def test_what_there_is_at_whole_seconds_is_read_without_a_scan() -> None:
+    """However little that is."""
+    table = Table(*(item(ts) for ts in range(300, 0, -3)), item(50.5))
+    client: Any = table
+    found = TableHistory(client, "t", partition="ts", sort=None).whole_seconds(29.5, 200.0)
+    assert [i["ts"]["N"] for i in found] == [str(ts) for ts in range(30, 201, 3)]
+    assert table.calls == ["batch_get_item"] * 2
+
+
 def test_a_table_keyed_by_device_is_queried_for_each() -> None:
     """Those that are known; where none is, it is scanned."""
     table = Table(*(item(ts, device) for ts in range(100) for device in "abc"))

@@ -87,14 +87,14 @@ def test_an_interval_is_asked_of_the_table(decoder: Decoder) -> None:
         (None, None, None),
     ):
         twin = TableTwin([item(T)])
-        list(scan(twin.session, Table("device4", 1, True), decoder, since=since, until=until))
+        list(scan(twin.session, Table("device4", 1, ("ts",)), decoder, since=since, until=until))
         assert {asked.get("FilterExpression") for asked in twin.asked} == {term}
 
 
 def test_whoever_stops_early_ends_the_reading(decoder: Decoder) -> None:
     """No page is asked for after what is under way."""
     twin = TableTwin([item(T + n) for n in range(4000)])
-    pages = scan(twin.session, Table("device4", 4000, True), decoder)
+    pages = scan(twin.session, Table("device4", 4000, ("ts",)), decoder)
     next(pages)
     pages.close()  # type: ignore[attr-defined]
     assert len(twin.asked) < 100
@@ -108,7 +108,7 @@ def test_a_table_that_cannot_be_read(decoder: Decoder, code: str, said: str) -> 
     twin = TableTwin([], refuse=code)
     for call in (
         lambda: describe(twin.session, "device4"),
-        lambda: list(scan(twin.session, Table("device4", 0, True), decoder)),
+        lambda: list(scan(twin.session, Table("device4", 0, ("ts",)), decoder)),
     ):
         with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION") as raised:
             call()

@@ -72,6 +72,17 @@ def test_the_bundle_weighs_its_error_and_is_proven(bundle: Bundle) -> None:
     assert sum(shares.values()) == pytest.approx(1.0)
 
 
+def test_another_charge_runs_within_the_band(bundle: Bundle) -> None:
+    """Of both readings nearly all samples: what is told as expected holds for a charge that nobody has seen."""
+    band = bundle.config.calibration.residual
+    assert band is not None
+    scored, _ = Scorer(bundle).take(charge(50), most_anomalies=2000)
+    for column, (low, high) in ((0, band.current_a), (1, band.temperature_c)):
+        residual = (scored.features - scored.scores.reconstruction)[10:, column]
+        assert ((residual >= low) & (residual <= high)).mean() > 0.9
+        assert high - low < 4 * np.ptp(residual)
+
+
 def test_broken_and_labelled_samples_never_reach_the_scaler(bundle: Bundle) -> None:
     """3.4e38 A, nothing at all, and a fault that is known."""
     assert bundle.config.training_range.current_a[1] < 4.0

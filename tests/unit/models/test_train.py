@@ -26,6 +26,7 @@ def test_a_bundle_is_made_and_loads(small: Any) -> None:
     ]
     assert load(small.folder).id == small.bundle.id
     assert small.bundle.manifest.metrics["parity"]["verdicts_differ"] == 0
+    assert small.bundle.config.calibration.residual is not None
     assert "no safety device" in (small.folder / "MODEL_CARD.md").read_text()
     assert small.bundle.id in (small.folder / "MODEL_CARD.md").read_text()
 

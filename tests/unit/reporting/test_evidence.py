@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from reporting.contract.events import ChartLink, StreamPosition, parse
 from reporting.evidence import Evidence
 from reporting.message import MAX_BYTES, Message
-from scoring.explanation import Explanation
+from scoring.explanation import Band, Explanation
 from scoring.verdict import Severity, Stage
 from window.features import FEATURES
 
@@ -139,9 +139,11 @@ def test_the_message_is_a_cloudevent(cloudevent: Callable[[str], dict[str, Any]]
 
 def test_a_message_without_position_and_chart_is_a_cloudevent_too(cloudevent: Callable[[str], dict[str, Any]]) -> None:
     """A sample from the table has no position; what is absent is left out, not null."""
-    event = cloudevent(message(position=None, chart=None).body)
+    body = message(position=None, chart=None).body
+    event = cloudevent(body)
     assert "sequence" not in event
     assert "position" not in event["data"]
+    assert parse(body).data.chart is None
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,22 @@ def test_another_sample_or_model_has_another_id(change: dict[str, Any]) -> None:
     assert message(replace(EVIDENCE, **change)).id != message().id
 
 
+def test_a_band_and_the_forests_features_are_told_where_there_are_any() -> None:
+    """The same in the archive and in the message; neither has the names without them."""
+    band = Band(current_a=(2.25, 2.75), temperature_c=(25.0, 26.0))
+    explanation = replace(EVIDENCE.explanation, band=band, forest={"temp_rate": 0.0625, "current": 0.03125})
+    line = json.loads(replace(EVIDENCE, explanation=explanation).line())
+    assert line["expected_band"] == {"current_a": [2.25, 2.75], "temperature_c": [25.0, 26.0]}
+    assert line["forest_features"] == {"temp_rate": 0.0625, "current": 0.03125}
+    event = parse(message(replace(EVIDENCE, explanation=explanation)).body)
+    data = json.loads(event.data.model_dump_json())
+    assert {name: data[name] for name in ("expected_band", "forest_features")} == {
+        name: line[name] for name in ("expected_band", "forest_features")
+    }
+    without = json.loads(message().body)["data"]
+    assert {"expected_band", "forest_features"}.isdisjoint({*without, *json.loads(EVIDENCE.line())})
+
+
 def test_the_message_is_what_the_contract_reads_back() -> None:
     """A consumer that uses our models gets every field."""
     event = parse(message().body)
@@ -192,7 +210,7 @@ def test_filters_and_people_get_their_part() -> None:
     told = message()
     assert (told.type, told.severity, told.device, told.state) == ("anomaly.sample", "high", "rack/7", "sample")
     assert told.schema_uri == "urn:battery-watch:schema:anomaly.sample:1"
-    head, sentence, scores, link = told.text.split("\n")
+    head, sentence, scores, link, run = told.text.split("\n")
     assert head == "HIGH: rack/7 at 2026-07-25 14:25:07 UTC"
     assert sentence == EVIDENCE.explanation.sentence
     assert scores == (
@@ -200,11 +218,18 @@ def test_filters_and_people_get_their_part() -> None:
         "not seen in 11 h of normal charging."
     )
     assert link == "Chart, until 2026-07-26 02:25 UTC: https://results/chart?X-Amz-Expires=43200"
+    assert run == f"Run: battery-watch explain {told.id}"
+
+
+def test_an_amendment_names_no_command() -> None:
+    """No archive line leads to its id."""
+    assert "battery-watch explain" not in message(revision=1).text
 
 
 def test_without_a_chart_the_text_has_no_link() -> None:
     """Nothing dangling."""
-    assert len(message(chart=None).text.split("\n")) == 3
+    assert "Chart" not in message(chart=None).text
+    assert len(message(chart=None).text.split("\n")) == 4
 
 
 @pytest.mark.parametrize(

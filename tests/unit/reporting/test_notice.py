@@ -56,6 +56,7 @@ def test_what_concerns_the_whole_table_has_the_table_for_subject(cloudevent: Cal
     event = cloudevent(told.body)
     assert (event["subject"], told.device) == ("device4", "device4")
     assert "device" not in event["data"]
+    assert parse(told.body).data.device is None
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from scoring.bundle import Bundle, load
-from scoring.config import Calibration
-from scoring.explanation import WORDS, explain
-from scoring.graph import Scores
+from scoring.config import Calibration, Range
+from scoring.explanation import WORDS, Band, explain
+from scoring.graph import Graph, Scores
 from scoring.verdict import Stage
 from window.features import FEATURES
 
@@ -87,13 +88,102 @@ def test_a_rise_is_not_told_as_a_fall(bundle: Bundle) -> None:
     )
 
 
+def strange_to_the_forest(bundle: Bundle, **off: float) -> np.ndarray:
+    """An ordinary sample but for some features that lie so many deviations from their mean."""
+    found = bundle.scaler.mean.copy()
+    for name, sigmas in off.items():
+        found[FEATURES.index(name)] += sigmas * bundle.scaler.scale[FEATURES.index(name)]
+    return found
+
+
+def test_the_forests_features_are_those_that_bring_its_score_up(bundle: Bundle) -> None:
+    """Each put right alone, in a batch of its own: to the bit the same rises, the three largest, the largest first."""
+    actual = strange_to_the_forest(bundle, temp_rate=6.0, temp_roll_std=9.0, current_rate=3.0, current=1.0)
+    scores = bundle.graph.score(actual[None, :])
+    forest = float(scores.forest_score[0])
+    found = explain(actual, scores, bundle, Stage.FOREST).forest
+    rises = {}
+    for column, name in enumerate(FEATURES):
+        right = actual.copy()
+        right[column] = bundle.scaler.mean[column]
+        rises[name] = float(bundle.graph.score(right[None, :]).forest_score[0]) - forest
+    expected = sorted(rises.items(), key=lambda each: -each[1])[:3]
+    assert found is not None
+    assert list(found.items()) == expected
+    assert list(found)[:2] == ["temp_roll_std", "temp_rate"]
+
+
+def test_the_forest_has_features_only_where_it_flagged_the_sample(bundle: Bundle) -> None:
+    """Whoever did not speak has no reasons; and its rows cost nothing."""
+    actual = strange_to_the_forest(bundle, temp_rate=6.0)
+
+    class Refuses:
+        def score(self, _: np.ndarray) -> Scores:
+            raise AssertionError("scored")
+
+    silent = replace(bundle, graph=cast("Graph", Refuses()))
+    for stages in (Stage.RECONSTRUCTION, Stage.CHANGE, Stage.STUCK):
+        assert explain(actual, scored(5.0, -0.5, row()), silent, stages).forest is None
+    assert explain(actual, scored(5.0, -0.9, row()), bundle).forest
+
+
 def test_the_forest_alone(bundle: Bundle) -> None:
-    """It has no expectation of its own: the sentence says that the combination is the matter."""
-    expected, actual = row(current=2.5, temperature=25.0), row(current=2.6, temperature=25.2)
+    """The sentence names what sets the sample apart, and not what the autoencoder, which saw nothing, would name."""
+    actual = strange_to_the_forest(bundle, temp_rate=6.0, temp_roll_std=9.0, current_lag1=0.1)
+    expected = bundle.scaler.mean
     found = explain(actual, scored(0.2, -0.8, expected), bundle)
-    assert "together they lie apart from normal charging" in found.sentence
     assert found.rarity == "not seen in 52 h of normal charging"
+    assert found.sentence == (
+        "Temperature 26.8 °C where 26.8 °C was expected, at 1.27 A; each reading is near what was expected, but set "
+        "apart from normal charging by scatter of the temperature over the last 5 samples "
+        f"({actual[FEATURES.index('temp_roll_std')]:.2f} °C) and change of the temperature "
+        f"({actual[FEATURES.index('temp_rate')]:.2f} °C/s); not seen in 52 h of normal charging."
+    )
     assert sum(found.shares.values()) == pytest.approx(1.0, abs=1e-12)
+    both = explain(actual, scored(5.0, -0.8, expected), bundle).sentence
+    assert "what stands out" in both
+    assert "set apart" not in both
+
+
+def test_a_forest_without_a_feature_of_its_own(bundle: Bundle) -> None:
+    """None that would bring its score up alone: the combination is the matter."""
+
+    class Level:
+        def score(self, features: np.ndarray) -> Scores:
+            return Scores(np.zeros(len(features)), np.full(len(features), -0.8), features)
+
+    found = explain(row(), scored(0.2, -0.8, row()), replace(bundle, graph=cast("Graph", Level())))
+    assert found.forest == {}
+    assert "together they lie apart from normal charging" in found.sentence
+
+
+def banded(bundle: Bundle, current_a: tuple[float, float], temperature_c: tuple[float, float]) -> Bundle:
+    calibration = bundle.config.calibration.model_copy(
+        update={"residual": Range(current_a=current_a, temperature_c=temperature_c)}
+    )
+    return replace(bundle, config=bundle.config.model_copy(update={"calibration": calibration}))
+
+
+def test_the_band_lies_around_the_expectation(bundle: Bundle) -> None:
+    """As wide as normal charging makes it, and the sentence says it in place of one number."""
+    expected, actual = row(current=2.5, temperature=25.0), row(current=4.6, temperature=25.2)
+    found = explain(actual, scored(5.0, -0.5, expected), banded(bundle, (-0.125, 0.25), (-0.5, 1.0)))
+    assert found.band == Band(current_a=(2.375, 2.75), temperature_c=(24.5, 26.0))
+    assert found.sentence.startswith("Current 4.60 A where 2.38 to 2.75 A was expected, at 25.2 °C; ")
+    hot = explain(row(temperature=60.0), scored(5.0, -0.5, row(temperature=25.0)), banded(bundle, (0, 0), (-0.5, 1)))
+    assert hot.sentence.startswith("Temperature 60.0 °C where 24.5 to 26.0 °C was expected")
+
+
+def test_a_band_too_narrow_for_the_digits_is_one_number(bundle: Bundle) -> None:
+    """Nobody reads "2.50 to 2.50 A"."""
+    narrow = banded(bundle, (-0.001, 0.001), (-0.01, 0.01))
+    found = explain(row(current=4.6), scored(5.0, -0.5, row(current=2.5)), narrow)
+    assert "4.60 A where 2.50 A was expected" in found.sentence
+
+
+def test_a_bundle_that_measured_no_band_has_none(bundle: Bundle) -> None:
+    """Converted ones, and those made before."""
+    assert explain(row(current=4.6), scored(5.0, -0.5, row()), bundle).band is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""Do two accounts of one sample say the same? To the bit, but for rounding, or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Agreement = Literal["bits", "rounding", "no"]
+RTOL, ATOL = 1e-6, 1e-9
+"""Another family of processors differs by less: the last bits of sums of a few dozen products."""
+_WORDS = ("summary", "rarity")
+_TOLD_LATER = ("expected_band", "forest_features")
+"""Earlier versions did not tell these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that differs: its name with dots, what was said, and what is now; None where it is missing."""
+
+    field: str
+    then: Any
+    now: Any
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """Of the fields that ``now`` has; of those that came with a later version, only where ``then`` has them."""
+    fields = [name for name in now if name in then or name not in _TOLD_LATER]
+    fields += [name for name in _TOLD_LATER if name in then and name not in now]
+    return [found for name in fields for found in _compare(name, then.get(name), now.get(name))]
+
+
+def agreement(found: list[Difference]) -> Agreement:
+    """What differences come to. Where all numbers agree but for rounding, the words made of them may differ in a last
+    digit."""
+    if not found:
+        return "bits"
+    numbers = [each for each in found if each.field not in _WORDS]
+    return "rounding" if numbers and all(_rounded(each) for each in numbers) else "no"
+
+
+def _compare(name: str, then: Any, now: Any) -> Iterator[Difference]:
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in {**then, **now}:
+            yield from _compare(f"{name}.{key}", then.get(key), now.get(key))
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for place, (one, other) in enumerate(zip(then, now, strict=True)):
+            yield from _compare(f"{name}.{place}", one, other)
+    elif then != now:
+        yield Difference(name, then, now)
+
+
+def _rounded(found: Difference) -> bool:
+    pair = (found.then, found.now)
+    # What was measured is no result: it comes from the table as it was written.
+    if found.field.startswith("actual.") or not all(type(each) in (int, float) for each in pair):
+        return False
+    return math.isclose(*pair, rel_tol=RTOL, abs_tol=ATOL)

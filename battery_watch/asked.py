@@ -1,0 +1,85 @@
+"""Which event is asked about: its id, or its message in whatever wrapping it came."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from reporting.contract.events import AnomalyEvent
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_IN_MAIL = re.compile(r"battery-watch explain ([0-9a-f]{32})\b")
+_WRAPPINGS = ("Message", "Body", "body")
+"""Where SNS without raw delivery, SQS and a Lambda's record have what was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An event's id, and the event itself where its message was given."""
+
+    id: str
+    event: AnomalyEvent | None = None
+
+
+def asked(text: str) -> Asked:
+    """From the command line: an id, ``-`` for a message on stdin, or a file with one. Raises `click.UsageError`."""
+    if _ID.fullmatch(text):
+        return Asked(text)
+    if text == "-":
+        with click.open_file("-", "rb") as stdin:
+            return _message(stdin.read().decode(errors="replace"), "stdin")
+    try:
+        return _message(Path(text).read_text(errors="replace"), text)
+    except OSError as error:
+        raise click.UsageError(
+            f"{text!r} is neither the id of an event (32 digits of 0-9a-f), nor - for a message on stdin, nor a file "
+            f"with one ({error.strerror})."
+        ) from None
+
+
+def _message(text: str, where: str) -> Asked:
+    """The event in a message: as it was published, wrapped by SNS or SQS, or the text that people get."""
+    from pydantic import ValidationError
+
+    from reporting.contract.events import AnomalyEvent, parse
+
+    try:
+        content = _unwrapped(json.loads(text))
+    except json.JSONDecodeError:
+        content = text
+    if isinstance(content, str):
+        named = _IN_MAIL.search(content)
+        if named is None:
+            raise click.UsageError(f"{where} holds no message: give the event's JSON, or the text that names its id.")
+        return Asked(named[1])
+    try:
+        event = parse(json.dumps(content))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise click.UsageError(
+            f"{where} holds no event of this version of battery-watch: "
+            f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}."
+        ) from None
+    if not isinstance(event, AnomalyEvent):
+        raise click.UsageError(
+            f"{where} holds a notice ({event.type}), which no score led to. It says all there is: {event.data.summary}"
+        )
+    return Asked(event.id, event)
+
+
+def _unwrapped(content: Any) -> Any:
+    while isinstance(content, dict) and "specversion" not in content:
+        inside = next((content[name] for name in _WRAPPINGS if name in content), None)
+        if not isinstance(inside, str):
+            break
+        try:
+            content = json.loads(inside)
+        except json.JSONDecodeError:
+            return inside
+    return content

@@ -1,0 +1,98 @@
+"""`battery-watch explain`: why was this sample flagged, and is that still so?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from battery_watch.asked import asked
+from battery_watch.inputs import Moment
+
+LOOKED_AT = timedelta(hours=24)
+EPILOG = """\b
+Examples:
+  battery-watch explain 3f9c0a6be8d14f0a9c31c5a2d7e08b64                 the id, as the message names it
+  battery-watch explain 3f9c0a6be8d14f0a9c31c5a2d7e08b64 --since 3d --device cell-7
+  battery-watch explain - < message.json                                 the message itself: nothing is searched
+  battery-watch explain message.json --json | jq .agreement
+
+\b
+Exit codes: 0 the numbers agree; 1 they do not, or nothing was found; 2 the options, the settings, the
+bucket, the table or the bundle must be put right."""
+
+
+@click.command("explain", epilog=EPILOG)
+@click.argument("event", metavar="EVENT_ID|FILE|-")
+@click.option("--table", metavar="NAME", help="With an id: the table, if not BATTERY_TABLE_NAME.")
+@click.option("--device", metavar="NAME", help="With an id: only look at this device.")
+@click.option(
+    "--since",
+    type=Moment(),
+    metavar="T",
+    help="With an id: look at samples from when on; 3d is 3 days ago, or 2026-11-22T15:00Z. Default: the last 24 h.",
+)
+@click.option("--until", type=Moment(), metavar="T", help="With an id: up to when. Default: now.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+def command(
+    event: str,
+    table: str | None,
+    device: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+) -> None:
+    """Explain an anomaly event: what was measured and expected, scores, shares, and whether all that still holds.
+
+    EVENT_ID is looked for in the archive. A message (a FILE, or - for stdin: as published, as SNS or SQS wrap it, or
+    the text of an e-mail) leads there at once, and is compared too.
+
+    The sample and those before it are read from the table and scored again, by the bundle that the event names: it is
+    MODEL_DIR's, or taken from the bucket. It is said whether the numbers agree to the bit with what was sent.
+
+    Needs the worker's settings, and the rights to read the bucket and the table. Writes nothing.
+    """
+    found = asked(event)
+    if found.event is not None and (table or device or since or until):
+        raise click.UsageError("--table, --device, --since and --until go with an id: a message names its sample.")
+    now = datetime.now(UTC)
+    ends = until or now + timedelta(minutes=5)
+    begins = since or ends - LOOKED_AT - (timedelta() if until else timedelta(minutes=5))
+    if begins >= ends:
+        raise click.UsageError("--until must be later than --since.")
+
+    from rich.console import Console
+
+    from battery_watch import explained
+    from battery_watch.bars import bars
+    from battery_watch.recheck import Interval, NotFound, recheck
+    from consumer.aws import session
+    from consumer.errors import BatteryWatchError
+    from consumer.logs import configure
+    from consumer.settings import load_settings
+
+    configure("console", "error")
+    words = f"samples of {begins:%Y-%m-%d %H:%M} to {f'{until:%Y-%m-%d %H:%M} UTC' if until else 'now'}"
+    interval = Interval(device, begins.timestamp(), ends.timestamp(), words)
+    try:
+        settings = load_settings()
+        if table is not None:
+            settings = settings.model_copy(update={"table": table})
+        with bars() as tell:
+            checked = recheck(found, settings, session(settings.region), interval, tell)
+    except NotFound as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(1)
+    except BatteryWatchError as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(json.dumps(explained.as_json(checked), ensure_ascii=False))
+    else:
+        console = Console()
+        if not console.is_terminal:
+            console.width = 120
+        explained.show(checked, console)
+    sys.exit(0 if checked.agreement != "no" else 1)
