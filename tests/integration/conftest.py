@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from battery_watch.cli import cli
 from demo.emulator import Emulator
 from demo.environment import scrubbed
 from demo.worker import Worker
@@ -57,7 +60,7 @@ class Account:
                 self.world.aws.sqs.delete_message(QueueUrl=self.world.queue_url, ReceiptHandle=message["ReceiptHandle"])
 
     def run(self, *command: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
-        """Run a `battery-watch` command to its end."""
+        """Run a `battery-watch` command to its end, as a process."""
         merged = {k: v for k, v in {**self.environment, **environment}.items() if v is not None}
         return subprocess.run(
             [sys.executable, "-m", "battery_watch", *command],
@@ -67,6 +70,18 @@ class Account:
             timeout=60,
             check=False,
         )
+
+    def ask(self, *command: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
+        """The same within this process, where all that the command imports is there already."""
+        merged = {**self.environment, **environment}
+        before = structlog.get_config()
+        try:
+            result = CliRunner().invoke(cli, command, env={**dict.fromkeys(os.environ), **merged})
+        finally:
+            structlog.configure(**before)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture

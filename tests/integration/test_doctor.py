@@ -11,7 +11,7 @@ import pytest
 
 def findings(account: Any, *options: str, **environment: str) -> tuple[int, dict[str, dict[str, str]]]:
     """Exit code and findings by subject."""
-    ended = account.run("doctor", "--json", *options, **environment)
+    ended = account.ask("doctor", "--json", *options, **environment)
     assert "Traceback" not in ended.stderr
     return ended.returncode, {f["subject"]: f for f in map(json.loads, ended.stdout.splitlines())}
 

@@ -26,14 +26,14 @@ def muted(account: Any) -> int:
 def test_rule_22_a_muted_anomaly_is_archived_and_not_heard(account: Any, eventually: Any, tmp_path: Path) -> None:
     """Muted by the command line, an anomaly is archived and counted; `doctor`, `mutes` and the worker say that there
     is a mute; taken back as the command itself said, the next anomaly is heard, with what was left out."""
-    ended = account.run("mute", "--device", "device4", "--until", "1h", "--reason", "new fan", "--by", "ann")
+    ended = account.ask("mute", "--device", "device4", "--until", "1h", "--reason", "new fan", "--by", "ann")
     assert ended.returncode == 0, ended.stderr
     undo = re.search(r"battery-watch (unmute \w+)", ended.stdout)
     assert undo is not None
-    (told,) = map(json.loads, account.run("mutes", "--json").stdout.splitlines())
+    (told,) = map(json.loads, account.ask("mutes", "--json").stdout.splitlines())
     assert (told["device"], told["reason"], told["by"], told["in_force"]) == ("device4", "new fan", "ann", True)
     account.put(time.time())
-    found = {f["subject"]: f for f in map(json.loads, account.run("doctor", "--json").stdout.splitlines())}
+    found = {f["subject"]: f for f in map(json.loads, account.ask("doctor", "--json").stdout.splitlines())}
     assert found["mutes"]["state"] == "note"
     assert found["mutes"]["found"].startswith("device4 until ")
 
@@ -49,8 +49,8 @@ def test_rule_22_a_muted_anomaly_is_archived_and_not_heard(account: Any, eventua
     assert muted(account) == 1
     assert account.messages() == []
 
-    assert account.run(*undo[1].split()).returncode == 0
-    assert "No mutes" in account.run("mutes").stdout
+    assert account.ask(*undo[1].split()).returncode == 0
+    assert "No mutes" in account.ask("mutes").stdout
     with Worker(account.environment) as second:
         second.wait_until_watching()
         again = strange + 45.0  # of the same episode, however long the second start took

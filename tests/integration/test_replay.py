@@ -28,7 +28,7 @@ def said(event: dict[str, Any]) -> dict[str, Any]:
 
 def replay(account: Any, out: Path, *arguments: str, **environment: str | None) -> tuple[list[Any], list[Any]]:
     """Replays; its messages without positions, and its rows."""
-    done = account.run("replay", "--out", str(out), *arguments, **environment)
+    done = account.ask("replay", "--out", str(out), *arguments, **environment)
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in (out / "events.ndjson").read_text().splitlines()]
     return [said(event) for event in events], pq.read_table(out / "scores.parquet").to_pylist()
@@ -77,7 +77,7 @@ def test_the_command_of_a_late_notice_scores_what_was_late(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     account.environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    done = account.run(*arguments)
+    done = account.ask(*arguments)
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(tmp_path / "replay-out" / "scores.parquet").to_pylist()
     assert [row["ts"] for row in rows if row["temperature"] == 61.5 and row["anomaly"]] == [start + 20]
@@ -117,11 +117,11 @@ def test_what_cannot_be_read_is_said(account: Any) -> None:
         (["replay", "--export", f"s3://{BUCKET}/x"], "holds no export"),
         (["train", "--table", TABLE, "--out", "never"], f"{TABLE}: there are no samples in it"),
     ):
-        done = account.run(*arguments)
+        done = account.ask(*arguments)
         assert done.returncode == 2, done.stderr
         assert words in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr
     account.charge(float(int(time.time()) - 300), 200)
-    done = account.run("train", "--table", TABLE, "--out", "never")
+    done = account.ask("train", "--table", TABLE, "--out", "never")
     assert done.returncode == 2
     assert "1 of the 1 sessions" in " ".join(done.stderr.split())

@@ -110,7 +110,7 @@ class StreamReader:
         stream, weather, now = self._stream, self._stream.weather, self._stream.clock.now
         if not stream.exists:
             raise Vanished("ResourceNotFoundException: the stream does not exist")
-        shards = [s for s in stream.listed() if now >= s.opened + self._lag_s(s, "opened")]
+        shards = [s for s in stream.listed() if now >= s.opened + stream.lag_s(s, "opened")]
         if after_shard is None:
             self._empty = self._rng.random() < weather.empty_listings
             hole = bool(shards) and self._rng.random() < weather.holes
@@ -120,7 +120,7 @@ class StreamReader:
             self._empty = False
             return Listing((), after_shard)
         page = rest[: weather.page_shards]
-        nodes = tuple(ShardNode(s.name, s.parent, now >= s.closed + self._lag_s(s, "closed")) for s in page)
+        nodes = tuple(ShardNode(s.name, s.parent, now >= s.closed + stream.lag_s(s, "closed")) for s in page)
         if len(rest) > len(page):
             return Listing(nodes, page[-1].name)
         last = page[-1].name if page else after_shard
@@ -180,10 +180,6 @@ class StreamReader:
         drawn = self._stream.drawn(shard.name, row, "empty")
         most = 12 if weather.empty_closed and now >= shard.closed else weather.empty_run
         return 1 + int(drawn / weather.empty_pages * most) if drawn < weather.empty_pages else 0
-
-    def _lag_s(self, shard: Shard, what: str) -> float:
-        most_s = self._stream.weather.listing_lag_s
-        return self._stream.drawn(shard.name, what) * most_s if most_s else 0.0
 
     def _issue(self, shard: str, row: int, empties: int) -> str:
         return f"{shard}|{row}|{empties}|{self._stream.clock.now!r}"

@@ -63,6 +63,8 @@ class SimulatedStream:
     shard_deleted: dict[str, float] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     ended: set[str] = field(default_factory=set)
+    _ordered: list[Shard] = field(default_factory=list)
+    _lags: dict[tuple[str, str], float] = field(default_factory=dict)
     _read_by: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
@@ -83,7 +85,9 @@ class SimulatedStream:
     def listed(self) -> list[Shard]:
         """Every shard that there is now, in order of name."""
         now = self.clock.now
-        return sorted((s for s in self.script.shards if s.opened <= now and not self.gone(s)), key=lambda s: s.name)
+        if not self._ordered:
+            self._ordered = sorted(self.script.shards, key=lambda shard: shard.name)
+        return [shard for shard in self._ordered if shard.opened <= now and not self.gone(shard)]
 
     def first_kept(self, shard: Shard) -> int:
         """Row of the shard's oldest record that is not trimmed."""
@@ -108,13 +112,21 @@ class SimulatedStream:
         for readers in self._read_by.values():
             readers.pop(host, None)
 
+    def lag_s(self, shard: Shard, what: str) -> float:
+        """How long after it happened a listing shows that a shard was opened or closed."""
+        if not self.weather.listing_lag_s:
+            return 0.0
+        lag = self._lags.get((shard.name, what))
+        if lag is None:
+            lag = self._lags[shard.name, what] = self.drawn(shard.name, what) * self.weather.listing_lag_s
+        return lag
+
     def drawn(self, *what: object) -> float:
         """A number in [0, 1) that belongs to a thing, whoever asks for it and how often."""
         return crc32(repr((self.seed, what)).encode()) / 2**32
 
     def gone(self, shard: Shard) -> bool:
         """True once all of a closed shard has been trimmed, or someone has deleted it."""
-        return (
-            self.clock.now >= self.shard_deleted.get(shard.name, float("inf"))
-            or shard.closed < self.clock.now - self.weather.kept_s
-        )
+        now = self.clock.now
+        deleted = self.shard_deleted and now >= self.shard_deleted.get(shard.name, float("inf"))
+        return bool(deleted) or shard.closed < now - self.weather.kept_s
