@@ -14,6 +14,8 @@ import structlog
 
 from consumer import checks
 from consumer.aws import CALLS, ONE_TRY, session
+from consumer.bundle_reader import BundleReader
+from consumer.bundle_source import BundleSource
 from consumer.bundle_store import BundleStore
 from consumer.charting import Charting
 from consumer.committer import Committer, Sinks
@@ -73,7 +75,7 @@ def run() -> int:
 
 def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, checks.Stream]:
     """The bundle and the stream. Raises `ConfigurationError` that names all that is wrong around the worker."""
-    bundle, about_bundle = checks.check_bundle(settings)
+    bundle, about_bundle = checks.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
     checks.require([about_bundle, checks.check_credentials(aws)])
     stream, about_table = checks.check_table(aws, settings)
     checks.require([*about_table, checks.check_bucket(aws, settings), checks.check_topic(aws, settings)])
@@ -103,12 +105,16 @@ class Assembly:
             shards=shards,
             plausible=Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c),
         )
+        store = BundleStore(self._s3, settings.bucket, settings.namespace)
+        source = BundleSource.at(settings.bundle, lambda: aws, ONE_TRY)
+        self._bundles = BundleReader(source, store, bundle, every_s=settings.bundle_every_s)
         self._opening = Opening(
             self._stores,
             self._prefix,
             owner=new_owner(),
             bundle=bundle,
-            bundles=BundleStore(self._s3, settings.bucket, settings.namespace),
+            bundles=store,
+            look=lambda: self._bundles.look().bundle,
             to=Reporting(
                 source=f"urn:battery-watch:{settings.table}",
                 table=settings.table,
@@ -166,6 +172,8 @@ class Assembly:
             Charting(self._archive),
             tables=TableReader(history, self._decoder),
             mutes=MuteReader(MuteStore(self._s3_once, settings.bucket)),
+            bundles=self._bundles,
+            follow=opening.follow,
             fill=opening.unfilled and settings.start == "latest",
             tip=opening.tip,
             pulse=pulse,

@@ -11,10 +11,11 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
-from consumer.errors import ConfigurationError
+from consumer.bundle_source import BundleSource
+from consumer.errors import ConfigurationError, Retry
 from consumer.settings import Settings
 from reporting.archive import status
-from scoring.bundle import Bundle, BundleError, load
+from scoring.bundle import Bundle, BundleError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
@@ -53,12 +54,15 @@ class Stream:
         return self.partition_key == "ts" and self.sort_key is None
 
 
-def check_bundle(settings: Settings) -> tuple[Bundle | None, Finding]:
+def check_bundle(source: BundleSource) -> tuple[Bundle | None, Finding]:
     """Load the bundle, which verifies it."""
     try:
-        bundle = load(settings.bundle)
-    except BundleError as error:
-        return None, Finding("bundle", State.FAULT, str(error), "Set MODEL_DIR to a bundle, or leave it unset")
+        bundle = source.load()
+    except (BundleError, Retry) as error:
+        advice = "Set MODEL_DIR to a bundle, or leave it unset"
+        if isinstance(error, Retry):
+            advice = "Check MODEL_DIR and the role's s3:GetObject and s3:ListBucket rights there"
+        return None, Finding("bundle", State.FAULT, str(error), advice)
     return bundle, Finding("bundle", State.FINE, f"{bundle.id}, verified")
 
 

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer import checks
 from consumer.aws import CALLS, session
+from consumer.bundle_source import BundleSource
 from consumer.checks import Finding, State, Stream
 from consumer.errors import BatteryWatchError, ConfigurationError, Retry
 from consumer.mute_store import MuteStore
@@ -24,11 +25,11 @@ from window.samples import Names
 
 def diagnose(settings: Settings, *, publish: bool) -> list[Finding]:
     """Check everything; blocks for the calls' time-outs at most. ``publish``: send a test message as well."""
-    bundle, about_bundle = checks.check_bundle(settings)
     try:
         aws = session(settings.region)
     except ConfigurationError as error:
-        return [about_bundle, Finding("credentials", State.FAULT, str(error))]
+        return [Finding("credentials", State.FAULT, str(error))]
+    bundle, about_bundle = checks.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
     credentials = checks.check_credentials(aws)
     findings = [about_bundle, credentials]
     if credentials.state is State.FAULT:

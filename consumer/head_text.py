@@ -1,12 +1,15 @@
 """The head as text that a person can read at 3 a.m. and that stays small: a line a device, a shard, a message.
 
 All that is known of a device stands on its one line: the fields of its health, its latest episode, its books. What
-repeats from line to line is named once, above them: ``columns`` for the rows of figures, ``days`` for the books, which
-have a count for each of these days (null: none), and ``read`` only where it is not the sum of what the records became.
+repeats from line to line is named once, above them: ``columns`` for the rows of figures, ``asked`` for the bundles that
+devices were compared with (a device's line has the place in it where that is not the first), ``days`` for the books,
+which have a count for each of these days (null: none), and ``read`` only where it is not the sum of what the records
+became.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -33,18 +36,22 @@ def fold(head: Mapping[str, Any]) -> Tree:
     """Health, episodes and books, each by device, as one line a device."""
     folded = {name: value for name, value in head.items() if name not in ("health", "episodes", "ledger", "outbox")}
     devices: dict[str, Tree] = {}
-    for name, state in head.get("health", {}).items():
+    health = head.get("health", {})
+    asked = [name for name, _ in Counter(state.get("asked", "") for state in health.values()).most_common()]
+    for name, state in health.items():
         line = devices.setdefault(name, {})
         line.update({"last": 0.0, **state})  # with a last record even at zero: a line without one has no health
         if "frozen" in line:
             line["frozen"] = _row("frozen", line["frozen"])
+        if place := asked.index(line.pop("asked", "")):
+            line["asked"] = place
     for name, episode in head.get("episodes", {}).items():
         devices.setdefault(name, {})["episode"] = _row("episode", episode)
     days = sorted(head.get("ledger", {}))
     for name in {name for day in days for name in head["ledger"][day]}:
         devices.setdefault(name, {})["books"] = _books([head["ledger"][day].get(name, {}) for day in days])
     if devices or days:
-        folded |= {"columns": COLUMNS, "days": days, "devices": dict(sorted(devices.items()))}
+        folded |= {"columns": COLUMNS, "asked": asked, "days": days, "devices": dict(sorted(devices.items()))}
     return folded | {name: head[name] for name in ("outbox",) if name in head}
 
 
@@ -52,9 +59,9 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
     """What `fold` was given. Raises ValueError."""
     if "devices" not in folded:
         return dict(folded)
-    head = {name: value for name, value in folded.items() if name not in ("columns", "days", "devices")}
+    head = {name: value for name, value in folded.items() if name not in ("columns", "asked", "days", "devices")}
     try:
-        columns, days = folded["columns"], folded["days"]
+        columns, days, asked = folded["columns"], folded["days"], folded.get("asked") or [""]
         health: Tree = {}
         episodes: Tree = {}
         ledger: Tree = {day: {} for day in days}
@@ -68,7 +75,7 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
             if "frozen" in state:
                 state["frozen"] = dict(zip(columns["frozen"], state["frozen"], strict=False))
             if state:
-                health[name] = state
+                health[name] = {**state, "asked": asked[state.get("asked", 0)]}
     except (AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"the line of a device cannot be read: {error!r}") from error
     return head | {"health": health, "episodes": episodes, "ledger": ledger}

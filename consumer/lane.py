@@ -24,7 +24,8 @@ from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.quarantine import Quarantine
 from consumer.records import FUTURE_S, Decoded
-from consumer.rotation import needed
+from consumer.refusal import Refusal, Refusals
+from consumer.rotation import InForce, Rotation
 from consumer.shards import Shards
 from consumer.snapshot import Snapshot
 from consumer.sole import SoleDevice
@@ -37,6 +38,7 @@ from reporting.episodes import Episodes
 from reporting.health import DeviceHealth, Observation, Watch
 from reporting.message import Message
 from reporting.mutes import Mutes
+from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
 from window.merge import Released, own_stamps
 from window.samples import Floats, Kind, Names, Samples
@@ -86,7 +88,9 @@ class Lane:
         )
         self._quarantine = Quarantine(shards, devices, head.quarantined)
         self._sole = SoleDevice(devices, head.device, head.device_last) if one_device else None
-        self._watch = Watch(to.table, devices)
+        self._watch = Watch(to.table, devices, scorer.bundles)
+        self._rotation = Rotation(scorer.bundles, devices)
+        self._refusals = Refusals(head.refused, lane=head.lane)
         self._devices = devices
         self._own: dict[str, int] = {}
         self.charts = ChartSchedule(scorer, self._own, to.chart_prefix)
@@ -110,7 +114,9 @@ class Lane:
         # and there; and without windows from the beginning, when nothing was known.
         self._floor = -inf if self._recovering else self._begun
         then = snapshot.health if snapshot is not None else {}
-        self._watch.restore(then if self._recovering else head.health)
+        self._watch.restore(then)
+        if not self._recovering:
+            self._watch.resume(head.health)
         if snapshot is not None:
             snapshot.restore(scorer.windows, devices)
             self._own.update((name, devices.code(name)) for name in snapshot.devices)
@@ -193,6 +199,24 @@ class Lane:
     def mute(self, mutes: Mutes) -> None:
         """These are the mutes from now on: they decide what is told of the records processed next."""
         self._muting.learn(mutes, self._floor)
+
+    def offer(self, bundle: Bundle | None) -> None:
+        """This bundle is to be in force from a minute on that the next head names (rule 17); None for whatever is. A
+        successor must find it stored."""
+        self._rotation.offer(bundle)
+
+    def scores_with(self, bundle: str) -> bool:
+        """Is the bundle of that id, the last one offered, in force already?"""
+        (*_, last) = self._head.bundles or [InForce(self._head.bundle)]
+        return last.bundle == bundle and (last.since is None or last.since <= self.watermark)
+
+    def refuse(self, refusal: Refusal, now: float) -> None:
+        """Tell that a bundle was refused, once."""
+        self._outgoing.notify(self._refusals.refuse(refusal, self._head.bundle, now), now=now)
+
+    def accept(self, now: float) -> None:
+        """Tell that nothing refused is there any more, if that was told."""
+        self._outgoing.notify(self._refusals.accept(self._head.bundle, now), now=now)
 
     def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
         """The stream has nothing after ``since`` (a stamp, epoch s); the head stands for what is up to ``known_to``."""
@@ -282,7 +306,7 @@ class Lane:
         self._last_cut = now
         batch = self._outgoing.drain()
         self._shards.cut()
-        bundles = needed(self._head.bundles, self._read_again_from)
+        read_again_from = self._read_again_from
         snapshot = None
         windows = final or self._shards.rebased or now - self._last_snapshot >= SNAPSHOT_EVERY_S
         self._shards.next_commit(windows=windows)
@@ -294,19 +318,18 @@ class Lane:
             )
         self._ledger.muted(batch.muted)
         days = self._ledger.days
-        self._head = self._head.model_copy(
+        head = self._head.model_copy(
             update={
                 "commit": self._head.commit + 1,
                 "heartbeat": now,
                 "released": final,
-                "bundles": bundles,
                 "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
                 "newest": self._latest if isfinite(self._latest) else None,
                 "positions": {shard: position.model_copy() for shard, position in self._shards.positions.items()},
                 "episodes": self._outgoing.episodes.current,
                 "untold": self._muting.untold(self._outgoing.episodes.current),
                 "held": self._muting.held,
-                "health": self._watch.states,
+                "health": self._watch.settled,
                 "gaps": self._shards.gaps.stored,
                 "filled": self._shards.gaps.filled,
                 "ledger": days,
@@ -315,11 +338,13 @@ class Lane:
                 "device": self._sole and self._sole.name,
                 "device_last": self._sole and self._sole.last,
                 "lagging": self._stall.told,
+                "refused": self._refusals.told,
                 "cold": self._warming.cold,
                 "warming": self._warming.since,
                 "outbox": Outbox(messages=list(batch.messages), minutes=list(batch.minutes)),
             }
         )
+        self._head = self._rotation.turn(head, read_again_from)
         commit = Commit(
             head=self._head,
             messages=batch.messages,
@@ -483,7 +508,7 @@ class Lane:
         if self._recovering and not self.recovering:
             self._recovering = False
             self._floor = max(self._floor, self._begun)
-            self._watch.restore(self._head.health | self._health_since())
+            self._watch.resume(self._head.health | self._health_since())
             self._forget_unwatched()
 
     def _health_since(self) -> dict[str, DeviceHealth]:

@@ -40,16 +40,21 @@ class Lanes:
         return iter(self._lanes.values())
 
     @property
+    def table(self) -> OwnedLane:
+        """The table's own lane."""
+        return self._lanes[TABLE_LANE]
+
+    @property
     def reading(self) -> list[OwnedLane]:
         """Those that read shards. In a table keyed by device the table's own lane has none and waits for none; it
         stands for the others only while there are none yet."""
         others = [owned for name, owned in self._lanes.items() if name != TABLE_LANE]
-        return others or [self._lanes[TABLE_LANE]]
+        return others or [self.table]
 
     def fill(self, samples: Samples) -> None:
         """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane is known to have
         all devices: two that kept the same one could not both be opened again."""
-        self._lanes[TABLE_LANE].lane.fill(samples, own=self.one_lane)
+        self.table.lane.fill(samples, own=self.one_lane)
 
     def take(self, event: Event, now: float) -> None:
         """Give an event to the lane it concerns, or to all."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -15,12 +15,13 @@ from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE
 from consumer.outgoing import Reporting
 from consumer.ownership import HEARTBEATS, STALE_S, claim, inherit
+from consumer.rotation import loaded
 from consumer.snapshot import Snapshot, SnapshotError, beginning
 from consumer.source import Position
 from consumer.state import Head, ShardPosition, StateStore
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
-from scoring.succession import Change, Succession
+from scoring.succession import Succession
 from window.rolling import RETAINED_S, Windows
 from window.samples import Names
 
@@ -60,9 +61,10 @@ class Opening:
     """Opens the lanes of one worker, and gathers where their shards are to be read from.
 
     ``prefix``: where the states of the stream's lanes lie. ``bundle``: the worker's own; a lane may need earlier ones,
-    for samples from before it took effect. ``devices`` and ``shards``: the tables of codes that the source's decoder
-    fills. ``warms``: a first start begins at the stream's oldest record. ``one_device``: the table's key cannot tell
-    two devices apart.
+    for samples from before it took effect. ``look`` gives what is its own by the time it takes the table over; where
+    that is None, it cannot be said, and the table's head says. ``devices`` and ``shards``: the tables of codes that the
+    source's decoder fills. ``warms``: a first start begins at the stream's oldest record. ``one_device``: the table's
+    key cannot tell two devices apart.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Opening:
         owner: str,
         bundle: Bundle,
         bundles: Bundles,
+        look: Callable[[], Bundle | None] | None = None,
         to: Reporting,
         devices: Names,
         shards: Names,
@@ -86,8 +89,9 @@ class Opening:
         self._owner = owner
         self._bundle = bundle
         self._bundles = bundles
-        self._kept = False
-        self._known = {bundle.id: bundle}
+        self._look = look or (lambda: bundle)
+        self._loaded: WeakValueDictionary[str, Bundle] = WeakValueDictionary()  # as long as a lane scores with one
+        self._at_hand: list[Bundle] = []
         self._windows = Windows()  # one ring for all lanes, each has devices of its own
         self._to = to
         self._devices = devices
@@ -124,7 +128,7 @@ class Opening:
             store,
             lane=name,
             owner=self._owner,
-            bundle=self._bundle.id,
+            bundle=self._chosen if name == TABLE_LANE else lambda head: self._bundle.id,
             clock=self._clock,
             wait=wait,
             stale_s=self._stale_s,
@@ -169,19 +173,32 @@ class Opening:
             lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", self._clock())
         return Opened(lane, head, store)
 
+    def follow(self, bundle: Bundle) -> None:
+        """This is the worker's bundle from now on, stored for a successor; lanes opened later begin with it."""
+        self._bundle = bundle
+
+    def _chosen(self, head: Head | None) -> str:
+        """The bundle to take the table with. A worker that stood by may know its own as it was days ago: it must not
+        take back what the owner has brought in since."""
+        found = self._look()
+        if found is not None:
+            self._bundle = found
+        elif head is not None:
+            self._bundle = self._load(head.bundle)
+        return self._bundle.id
+
     def _prepare(self, head: Head) -> None:
         """Before a head that names this worker's bundle is written: it is stored for a successor, and those that it
         follows are at hand. A worker that cannot score as the head says never takes the lane."""
-        if not self._kept:
-            self._bundles.keep(self._bundle)
-            self._kept = True
-        for each in head.bundles:
-            self._load(each.bundle)
+        self._bundles.keep(self._bundle)
+        self._at_hand = [self._load(each.bundle) for each in head.bundles]
 
     def _load(self, bundle_id: str) -> Bundle:
-        if bundle_id not in self._known:
-            self._known[bundle_id] = self._bundles.load(bundle_id)
-        return self._known[bundle_id]
+        bundle = self._bundle if bundle_id == self._bundle.id else self._loaded.get(bundle_id)
+        if bundle is None:
+            bundle = self._bundles.load(bundle_id)
+        self._loaded[bundle_id] = bundle
+        return bundle
 
     def _succession(self, head: Head) -> Succession:
         first, *changes = head.bundles
@@ -189,17 +206,7 @@ class Opening:
             log.info("bundle", lane=head.lane, bundle=each.bundle, since=each.since)
             if self._load(each.bundle).config.plausible != self._load(first.bundle).config.plausible:
                 log.warning("the bundles' plausible ranges differ: a record goes by whoever reads it", lane=head.lane)
-        return Succession(
-            self._load(first.bundle),
-            [
-                Change(
-                    self._load(each.bundle),
-                    -inf if each.since is None else each.since,
-                    {self._devices.code(device): since for device, since in each.own.items()},
-                )
-                for each in changes
-            ],
-        )
+        return Succession(*loaded(self._load, head.bundles, self._devices))
 
 
 def _windows(store: StateStore) -> Snapshot | None:

@@ -31,7 +31,7 @@ def claim(
     *,
     lane: str,
     owner: str,
-    bundle: str,
+    bundle: Callable[[Head | None], str],
     clock: Callable[[], float],
     wait: Callable[[float], bool] | None,
     stale_s: float = STALE_S,
@@ -43,14 +43,15 @@ def claim(
     The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
     stands in the head's outbox. ``wait`` waits that many seconds and says whether to give up; None is returned then.
     Without ``wait`` the lane is taken from whoever has it; raises `Retry` where that fails. ``prepare`` is called with
-    the head before it is written: where it raises, the lane stays with its last owner.
+    the head before it is written: where it raises, the lane stays with its last owner. ``bundle`` is asked for the id
+    of the bundle to take the lane with, given its head, when it is to be taken: who stood by may have another by then.
     """
     standing_by = False
     while True:
         try:
             head = store.read()
             if head is None or head.released or wait is None or clock() - head.heartbeat >= stale_s:
-                taken = _next(head, lane=lane, owner=owner, bundle=bundle, now=clock())
+                taken = _next(head, lane=lane, owner=owner, bundle=bundle(head), now=clock())
                 prepare(taken)
                 store.write(taken)
                 return taken
@@ -78,6 +79,6 @@ def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) 
 
 def inherit(head: Head, before: Head) -> Head:
     """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
-    fields = "watermark newest episodes health ledger untold held forced device device_last outbox"
+    fields = "watermark newest episodes health ledger untold held refused forced device device_last outbox"
     kept = {name: getattr(before, name) for name in fields.split()}
     return head.model_copy(update={"bundles": succeed(before, head.bundle), **kept})

@@ -16,7 +16,7 @@ from consumer.ledger import CLASSES
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-HEALTH = ("silence", "stuck", "clock_skew", "gap", "late", "lagging", "quarantine", "warming")
+HEALTH = ("silence", "stuck", "clock_skew", "gap", "late", "lagging", "quarantine", "warming", "bundle", "misfit")
 COUNTS = (*CLASSES, "messages", "forced", *HEALTH)
 log = structlog.get_logger(__name__)
 
@@ -40,14 +40,17 @@ class Progress:
         self._embedded = embedded
         self._at = 0.0
 
-    def say(self, now: float, lanes: Iterable[Tallied], *, fenced: bool = False) -> None:
-        """Write the line if it is due, or if the worker was ``fenced``. ``now``: epoch seconds."""
+    def say(self, now: float, lanes: Iterable[Tallied], *, also: Iterable[Tallied] = (), fenced: bool = False) -> None:
+        """Write the line if it is due, or if the worker was ``fenced``. ``now``: epoch seconds; ``also``: lanes that
+        read nothing, and may have told something all the same."""
         if now - self._at < EVERY_S and not fenced:
             return
         self._at = now
         watermark, counted = now, Counter[str]()
         for lane in lanes:
             watermark = min(watermark, lane.watermark)
+            counted += lane.tally()
+        for lane in also:
             counted += lane.tally()
         lag_s = round(now - watermark, 1) if isfinite(watermark) else None
         counts: dict[str, Any] = {_metric(name): counted[name] for name in COUNTS}

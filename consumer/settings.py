@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,10 +22,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     table: Name = Field(default="device4", validation_alias="BATTERY_TABLE_NAME", description="the table to watch")
-    bundle: Path = Field(
-        default=SHIPPED_BUNDLE,
+    bundle: Name = Field(
+        default=str(SHIPPED_BUNDLE),
         validation_alias="MODEL_DIR",
-        description="a bundle, or a folder that holds default/",
+        description="a bundle, or a folder of bundles; s3://bucket/prefix is one too",
+    )
+    bundle_every_s: float = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        validation_alias="MODEL_EVERY_S",
+        description="seconds between two looks whether MODEL_DIR holds another bundle",
     )
     device_key: Name = Field(
         default="device", validation_alias="DEVICE_KEY_NAME", description="the attribute that names the device"
@@ -73,6 +81,13 @@ class Settings(BaseSettings):
         parts = value.split(":")
         if len(parts) != 6 or parts[0] != "arn" or parts[2] != "sns" or not parts[5]:
             raise ValueError("is no SNS topic: it looks like arn:aws:sns:eu-central-1:123456789012:name")
+        return value
+
+    @field_validator("bundle")
+    @classmethod
+    def _is_place(cls, value: str) -> str:
+        if re.match(r"s3:/*$|s3:/[^/]|s3:[^/]", value):
+            raise ValueError("is no place in S3: it looks like s3://bucket/prefix")
         return value
 
     @field_validator("chart_prefix", mode="before")

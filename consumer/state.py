@@ -11,6 +11,7 @@ from consumer import head_text
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.gaps import Gap
 from consumer.muting import Untold
+from consumer.refusal import Refused
 from consumer.rotation import InForce
 from reporting.archive import Archive, Revision, StoredObject, status
 from reporting.episodes import Episode
@@ -84,6 +85,8 @@ class Head(_Part):
     device_last: float | None = None
     lagging: float | None = None
     """Since which stamp the topic knows that the lane waits."""
+    refused: Refused | None = None
+    """The bundle of which the topic knows that it is no good."""
     cold: bool = False
     """It is ``warming`` from the first record on; then, since that stamp."""
     warming: float | None = None

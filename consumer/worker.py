@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import Protocol
 
 import structlog
 
+from consumer.bundle_reader import KnownBundles
 from consumer.chart_schedule import ChartRequest
 from consumer.direct import Clock, DirectSource
 from consumer.errors import Fenced
@@ -19,6 +20,7 @@ from consumer.liveness import Pulse, PulseFile
 from consumer.mute_reader import KnownMutes
 from consumer.progress import Progress
 from consumer.table_reader import Tables
+from scoring.bundle import Bundle
 from window.rolling import SHOWN_S
 
 TICK_S = 0.1
@@ -45,7 +47,8 @@ class Worker:
     """All lanes of one process, from their source to their commits.
 
     ``tables`` reads the table for gaps, and with ``fill`` for the first windows, up to ``tip`` (epoch seconds) where an
-    earlier owner made the first start; ``mutes`` knows what is not to be told; ``pulse`` is what the health check looks
+    earlier owner made the first start; ``mutes`` knows what is not to be told, ``bundles`` what is to score, of which
+    ``follow`` is told for lanes that are opened later; ``pulse`` is what the health check looks
     at, ``progress`` what the log and its metrics say.
     """
 
@@ -59,6 +62,8 @@ class Worker:
         fill: bool = False,
         tip: float | None = None,
         mutes: KnownMutes | None = None,
+        bundles: KnownBundles | None = None,
+        follow: Callable[[Bundle], None] = lambda _: None,
         pulse: PulseFile | None = None,
         progress: Progress | None = None,
         clock: Clock = time.time,
@@ -70,6 +75,8 @@ class Worker:
         self._pulse = pulse
         self._tables = tables
         self._mutes = mutes
+        self._bundles = bundles
+        self._follow = follow
         self._to_fill = fill and tables is not None
         self._tip = tip
         self._filling = False
@@ -95,6 +102,8 @@ class Worker:
         """Work until ``stop`` is set, then stop in order; returns the exit code."""
         if self._mutes is not None:
             self._mutes.begin()
+        if self._bundles is not None:
+            self._bundles.begin()
         self._source.begin()
         code = EXIT_OK
         try:
@@ -125,6 +134,7 @@ class Worker:
         for event in events:
             self._lanes.take(event, now)
         self._read_tables(now)
+        self._bring_in(now)
         for owned in self._lanes:
             if self._mutes is not None:
                 owned.lane.mute(self._mutes.current)
@@ -141,6 +151,8 @@ class Worker:
             self._tables.stop()
         if self._mutes is not None:
             self._mutes.stop()
+        if self._bundles is not None:
+            self._bundles.stop()
         deadline = time.monotonic() + STOP_COMMIT_S
         for owned in self._lanes:
             try:
@@ -166,6 +178,21 @@ class Worker:
             "stopped", code=code, unaccounted=unaccounted, ledger=[owned.lane.ledger.days for owned in self._lanes]
         )
         return code
+
+    def _bring_in(self, now: float) -> None:
+        """Have every lane score with the bundle that was found, each from a minute of its own head on; the table's lane
+        tells of one that was refused."""
+        if self._bundles is None:
+            return
+        offer = self._bundles.current
+        for owned in self._lanes:
+            owned.lane.offer(offer.bundle)
+        if offer.refused is not None:
+            self._lanes.table.lane.refuse(offer.refused, now)
+        elif offer.bundle is not None:
+            self._follow(offer.bundle)
+            if all(owned.lane.scores_with(offer.bundle.id) for owned in self._lanes):
+                self._lanes.table.lane.accept(now)
 
     def _read_tables(self, now: float) -> None:
         """At a first start the iterators come first, then the windows from the table, then the first record: what is
@@ -195,7 +222,8 @@ class Worker:
             log.info("watching")
         watermark = self.watermark
         lag_s = max(0.0, now - watermark) if isfinite(watermark) else None
-        self._progress.say(now, self._lanes.reading)
+        reading = self._lanes.reading
+        self._progress.say(now, reading, also=[owned for owned in [self._lanes.table] if owned not in reading])
         if self._pulse is not None:
             state = "watching" if self._watching else "recovering"
             fault = self._fault(now)

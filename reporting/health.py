@@ -1,4 +1,5 @@
-"""The health of every device's data: silence, stuck sensors, wrong clocks, late uploads, records set aside.
+"""The health of every device's data: silence, stuck sensors, wrong clocks, late uploads, records set aside, and (in
+`reporting.misfit`) a battery that the bundle does not know.
 
 Pure, and a function of the records in merged order: `Watch.observe` says what a run of records would mean, `apply`
 makes it so. Deadlines run on the watermark: `due` is the next, and `fire` what it means that nothing came before it.
@@ -13,8 +14,11 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from reporting import misfit
 from reporting.contract.events import utc
+from reporting.misfit import Fit
 from reporting.notice import Notice
+from scoring.succession import Succession
 from window.samples import Floats, Kind, Kinds, Names, Samples
 
 SILENCE_S = 120.0
@@ -52,7 +56,8 @@ class Frozen:
 class DeviceHealth:
     """What is remembered of a device. ``last``: the stamp of its last record. ``skew_s``: how far its clock is known
     to be ahead; ``suspect``: records that may show that it is. ``context``: it is known from the table alone, of the
-    time before the first start, and nothing was told of it."""
+    time before the first start, and nothing was told of it. ``asked``: the last bundle of which it is settled whether
+    it knows this battery; ``fit``: where that is open."""
 
     last: float = 0.0
     silent: bool = False
@@ -63,6 +68,8 @@ class DeviceHealth:
     late: Run | None = None
     late_stamp: float = 0.0
     quarantine_told: float | None = None
+    asked: str = ""
+    fit: Fit | None = None
 
     @property
     def deadline(self) -> float:
@@ -84,10 +91,12 @@ class Observation:
 
 
 class Watch:
-    """Watches all devices of a lane. ``names`` gives the names of device codes; ``table`` is named in commands."""
+    """Watches all devices of a lane. ``names`` gives the names of device codes; ``table`` is named in commands;
+    ``bundles``: those that score the lane's samples."""
 
-    def __init__(self, table: str, names: Names) -> None:
+    def __init__(self, table: str, names: Names, bundles: Succession) -> None:
         self._table = table
+        self._bundles = bundles
         self._names = names
         self._states: dict[int, DeviceHealth] = {}
         self._deadlines: dict[int, float] = {}
@@ -99,6 +108,12 @@ class Watch:
         return {self._names[code]: state for code, state in self._states.items()}
 
     @property
+    def settled(self) -> dict[str, DeviceHealth]:
+        """The same without what is only counted so far: that is no part of a head, which has no room for it, but lies
+        beside the windows, and is the same again once they are read up to the head."""
+        return {name: replace(state, fit=None) if state.fit else state for name, state in self.states.items()}
+
+    @property
     def due(self) -> float:
         """The stamp of the next deadline; infinite where none is."""
         return min(self._deadlines.values(), default=inf)
@@ -108,6 +123,12 @@ class Watch:
         self._states, self._deadlines = {}, {}
         for name, state in states.items():
             self._keep(self._names.code(name), state)
+
+    def resume(self, settled: Mapping[str, DeviceHealth]) -> None:
+        """Put back what was ``settled``; what was counted so far stays."""
+        fits = {name: state.fit for name, state in self.states.items() if state.fit is not None}
+        counted = {name: fit for name, fit in fits.items() if name in settled and fit.bundle != settled[name].asked}
+        self.restore({name: replace(state, fit=counted.get(name)) for name, state in settled.items()})
 
     def _keep(self, device: int, state: DeviceHealth) -> None:
         self._states[device] = state
@@ -124,6 +145,7 @@ class Watch:
             rows = np.flatnonzero((samples.device == code) & alive)
             device = _Device(self._names[int(code)], self._table, self._states.get(int(code), DeviceHealth()))
             device.follow(samples, stamp, rows, kind)
+            device.compare(samples, stamp, rows[kind[rows] == Kind.SAMPLE], self._bundles)
             states[int(code)] = device.state
             notices += device.notices
             set_back += device.set_back
@@ -209,6 +231,27 @@ class _Device:
         self.state = replace(
             self.state, last=max(self.state.last, float(stamp[rows].max())), silent=False, context=False
         )
+
+    def compare(self, samples: Samples, stamp: Floats, scored: Rows, bundles: Succession) -> None:
+        """Compare the device's ``scored`` rows with what the bundles were trained on."""
+        asked, fit, found = misfit.follow(self.state.asked, self.state.fit, samples, stamp, scored, bundles)
+        self.state = replace(self.state, asked=asked, fit=fit)
+        command = f"battery-watch train --table {self.table} --out my-bundle"
+        for one in found:
+            at, said, since = float(stamp[one.row]), one.said(self.name), one.counted.since
+            count, model = one.counted.outside, one.bundle.id
+            self._notice(
+                one.row,
+                "health.misfit",
+                at,
+                "opened",
+                said,
+                since=since,
+                until=at,
+                count=count,
+                model=model,
+                command=command,
+            )
 
     def expire(self, at: float) -> None:
         """A deadline has passed."""

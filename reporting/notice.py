@@ -17,6 +17,8 @@ SEVERITIES: dict[HealthType, SeverityName] = {
     "health.lagging": "high",
     "health.clock_skew": "medium",
     "health.quarantine": "medium",
+    "health.bundle": "medium",
+    "health.misfit": "medium",
     "health.late": "low",
     "health.warming": "low",
 }
@@ -37,6 +39,7 @@ class Notice:
     until: float | None = None
     count: int | None = None
     offset_s: float | None = None
+    model: str | None = None
     command: str | None = None
     lane: str = ""
     """Whose it is, where it is about no device: two lanes may tell of the same second."""
@@ -66,6 +69,7 @@ class Notice:
                 until=self.until,
                 count=self.count,
                 offset_s=self.offset_s,
+                model=self.model,
                 command=self.command,
             ),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ FILES = (
     CARD,
 )
 """What the manifest vouches for: every file of a bundle but itself."""
+POINTER, DEFAULT = "current", "default"
+"""In a folder of bundles: a file with the name of the one to use; without it, the one to use."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+Read = Callable[[str], bytes | None]
+"""Gives a file by its path below some place, a folder or another; None where there is none."""
 
 ERROR_RTOL, ERROR_ATOL = 5e-5, 1e-6
 """Graph (float64) against Keras (float32): the reconstruction error, relative and absolute."""
@@ -40,6 +46,10 @@ FOREST_ATOL = 1e-9
 
 class BundleError(Exception):
     """A bundle cannot be used. The message says what is wrong, where, and what to do."""
+
+
+class UnfinishedError(BundleError):
+    """Files are missing, or are not those that the manifest vouches for: damage, or a copy that is not done yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +77,13 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Bundle:
-    """A verified bundle, ready to score."""
+    """A verified bundle, ready to score. ``files``: what it was made of, by name, so that it can be stored elsewhere
+    whatever has become of the place it was loaded from."""
 
     id: str
-    path: Path
+    files: Mapping[str, bytes] = field(repr=False, compare=False)
     config: BundleConfig
     scaler: Scaler
     graph: Graph
@@ -89,13 +100,33 @@ def identity(sha256: Mapping[str, str]) -> str:
 
 
 def load(path: Path | str) -> Bundle:
-    """The bundle at ``path``, or in its folder ``default``, after checking hashes, features and golden rows.
+    """The bundle of a folder, see `load_from`. Raises `BundleError` for any damage."""
+    folder = Path(path)
+    return load_from(in_folder(folder), str(path))
 
+
+def in_folder(folder: Path) -> Read:
+    """Reads below a folder. Raises OSError where something is there and cannot be read."""
+
+    def read(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    return read
+
+
+def load_from(read: Read, where: str) -> Bundle:
+    """The bundle at a place called ``where``, after checking hashes, features and golden rows.
+
+    The place is a bundle, or holds several: then its file `current` names the one to use, or that one is `default/`.
     Reads a few hundred kilobytes and takes some tenths of a second. Raises `BundleError` for any damage.
     """
-    folder = _folder(Path(path))
-    manifest = _manifest(folder)
-    contents = _verified(folder, manifest)
+    below = chosen(read, where)
+    folder = f"{where}/{below}".rstrip("/")
+    manifest = _manifest(read, below, folder)
+    contents = _verified(read, below, folder, manifest)
     names = _json(contents, "feature_names.json", folder)
     if names != list(FEATURES):
         raise _damaged(folder, "feature_names.json", "does not name the 14 features in their order")
@@ -107,11 +138,42 @@ def load(path: Path | str) -> Bundle:
     except Exception as error:
         raise _damaged(folder, "model.onnx", f"cannot be opened ({_first_line(error)})") from error
     _check_golden(graph, contents, folder)
-    return Bundle(manifest.id, folder, config, scaler, graph, manifest)
+    return Bundle(manifest.id, contents, config, scaler, graph, manifest)
 
 
-def _damaged(folder: Path, name: str, what: str) -> BundleError:
-    return BundleError(
+def chosen(read: Read, where: str) -> str:
+    """Which of a place's bundles is the one to use: its folder's name with a slash, or nothing where the place is the
+    bundle itself. Raises `UnfinishedError` where there is none."""
+    pointer = _read(read, POINTER, where)
+    if pointer is not None:
+        name = pointer.decode(errors="replace").strip().rstrip("/")
+        if not _NAME.fullmatch(name):
+            raise UnfinishedError(
+                f"Model bundles {where}: {POINTER} names no folder beside it. Write one name into it."
+            )
+        if _read(read, f"{name}/{MANIFEST}", where) is None:
+            raise UnfinishedError(
+                f"Model bundles {where}: {POINTER} names {name}, and there is no {name}/{MANIFEST}. "
+                f"Copy the bundle there first, then write its name into {POINTER}."
+            )
+        return f"{name}/"
+    for below in ("", f"{DEFAULT}/"):
+        if _read(read, below + MANIFEST, where) is not None:
+            return below
+    raise UnfinishedError(
+        f"Model bundle {where} holds neither {MANIFEST} nor {DEFAULT}/{MANIFEST} nor a file {POINTER} that names one. "
+        "Point MODEL_DIR at a bundle or at a folder of bundles, or make one with `battery-watch train`."
+    )
+
+
+def named(read: Read, where: str) -> str:
+    """The id of the bundle at a place as its manifest has it, unverified. Raises `BundleError`."""
+    below = chosen(read, where)
+    return _manifest(read, below, f"{where}/{below}".rstrip("/")).id
+
+
+def _damaged(folder: str, name: str, what: str, kind: type[BundleError] = BundleError) -> BundleError:
+    return kind(
         f"Model bundle {folder}: {name} {what}. Copy the bundle again from where it was made, "
         "or make a new one with `battery-watch train`."
     )
@@ -121,32 +183,19 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _folder(path: Path) -> Path:
-    for folder in (path, path / "default"):
-        if (folder / MANIFEST).is_file():
-            return folder
-    what = f"holds neither {MANIFEST} nor default/{MANIFEST}" if path.is_dir() else "is not a folder"
-    raise BundleError(
-        f"Model bundle {path} {what}. Point MODEL_DIR at a bundle or at a folder that holds `default/`, "
-        "or make one with `battery-watch train`."
-    )
-
-
-def _read(folder: Path, name: str) -> bytes:
+def _read(read: Read, name: str, where: str) -> bytes | None:
     try:
-        return (folder / name).read_bytes()
-    except FileNotFoundError as error:
-        raise _damaged(folder, name, "is missing") from error
+        return read(name)
     except OSError as error:
-        raise _damaged(folder, name, f"cannot be read ({error.strerror})") from error
+        raise _damaged(where, name, f"cannot be read ({error.strerror})", UnfinishedError) from error
 
 
-def _manifest(folder: Path) -> Manifest:
-    content = _read(folder, MANIFEST)
+def _manifest(read: Read, below: str, folder: str) -> Manifest:
+    content = _read(read, below + MANIFEST, folder)
     try:
-        manifest = Manifest.model_validate_json(content)
+        manifest = Manifest.model_validate_json(content or b"")
     except ValidationError as error:
-        raise _damaged(folder, MANIFEST, f"is not a manifest ({_faults(error)})") from error
+        raise _damaged(folder, MANIFEST, f"is not a manifest ({_faults(error)})", UnfinishedError) from error
     if manifest.format != FORMAT:
         raise BundleError(
             f"Model bundle {folder}: its format is {manifest.format}, this version reads {FORMAT}. "
@@ -155,27 +204,31 @@ def _manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+def _verified(read: Read, below: str, folder: str, manifest: Manifest) -> dict[str, bytes]:
     if sorted(manifest.sha256) != sorted(FILES):
         odd = sorted(set(manifest.sha256) ^ set(FILES))
         raise _damaged(folder, MANIFEST, f"does not list the files of a bundle (look at: {', '.join(odd)})")
-    contents = {name: _read(folder, name) for name in FILES}
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != manifest.sha256[name]:
-            raise _damaged(folder, name, "is not the file that was made (its sha256 differs)")
     if identity(manifest.sha256) != manifest.id:
         raise _damaged(folder, MANIFEST, "has an id that does not belong to its files")
+    contents: dict[str, bytes] = {}
+    for name in FILES:
+        content = _read(read, below + name, folder)
+        if content is None:
+            raise _damaged(folder, name, "is missing", UnfinishedError)
+        if hashlib.sha256(content).hexdigest() != manifest.sha256[name]:
+            raise _damaged(folder, name, "is not the file that was made (its sha256 differs)", UnfinishedError)
+        contents[name] = content
     return contents
 
 
-def _json(contents: Mapping[str, bytes], name: str, folder: Path) -> Any:
+def _json(contents: Mapping[str, bytes], name: str, folder: str) -> Any:
     try:
         return orjson.loads(contents[name])
     except orjson.JSONDecodeError as error:
         raise _damaged(folder, name, f"is not JSON ({_first_line(error)})") from error
 
 
-def _config(content: bytes, folder: Path) -> BundleConfig:
+def _config(content: bytes, folder: str) -> BundleConfig:
     try:
         return BundleConfig.model_validate_json(content)
     except ValidationError as error:
@@ -186,7 +239,7 @@ def _faults(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all of it'}: {e['msg']}" for e in error.errors())
 
 
-def _columns(content: Any, name: str, shapes: Mapping[str, tuple[int, ...]], folder: Path) -> list[Floats]:
+def _columns(content: Any, name: str, shapes: Mapping[str, tuple[int, ...]], folder: str) -> list[Floats]:
     """The named arrays of a JSON object; -1 in a shape stands for the number of rows."""
     try:
         columns = [np.asarray(content[key], np.float64) for key in shapes]
@@ -201,7 +254,7 @@ def _columns(content: Any, name: str, shapes: Mapping[str, tuple[int, ...]], fol
     return columns
 
 
-def _scaler(contents: Mapping[str, bytes], folder: Path) -> Scaler:
+def _scaler(contents: Mapping[str, bytes], folder: str) -> Scaler:
     shape = (len(FEATURES),)
     mean, scale = _columns(
         _json(contents, "scaler.json", folder), "scaler.json", {"mean": shape, "scale": shape}, folder
@@ -211,7 +264,7 @@ def _scaler(contents: Mapping[str, bytes], folder: Path) -> Scaler:
     return Scaler(mean, scale)
 
 
-def _check_golden(graph: Graph, contents: Mapping[str, bytes], folder: Path) -> None:
+def _check_golden(graph: Graph, contents: Mapping[str, bytes], folder: str) -> None:
     """Score the golden rows and compare with what Keras and scikit-learn said when the bundle was made."""
     shapes = {
         "features": (-1, len(FEATURES)),

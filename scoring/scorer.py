@@ -54,12 +54,11 @@ class Scorer:
     def __init__(self, bundle: Bundle | Succession, windows: Windows | None = None) -> None:
         self.bundles = bundle if isinstance(bundle, Succession) else Succession(bundle)
         self.windows = windows or Windows()
-        self._reach = max(REACH[each.config.policy] for each in self.bundles.bundles)
 
     @property
     def touches(self) -> int:
         """How many rows one sample out of order can touch: itself, and the followers that features or policy reach."""
-        return max(ROLLING, self._reach + 1)
+        return max(ROLLING, *(REACH[each.config.policy] + 1 for each in self.bundles.bundles))
 
     def take(self, samples: Samples, *, most_anomalies: int) -> tuple[Scored, int]:
         """Score the longest leading run of samples that is in order, or one sample that is not.

@@ -23,9 +23,16 @@ class Change:
 
 
 class Succession:
-    """The first bundle, and the changes after it, oldest first. The last change whose time has come is in force."""
+    """The first bundle, and the changes after it, oldest first. The last change whose time has come is in force.
+
+    All that score, judge and tell for one lane share one, so that a further change is one for all of them.
+    """
 
     def __init__(self, first: Bundle, changes: Sequence[Change] = ()) -> None:
+        self.become(first, changes)
+
+    def become(self, first: Bundle, changes: Sequence[Change] = ()) -> None:
+        """Be this one from now on: with a change more, or without what nothing needs any more."""
         self.bundles = (first, *(change.bundle for change in changes))
         self._changes = tuple(changes)
 

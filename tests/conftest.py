@@ -55,7 +55,7 @@ def plain_bundle() -> Bundle:
     )
     manifest = Manifest(format=1, id="bw-plain", sha256={}, versions={}, training={}, metrics={})
     scaler = Scaler(np.zeros(14), np.ones(14))
-    return Bundle("bw-plain", Path("plain"), config, scaler, cast("Graph", PlainGraph()), manifest)
+    return Bundle("bw-plain", {}, config, scaler, cast("Graph", PlainGraph()), manifest)
 
 
 @dataclass

@@ -36,8 +36,8 @@ options must be put right; 130 ended by Ctrl-C, nothing was written."""
     "bundle_path",
     envvar="MODEL_DIR",
     show_envvar=True,
-    type=click.Path(path_type=Path),
-    help="The bundle, or a folder that holds default/. Default: the shipped one.",
+    metavar="PLACE",
+    help="The bundle, or a folder of bundles; s3://bucket/prefix is one too. Default: the shipped one.",
 )
 @click.option(
     "--out",
@@ -50,7 +50,7 @@ options must be put right; 130 ended by Ctrl-C, nothing was written."""
 def command(
     files: tuple[Path, ...],
     inputs: tuple[Path, ...],
-    bundle_path: Path | None,
+    bundle_path: str | None,
     out: Path,
     charts: bool,
     **given: Any,
@@ -73,22 +73,24 @@ def command(
         sys.exit(130)
 
 
-def _replay(chosen: Inputs, bundle_path: Path | None, out: Path, *, charts: bool) -> None:
+def _replay(chosen: Inputs, bundle_path: str | None, out: Path, *, charts: bool) -> None:
     from battery_watch import results
     from battery_watch.bars import bars
     from battery_watch.replaying import through
     from battery_watch.summary import figures
+    from consumer.aws import session
+    from consumer.bundle_source import BundleSource
     from consumer.errors import BatteryWatchError
     from consumer.logs import configure
     from consumer.records import Plausible
     from consumer.settings import SHIPPED_BUNDLE
     from models.recordings import RecordingError
-    from scoring.bundle import BundleError, load
+    from scoring.bundle import BundleError
     from window.rolling import SHOWN_S
 
     configure("console", "error")
     try:
-        bundle = load(bundle_path or SHIPPED_BUNDLE)
+        bundle = BundleSource.at(bundle_path or str(SHIPPED_BUNDLE), lambda: session(None)).load()
         plausible = Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c)
         with bars() as tell:
             taken = take(chosen, tell, plausible=plausible, before_s=SHOWN_S)

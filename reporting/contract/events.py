@@ -125,6 +125,7 @@ class Health(Payload):
     until: float | None = Field(default=None, description="Its end, epoch seconds.")
     count: int | None = Field(default=None, description="Records concerned, as far as known.")
     offset_s: float | None = Field(default=None, description="How far the device's clock is ahead (negative: behind).")
+    model: str | None = Field(default=None, description="Id of the bundle, where it is about one.")
     command: str | None = Field(default=None, description="The command that helps.")
 
 
@@ -138,6 +139,8 @@ HealthType = Literal[
     "health.lagging",
     "health.quarantine",
     "health.warming",
+    "health.bundle",
+    "health.misfit",
 ]
 
 

@@ -94,7 +94,7 @@ class Results:
             yield key, self.aws.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
 
-OF_THE_LANE = ("health.gap", "health.lagging", "health.warming")
+OF_THE_LANE = ("health.gap", "health.lagging", "health.warming", "health.bundle")
 
 
 def told(bodies: list[str]) -> dict[str, list[dict[str, Any]]]:

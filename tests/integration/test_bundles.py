@@ -13,7 +13,7 @@ import pytest
 
 from demo.worker import Worker
 from demo.world import ARCHIVE
-from scoring.bundle import MANIFEST, identity, load
+from scoring.bundle import FILES, MANIFEST, POINTER, identity, load
 
 SHIPPED = Path(__file__).parents[2] / "models" / "default"
 
@@ -84,3 +84,74 @@ def test_a_restart_with_another_bundle(account: Any, other: Path, eventually: An
     assert f"MODEL_DIR set to bundle {old}" in ended.stderr
     assert "Traceback" not in ended.stderr + ended.stdout
     assert head(account)[0] == before
+
+
+def test_another_bundle_under_a_running_worker(account: Any, other: Path, tmp_path: Path, eventually: Any) -> None:
+    """Copied over the one in MODEL_DIR, file by file: from a minute on that the head names events name the new one. A
+    broken one after it is refused with an event, and scoring goes on; it is put right, and that is told."""
+    old, new = load(SHIPPED).id, load(other).id
+    place = tmp_path / "place"
+    shutil.copytree(SHIPPED, place)
+    told: list[Any] = []
+
+    def notices() -> list[Any]:
+        told.extend(json.loads(message["Body"]) for message in account.messages())
+        return [event["data"] for event in told if event["type"] == "health.bundle"]
+
+    with Worker({**account.environment, "MODEL_DIR": str(place), "MODEL_EVERY_S": "1"}) as worker:
+        worker.wait_until_watching()
+        start = float(int(time.time()) - 60)
+        account.charge(start, 50, faults={20: 61.5})
+        eventually(lambda: start + 20 in models(account))
+        for name in (MANIFEST, *FILES):  # the worst order
+            shutil.copy(other / name, place / name)
+        eventually(lambda: head(account)[1]["bundle"] == new)
+        since = head(account)[1]["bundles"][1]["since"]
+        account.put(start + 30, temperature=61.5)
+        account.put(since - 1)
+        account.put(since, temperature=61.5)
+        eventually(lambda: {since, start + 30} <= models(account).keys())
+        found = models(account)
+        assert found[since] == new
+        assert {model for ts, model in found.items() if ts < since} == {old}
+        assert notices() == []
+
+        (place / "model.onnx").write_bytes(b"broken")
+        shutil.copy(SHIPPED / MANIFEST, place / MANIFEST)
+        (opened,) = eventually(notices)
+        assert (opened["state"], opened["model"]) == ("opened", old)
+        assert f"{new} goes on scoring" in opened["summary"]
+        assert "model.onnx is not the file that was made" in opened["summary"]
+        account.put(since + 2, temperature=61.5)
+        eventually(lambda: models(account).get(since + 2) == new)
+
+        for name in (*FILES, MANIFEST):
+            shutil.copy(other / name, place / name)
+        eventually(lambda: len(notices()) == 2)
+        assert notices()[1]["state"] == "closed"
+        assert worker.stop() == 0
+
+
+def test_a_bundle_in_s3_named_by_a_pointer(account: Any, other: Path, eventually: Any) -> None:
+    """At the start, and changed under a running worker."""
+    bucket = account.environment["RESULTS_BUCKET_NAME"]
+    s3 = account.world.aws.s3
+
+    def upload(folder: Path) -> str:
+        name = load(folder).id
+        for file in (*FILES, MANIFEST):
+            s3.put_object(Bucket=bucket, Key=f"models/{name}/{file}", Body=(folder / file).read_bytes())
+        s3.put_object(Bucket=bucket, Key=f"models/{POINTER}", Body=f"{name}\n".encode())
+        return name
+
+    old = upload(SHIPPED)
+    environment = {"MODEL_DIR": f"s3://{bucket}/models", "MODEL_EVERY_S": "1"}
+    assert account.run("doctor", **environment).returncode == 0
+    with Worker({**account.environment, **environment}) as worker:
+        worker.wait_until_watching()
+        account.charge(float(int(time.time()) - 10), 5)
+        eventually(lambda: head(account)[1].get("newest"))
+        assert head(account)[1]["bundle"] == old
+        new = upload(other)
+        eventually(lambda: [each["bundle"] for each in head(account)[1]["bundles"]] == [old, new])
+        assert worker.stop() == 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from consumer.bundle_store import BundleStore
-from scoring.bundle import Bundle, Manifest, Scaler
+from scoring.bundle import Bundle, BundleError, Manifest, Scaler
 from scoring.config import (
     BundleConfig,
     Calibration,
@@ -81,7 +81,7 @@ def arithmetic_bundle(name: str = "bw-arithmetic", *, strictness: float = 1.0, s
     columns = len(FEATURES)
     manifest = Manifest(format=1, id=name, sha256={}, versions={}, training={}, metrics={})
     scaler = Scaler(np.zeros(columns), np.ones(columns))
-    return Bundle(name, Path("arithmetic"), config, scaler, cast("Graph", ArithmeticGraph(strictness)), manifest)
+    return Bundle(name, {}, config, scaler, cast("Graph", ArithmeticGraph(strictness)), manifest)
 
 
 def neighbours_bundle() -> Bundle:
@@ -107,6 +107,30 @@ def stricter_bundle() -> Bundle:
     return arithmetic_bundle("bw-stricter", strictness=3.0, session_gap_s=7.0)
 
 
+NAMELESS = "model"
+"""Where a host looks for its bundle: what lies there has no id when it is none."""
+
+
+class LiesThere:
+    """`consumer.bundle_reader.Source` over what a test says."""
+
+    where = NAMELESS
+
+    def __init__(self, lies_there: Callable[[], Bundle | BundleError]) -> None:
+        self._lies_there = lies_there
+
+    def named(self) -> str:
+        """See `Source`."""
+        return self.load().id
+
+    def load(self) -> Bundle:
+        """See `Source`."""
+        found = self._lies_there()
+        if isinstance(found, BundleError):
+            raise found
+        return found
+
+
 class ArithmeticBundles(BundleStore):
     """The store of bundles, for bundles that are made of no files: the name alone is stored."""
 
@@ -116,7 +140,7 @@ class ArithmeticBundles(BundleStore):
         return bundle.id.encode()
 
     @staticmethod
-    def unpacked(body: bytes, bundle_id: str) -> Bundle:
+    def unpacked(body: bytes, where: str) -> Bundle:
         """See `BundleStore`."""
         return next(
             made for made in (arithmetic_bundle(), stricter_bundle(), neighbours_bundle()) if made.id.encode() == body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -15,6 +15,7 @@ from sim_topic import Subscriber
 
 from consumer.discovery import Start
 from consumer.mute_reader import KnownMutes
+from scoring.bundle import Bundle, BundleError
 
 BUCKET = "results"
 
@@ -45,3 +46,5 @@ class Run:
     pace: Pace
     start: Start
     namespace: str
+    lies_there: Callable[[], Bundle | BundleError]
+    """What the host's MODEL_DIR holds: a bundle, or what is wrong with it."""

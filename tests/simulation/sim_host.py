@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 
 from sim_bucket import BucketClient
-from sim_bundle import ArithmeticBundles
+from sim_bundle import NAMELESS, ArithmeticBundles, LiesThere
 from sim_committer import SteppedCommitter
 from sim_edges import BUCKET, Edges, Run
 from sim_reader import StreamReader
@@ -18,10 +18,12 @@ from sim_tables import SteppedTables
 from sim_topic import TopicClient
 
 from consumer import worker
+from consumer.bundle_reader import BundleReader, Offer
 from consumer.chart_schedule import ChartRequest
 from consumer.commit import Commit
 from consumer.committer import Sinks
 from consumer.direct import DirectSource
+from consumer.errors import ConfigurationError
 from consumer.history import TableHistory
 from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE, Lanes
@@ -29,12 +31,15 @@ from consumer.opening import Opened, Opening
 from consumer.outgoing import Reporting
 from consumer.owned import OwnedLane
 from consumer.records import Decoder, Plausible
+from consumer.refusal import Refusal
 from consumer.state import Head, Stores, stream_prefix
 from reporting.archive import Archive
 from reporting.contract.events import ChartLink
 from reporting.topic import Topic
-from scoring.bundle import Bundle
+from scoring.bundle import BundleError
 from window.samples import Names
+
+LOOK_EVERY_S = 5.0
 
 
 class NoCharts:
@@ -55,7 +60,10 @@ class Host:
     """One process that owns the table. Everything it does is called by the scheduler; any call may raise `Crash` or
     `Fenced`. `started` makes one, as `consumer.assembly.Assembly` makes a worker."""
 
-    def __init__(self, name: str, edges: Edges, bundle: Bundle, run: Run) -> None:
+    def __init__(self, name: str, edges: Edges, run: Run) -> None:
+        bundle = run.lies_there()
+        if isinstance(bundle, BundleError):
+            raise ConfigurationError(str(bundle))
         self.name = name
         self.clock = run.clock
         self.durable: dict[str, Head] = {}
@@ -63,7 +71,7 @@ class Host:
         self.charts = NoCharts()
         self.committers: dict[str, SteppedCommitter] = {}
         self.lanes: dict[str, Lane] = {}
-        self.reader_due = self.turn_due = run.clock.now
+        self.reader_due = self.turn_due = self.look_due = run.clock.now
         self._run = run
         self._edges = edges
         self.stream: SimulatedStream = edges.stream
@@ -73,12 +81,15 @@ class Host:
         self._stores = Stores(self._s3, self._s3, BUCKET)  # type: ignore[arg-type]
         devices, shards = Names(), Names()
         plausible = bundle.config.plausible
+        store = ArithmeticBundles(self._s3, BUCKET, run.namespace)  # type: ignore[arg-type]
+        self.bundles = BundleReader(LiesThere(run.lies_there), store, bundle, every_s=inf)
         self._opening = Opening(
             self._stores,
             self._prefix,
             owner=name,
             bundle=bundle,
-            bundles=ArithmeticBundles(self._s3, BUCKET, run.namespace),  # type: ignore[arg-type]
+            bundles=store,
+            look=lambda: self.bundles.look().bundle,
             to=Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link),
             devices=devices,
             shards=shards,
@@ -95,10 +106,10 @@ class Host:
         )
 
     @classmethod
-    def started(cls, name: str, edges: Edges, bundle: Bundle, run: Run) -> Host | None:
+    def started(cls, name: str, edges: Edges, run: Run) -> Host | None:
         """Start a process: the table's owner from now on, or None while another one is (it looks again later). Raises
-        `ConfigurationError` where the last owner's windows cannot be read, and `Retry`."""
-        host = cls(name, edges, bundle, run)
+        `ConfigurationError` where the last owner's windows or the own bundle cannot be read, and `Retry`."""
+        host = cls(name, edges, run)
         opened = host._opening.open(TABLE_LANE, wait=lambda _: True)
         if opened is None:
             return None
@@ -135,6 +146,8 @@ class Host:
             fill=opening.unfilled and run.start == "latest",
             tip=opening.tip,
             mutes=self._edges.mutes,
+            bundles=self.bundles,
+            follow=opening.follow,
             clock=run.clock,
         )
 
@@ -183,7 +196,16 @@ class Host:
             (self.turn_due, self._turn),
             *((committer.due, committer.step) for committer in self.committers.values()),
             (self.tables.due, self.tables.step),
+            (self.look_due if self.bundles.current != self._offered else inf, self._look),
         ]
+
+    @property
+    def _offered(self) -> Offer:
+        """What is found where bundles are looked for; a host that has found it has no reason to look."""
+        there = self._run.lies_there()
+        if isinstance(there, BundleError):
+            return Offer(None, Refusal(NAMELESS, str(there)))
+        return Offer(there)
 
     def stop(self) -> int:
         """Stop as SIGTERM does; returns the exit code."""
@@ -204,6 +226,10 @@ class Host:
     def _turn(self) -> None:
         self.worker.turn(0.0)
         self.turn_due = self.clock.now + self._run.rng.uniform(0.0, self._run.pace.tick_s)
+
+    def _look(self) -> None:
+        self.bundles.look()
+        self.look_due = self.clock.now + LOOK_EVERY_S
 
     def _committed(self, lane: str, commit: Commit, recovering: bool) -> None:
         self.commits += 1

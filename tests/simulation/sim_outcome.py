@@ -17,7 +17,7 @@ from consumer.state import Head
 COMPARED = ("scored", "late", "quarantined", "ignored")
 BALANCE = {"read": 1, "duplicate": -1, **dict.fromkeys(COMPARED, -1)}
 ARCHIVE, QUARANTINE = "battery-events/", "battery-quarantine/"
-OF_THE_LANE = ("health.gap", "health.lagging", "health.warming")
+OF_THE_LANE = ("health.gap", "health.lagging", "health.warming", "health.bundle")
 SHOWN = 3
 
 

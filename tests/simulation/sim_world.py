@@ -20,7 +20,7 @@ from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.lanes import TABLE_LANE
 from consumer.ownership import LOOK_EVERY_S
 from consumer.state import Head
-from scoring.bundle import Bundle
+from scoring.bundle import Bundle, BundleError
 
 MOST_STEPS = 30_000
 MOST_VIRTUAL_S = 8 * 3600.0
@@ -34,8 +34,8 @@ class Stuck(AssertionError):
 class World:
     """Runs a plan over a script until everything written is processed and durable.
 
-    ``edges`` are looked at afterwards; ``bundle`` is what hosts start with. Raises `Stuck` where that takes too long,
-    or too many steps.
+    ``edges`` are looked at afterwards; ``bundle`` is what lies where hosts look for theirs. Raises `Stuck` where that
+    takes too long, or too many steps.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class World:
         self.exits: list[int] = []
         self.steps = 0
         self.recovery_s: list[tuple[str, float]] = []
-        self.bundle = bundle
+        self.bundle: Bundle | BundleError = bundle
         self._namespace = namespace
         self._born = 0
         self._starts: dict[int, float] = {slot: plan.begins + slot * 1.0 for slot in range(plan.hosts)}
@@ -181,8 +181,10 @@ class World:
 
     def _start(self, slot: int) -> None:
         self._born += 1
-        run = Run(self.clock, self.faults, self.rng, self.plan.pace, self.plan.start, self._namespace)
-        self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, self.bundle, run)
+        run = Run(
+            self.clock, self.faults, self.rng, self.plan.pace, self.plan.start, self._namespace, lambda: self.bundle
+        )
+        self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, run)
         if self.hosts[slot] is None:
             self._starts[slot] = self.clock.now + LOOK_EVERY_S
 

@@ -11,15 +11,17 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from consumer import checks
+from consumer.bundle_source import BundleSource
 from consumer.checks import Finding, State, require
 from consumer.errors import ConfigurationError
+from scoring.bundle import in_folder
 
+SHIPPED = Path(__file__).parents[3] / "models" / "default"
 SETTINGS: Any = SimpleNamespace(
     table="device4",
     region="eu-central-1",
     bucket="results",
     topic_arn="arn:aws:sns:eu-central-1:123456789012:battery",
-    bundle=Path(__file__).parents[3] / "models" / "default",
 )
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/device4/stream/2026-07-25T00:00:00.000"
 
@@ -208,13 +210,24 @@ def test_credentials_are_looked_for_without_a_call() -> None:
 
 def test_the_bundle_is_verified(tmp_path: Path) -> None:
     """One that is not there is told with what to set."""
-    bundle, finding = checks.check_bundle(SETTINGS)
+    bundle, finding = checks.check_bundle(BundleSource(in_folder(SHIPPED), str(SHIPPED)))
     assert bundle is not None
     assert (finding.state, finding.found) == (State.FINE, f"{bundle.id}, verified")
-    missing, finding = checks.check_bundle(SimpleNamespace(bundle=tmp_path))  # type: ignore[arg-type]
+    missing, finding = checks.check_bundle(BundleSource(in_folder(tmp_path), str(tmp_path)))
     assert missing is None
     assert finding.state is State.FAULT
     assert "MODEL_DIR" in finding.advice
+
+
+def test_a_bundle_in_s3_that_may_not_be_read_is_told_with_the_rights_it_takes() -> None:
+    """It may be there all the same."""
+    client = SimpleNamespace(get_object=raising(refusal(403, "AccessDenied")))
+    aws: Any = SimpleNamespace(client=lambda name, config: client)
+    missing, finding = checks.check_bundle(BundleSource.at("s3://models/mine/", lambda: aws))
+    assert missing is None
+    assert finding.state is State.FAULT
+    assert "reading s3://models/mine/current" in finding.found
+    assert "s3:GetObject" in finding.advice
 
 
 def test_all_faults_stop_the_start_at_once() -> None:

@@ -15,6 +15,7 @@ from consumer.state import Head, Outbox, ShardPosition
 from reporting.episodes import Episode
 from reporting.health import DeviceHealth, Frozen, Run
 from reporting.message import Message
+from reporting.misfit import Fit
 
 T = 1_784_989_500
 MOST_BYTES = 256_000
@@ -22,7 +23,7 @@ MOST_BYTES = 256_000
 
 def crowded(devices: int, *, days: int = 4, shards: int = 40) -> Head:
     """As full as a head gets: every device has an episode, repeats its readings, and was counted to the second on
-    every open day, with times to the microsecond."""
+    every open day, with times to the microsecond; half of them have been compared with a new bundle."""
     rng = Random(7)
 
     def at() -> float:
@@ -50,6 +51,7 @@ def crowded(devices: int, *, days: int = 4, shards: int = 40) -> Head:
                 last=at(),
                 silent=rng.random() < 0.1,
                 frozen=Frozen(round(rng.uniform(-9, 9), 4), round(rng.uniform(-5, 60), 4), at(), 86_400, told=True),
+                asked=f"bw-0123456789{'ab' if rng.random() < 0.5 else 'cd'}",
             )
             for name in names
         },
@@ -114,6 +116,8 @@ states = st.builds(
     late=st.none() | runs,
     late_stamp=numbers,
     quarantine_told=st.none() | numbers,
+    asked=names,
+    fit=st.none() | st.builds(Fit, names, numbers, st.integers(0, 99), st.integers(0, 99)),
 )
 classes = st.sampled_from(["read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost"])
 books = st.dictionaries(classes, st.integers(1, 10**7), min_size=1)
@@ -175,10 +179,12 @@ def test_a_head_as_it_was_stored_before_is_read_too() -> None:
         '{"a":{"surprise":1}}',
         '{"a":{"last":1,"frozen":3}}',
         '{"a":{"episode":["e"]}}',
+        '{"a":{"last":1,"asked":7}}',
+        '{"a":{"last":1,"asked":"b"}}',
     ],
 )
 def test_a_line_that_cannot_be_read_makes_the_head_unreadable(devices: str) -> None:
     """As a fault of the state, which says what to do, and never as half a state."""
     text = '{"lane":"t","owner":"o","bundle":"b","columns":{"frozen":["since"],"episode":["id","opened","last"]},'
     with pytest.raises(ValidationError):
-        Head.model_validate_json(text + '"days":["2026-07-25"],"devices":' + devices + "}")
+        Head.model_validate_json(text + '"asked":["b"],"days":["2026-07-25"],"devices":' + devices + "}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from consumer.gaps import STREAM_KEEPS_S, Gap
 from consumer.opening import Opened, Opening
 from consumer.outgoing import Reporting
+from consumer.rotation import InForce
 from consumer.snapshot import Snapshot
 from consumer.state import Head, ShardPosition
 from scoring.bundle import Bundle
@@ -46,14 +48,28 @@ class NoStore:
         return self.bundle
 
 
+class Kept:
+    """Bundles that were kept, by their ids."""
+
+    def __init__(self, *bundles: Bundle) -> None:
+        self.bundles = {bundle.id: bundle for bundle in bundles}
+
+    def keep(self, bundle: Bundle) -> None:
+        self.bundles[bundle.id] = bundle
+
+    def load(self, bundle_id: str) -> Bundle:
+        return self.bundles[bundle_id]
+
+
 class States:
     """The state under this label, and under the one before."""
 
     def __init__(self, here: Store, before: Store | None = None) -> None:
         self.here, self.last = here, before
+        self.others: dict[str, Store] = {}
 
     def store(self, prefix: str, lane: str) -> Any:
-        return self.here
+        return self.here if lane == "table" else self.others.setdefault(lane, Store())
 
     def before(self, prefix: str, lane: str) -> Any:
         return (self.last.head, self.last) if self.last else None
@@ -68,18 +84,18 @@ def windows(commit: int = 5, **positions: ShardPosition) -> Snapshot:
     return Snapshot(commit, positions, {}, {})
 
 
-def opened(bundle: Bundle, here: Store, before: Store | None = None) -> tuple[Opening, Opened]:
+def opened(bundle: Bundle, here: Store, before: Store | None = None, **more: Any) -> tuple[Opening, Opened]:
     to = Reporting("urn:battery-watch:t", "t", "results", "reports", lambda key: None)
     opening = Opening(
         States(here, before),
         "state/n/t/label",
         owner="me",
         bundle=bundle,
-        bundles=NoStore(bundle),
         to=to,
         devices=Names(),
         shards=Names(),
         clock=lambda: NOW,
+        **{"bundles": NoStore(bundle), **more},
     )
     found = opening.open("table", wait=None)
     assert found is not None
@@ -156,3 +172,29 @@ def test_windows_are_filled_until_some_are_stored(plain_bundle: Bundle) -> None:
     assert (opening.unfilled, opening.tip) == (True, NOW - 65.0)
     opening, _ = opened(plain_bundle, Store(head(started=NOW - 70.0), windows()))
     assert not opening.unfilled
+
+
+def test_who_stood_by_takes_over_with_the_bundle_as_it_is_by_then(plain_bundle: Bundle) -> None:
+    """The owner has brought in another one since this worker started: the minute is the head's, and nothing is taken
+    back, be it that the other one is found now, or that nobody can say what lies there."""
+    new = replace(plain_bundle, id="bw-new")
+    bundles = [InForce(plain_bundle.id), InForce("bw-new", NOW + 60.0)]
+    for look in (lambda: new, lambda: None):
+        here = Store(head(bundle="bw-new", bundles=bundles))
+        opening, found = opened(plain_bundle, here, look=look, bundles=Kept(plain_bundle, new))
+        assert found.head.bundles == bundles
+        assert found.head.bundle == "bw-new"
+        there = opening.open("another", wait=None)
+        assert there is not None
+        assert there.head.bundle == "bw-new"
+
+
+def test_lanes_opened_later_begin_with_the_bundle_of_then(plain_bundle: Bundle) -> None:
+    """A shard lineage that appears after the change has nothing from before it."""
+    new = replace(plain_bundle, id="bw-new")
+    opening, found = opened(plain_bundle, Store())
+    assert found.head.bundle == plain_bundle.id
+    opening.follow(new)
+    later = opening.open("later", wait=None)
+    assert later is not None
+    assert later.head.bundles == [InForce("bw-new")]

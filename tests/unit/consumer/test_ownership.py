@@ -27,7 +27,14 @@ class Standby:
         self.give_up_after = 50
 
     def claim(self) -> Head | None:
-        return claim(self.store, lane="table", owner=self.owner, bundle="bw-2", clock=lambda: self.now, wait=self._wait)
+        return claim(
+            self.store,
+            lane="table",
+            owner=self.owner,
+            bundle=lambda head: "bw-2",
+            clock=lambda: self.now,
+            wait=self._wait,
+        )
 
     def _wait(self, seconds: float) -> bool:
         assert seconds == LOOK_EVERY_S
@@ -148,8 +155,8 @@ def test_without_waiting_a_lane_is_taken_from_whoever_has_it(s3: Any) -> None:
     store = S3StateStore(s3, "b", "p")
     s3.refuse = [s3.lost]
     with pytest.raises(Retry):
-        claim(store, lane="table", owner="me", bundle="bw-2", clock=lambda: 1000.0, wait=None)
-    head = claim(store, lane="table", owner="me", bundle="bw-2", clock=lambda: 1000.0, wait=None)
+        claim(store, lane="table", owner="me", bundle=lambda head: "bw-2", clock=lambda: 1000.0, wait=None)
+    head = claim(store, lane="table", owner="me", bundle=lambda head: "bw-2", clock=lambda: 1000.0, wait=None)
     assert head is not None
     assert (head.owner, head.epoch) == ("me", 5)
 
@@ -205,7 +212,7 @@ def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> 
             store,
             lane="table",
             owner="me",
-            bundle="bw-2",
+            bundle=lambda head: "bw-2",
             clock=lambda: 1000.0,
             wait=lambda s: waits.append(s) or len(waits) == 3,
             prepare=prepare,

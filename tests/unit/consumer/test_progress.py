@@ -34,6 +34,13 @@ def test_a_line_a_minute_adds_the_lanes_up() -> None:
     assert "read" not in logs[1]
 
 
+def test_a_lane_that_reads_nothing_is_counted_and_does_not_lag() -> None:
+    """The table's own, in a table keyed by device: it tells of a refused bundle."""
+    with capture_logs() as logs:
+        Progress().say(1000.0, [LaneTwin(990.0)], also=[LaneTwin(float("-inf"), Counter(bundle=1))])
+    assert (logs[0]["lag_s"], logs[0]["bundle"]) == (10.0, 1)
+
+
 def test_in_json_the_line_is_in_the_embedded_metric_format() -> None:
     """Every name it declares is there as a number, with its dimensions (source: CloudWatch's specification of it)."""
     progress = Progress(table="device4", namespace="default", embedded=True)

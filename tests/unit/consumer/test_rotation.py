@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+from math import inf
 from typing import Any
+from weakref import ref
 
-from consumer.rotation import NEEDED_S, InForce, needed, succeed
+from consumer.rotation import NEEDED_S, InForce, Rotation, needed, succeed
 from consumer.state import Head
 from reporting.health import DeviceHealth
+from scoring.bundle import Bundle
+from scoring.succession import Succession
+from window.samples import Names
 
 
 def head(*bundles: InForce, **more: Any) -> Head:
@@ -89,3 +96,42 @@ def test_the_succession_is_kept_in_the_head_as_it_was_written() -> None:
     assert Head.model_validate_json(text) == written
     assert '"bundle": "b",' in text
     assert '"since": 120.0' in text
+
+
+def test_a_running_lane_changes_over_as_a_restart_from_the_same_head_would(plain_bundle: Bundle) -> None:
+    """The head and the succession that scores say the same, also of a device with a wrong clock; another cut changes
+    nothing more."""
+    devices = Names()
+    bundles, other = Succession(plain_bundle), replace(plain_bundle, id="b")
+    health = {"ahead": DeviceHealth(last=1000.0, skew_s=3600.0)}
+    written = head(InForce(plain_bundle.id), watermark=1000.0, newest=1021.0, health=health)
+    rotation = Rotation(bundles, devices)
+    assert rotation.turn(written, -inf) is written
+    rotation.offer(other)
+    turned = rotation.turn(written, -inf)
+    assert turned.bundles == succeed(written, "b")
+    assert turned.bundle == "b"
+    ahead = devices.code("ahead")
+    assert [bundles.at(1, ts).id for ts in (1079.9, 1080.0)] == [plain_bundle.id, "b"]
+    assert [bundles.at(ahead, ts).id for ts in (4799.0, 4800.0)] == [plain_bundle.id, "b"]
+    assert rotation.turn(turned, -inf) is turned
+    rotation.offer(None)
+    assert rotation.turn(turned, -inf) is turned
+
+
+def test_the_old_bundle_stays_loaded_as_long_as_a_sample_may_need_it(plain_bundle: Bundle) -> None:
+    """And no longer: a worker may run for years."""
+    first, other = replace(plain_bundle, id="a"), replace(plain_bundle, id="b")
+    bundles, gone = Succession(first), ref(first)
+    rotation = Rotation(bundles, Names())
+    rotation.offer(other)
+    turned = rotation.turn(head(InForce("a"), watermark=1000.0), -inf)
+    del first
+    still = rotation.turn(turned, 1020.0 + NEEDED_S - 1.0)
+    gc.collect()
+    assert gone() is not None
+    assert [each.id for each in bundles.bundles] == ["a", "b"]
+    assert rotation.turn(still, 1020.0 + NEEDED_S).bundles == [InForce("b")]
+    gc.collect()
+    assert gone() is None
+    assert [each.id for each in bundles.bundles] == ["b"]

@@ -35,7 +35,8 @@ def test_three_settings_are_enough() -> None:
     assert (found.table, found.device_key, found.chart_prefix) == ("device4", "device", "battery-reports")
     assert (found.namespace, found.start, found.link_ttl_s) == ("default", "latest", 43_200)
     assert (found.log_format, found.log_level) == ("json", "info")
-    assert found.bundle == Path(__file__).parents[3] / "models" / "default"
+    assert Path(found.bundle) == Path(__file__).parents[3] / "models" / "default"
+    assert found.bundle_every_s == 60.0
 
 
 def test_the_old_services_names_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +51,7 @@ def test_the_old_services_names_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     }.items():
         monkeypatch.setenv(name, value)
     found = load_settings()
-    assert (found.table, found.bundle, found.device_key) == ("cells", Path("/opt/models"), "serial")
+    assert (found.table, found.bundle, found.device_key) == ("cells", "/opt/models", "serial")
     assert (found.bucket, found.chart_prefix, found.region) == ("bucket", "reports/charts", "us-east-1")
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from consumer.bundle_reader import Offer
 from consumer.committer import Abandoned
 from consumer.errors import Fenced
 from consumer.liveness import PulseFile
+from consumer.refusal import Refusal
 from consumer.source import Topology
 from consumer.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, READER_STUCK_S, Worker
 
@@ -96,8 +98,12 @@ class Routes:
         return iter([self.world.owned])
 
     @property
+    def table(self) -> Any:
+        return self.world.owned
+
+    @property
     def reading(self) -> Any:
-        return [self.world.owned]
+        return [self.table]
 
     def take(self, event: Any, now: float) -> None:
         self.world.done.append(type(event).__name__)
@@ -238,6 +244,46 @@ def test_the_lanes_learn_of_mutes_before_they_process(world: World) -> None:
     assert world.done[:4] == ["look", "read", "mute", "turn"]
     assert world.done[-5:] == ["look no more", "finish", "stop", "final charts", "finish charts"]
     assert told == ["the mutes"] * 3
+
+
+class Given:
+    """Bundles as the test says."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.current: Any = None
+
+    def begin(self) -> None:
+        self.world.done.append("look")
+
+    def stop(self) -> None:
+        self.world.done.append("look no more")
+
+
+def test_every_lane_is_given_the_bundle_that_was_found(world: World) -> None:
+    """In every turn, before it is processed; so are those that are opened later. What was refused is over when it is in
+    force everywhere."""
+    bundle: Any = SimpleNamespace(id="bw-new")
+    given, in_force, followed = Given(world), [False, True, True], list[Any]()
+    given.current = Offer(bundle)
+    world.lane.offer = lambda found: world.done.append(f"offer {found.id}")
+    world.lane.scores_with = lambda name: in_force.pop(0)
+    world.lane.accept = lambda now: world.done.append("accept")
+    world.worker(bundles=given, follow=followed.append).run(world.stop)
+    assert world.done[:8] == ["look", "read", "offer bw-new", "turn", "offer bw-new", "accept", "turn", "offer bw-new"]
+    assert "look no more" in world.done
+    assert followed == [bundle] * 3
+
+
+def test_a_refusal_is_told_by_the_tables_lane(world: World) -> None:
+    """What is in force goes on in every lane."""
+    given, offered, refused = Given(world), list[Any](), list[Any]()
+    given.current = Offer(None, Refusal("bw-bad", "why"))
+    world.lane.offer = offered.append
+    world.lane.refuse = lambda refusal, now: refused.append((refusal, now))
+    world.worker(bundles=given).run(world.stop)
+    assert offered == [None] * 3
+    assert refused == [(Refusal("bw-bad", "why"), 100.0)] * 3
 
 
 class Tables:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +22,18 @@ from reporting.health import (
     DeviceHealth,
     Watch,
 )
+from reporting.misfit import Fit
 from reporting.notice import Notice
+from scoring.config import Range
+from scoring.succession import Succession
 from window.samples import Kind, Names, Samples
 
 Row = tuple[float, float, float, Kind, str]
 """Stamp, ts, current, kind, device."""
+
+
+KNOWN = Range(current_a=(-100.0, 100.0), temperature_c=(-100.0, 100.0))
+BUNDLE: Any = SimpleNamespace(id="bw-wide", config=SimpleNamespace(training_range=KNOWN))
 
 
 class Watched:
@@ -32,7 +41,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.names = Names()
-        self.watch = Watch("device4", self.names)
+        self.watch = Watch("device4", self.names, Succession(BUNDLE))
         self.said: list[Notice] = []
         self.kinds: list[Kind] = []
         self.set_back: tuple[int, ...] = ()
@@ -444,3 +453,34 @@ def test_a_run_ends_before_late_records_are_told() -> None:
     """A minute after the first of them: what comes then may be told after it only."""
     rows = [(0.0, Kind.LATE, "a"), *[(float(t), Kind.SAMPLE, "b") for t in range(10, 100, 10)]]
     assert reach(Watched(), *rows) == 1 + int(LATE_QUIET_S / 10) - 1
+
+
+def test_what_was_counted_of_a_battery_goes_on_where_a_head_says_only_what_is_settled() -> None:
+    """A head has no room for it: it comes from the windows' side, unless the head says that it is settled, or forgot
+    the device."""
+    before = {name: DeviceHealth(last=9.0, fit=Fit("bw-wide", 1.0, 5, 2)) for name in ("open", "settled", "gone")}
+    head = {"open": DeviceHealth(last=12.0, asked="bw-old"), "settled": DeviceHealth(last=12.0, asked="bw-wide")}
+    watch = Watch("device4", Names(), Succession(BUNDLE))
+    watch.restore(before)
+    watch.resume(head)
+    assert watch.states == {
+        "open": DeviceHealth(last=12.0, asked="bw-old", fit=Fit("bw-wide", 1.0, 5, 2)),
+        "settled": head["settled"],
+    }
+    assert watch.settled == head
+
+
+def test_a_battery_that_the_bundle_does_not_know_is_told_with_the_command_that_helps() -> None:
+    """Once, at the first sample after five minutes."""
+    watched = Watched()
+    watched.feed(*(sample(2.0 * n, 200.0 + n % 7, ts=2.0 * n) for n in range(200)))
+    (notice,) = watched.said
+    assert (notice.type, notice.state, notice.at, notice.since, notice.count) == (
+        "health.misfit",
+        "opened",
+        300.0,
+        0.0,
+        151,
+    )
+    assert (notice.model, notice.command) == ("bw-wide", "battery-watch train --table device4 --out my-bundle")
+    assert watched.feed(*(sample(400.0 + n, 200.0 + n % 7) for n in range(600))).said == [notice]

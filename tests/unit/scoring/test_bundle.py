@@ -42,7 +42,7 @@ def test_the_default_bundle_loads_from_its_folder_and_from_the_one_above() -> No
     """MODEL_DIR may name either."""
     direct, above = load(DEFAULT), load(DEFAULT.parent)
     assert direct.id == above.id
-    assert above.path == DEFAULT
+    assert above.files == direct.files
     assert direct.id.startswith("bw-")
     assert len(direct.id) == 15
 

@@ -1,0 +1,92 @@
+"""Does a device's battery lie in what the bundle was trained on? Asked once a device and bundle, of its first minutes.
+
+Pure, and a function of the records in merged order and of the bundle in force at each sample's time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.bundle import Bundle
+from scoring.succession import Succession
+from window.samples import Floats, Samples
+
+FIRST_S, FIRST_SAMPLES = 300.0, 30
+"""How long is looked at, by the samples' stamps, and at how many samples at least."""
+OUTSIDE_MOST = 0.2
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The question while it is open: of which bundle, the samples since a stamp, and how many of them lie outside."""
+
+    bundle: str
+    since: float
+    seen: int = 0
+    outside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A row at which it was settled that too much lies outside, with what was counted up to there."""
+
+    row: int
+    bundle: Bundle
+    counted: Fit
+
+    def said(self, device: str) -> str:
+        """In one sentence or two."""
+        share, known = self.counted.outside / self.counted.seen, self.bundle.config.training_range
+        (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
+        return (
+            f"{share:.0%} of the first {self.counted.seen} samples of {device} lie outside what the bundle "
+            f"{self.bundle.id} was trained on ({low_a:.3g} to {high_a:.3g} A, {low_c:.3g} to {high_c:.3g} °C): it may "
+            "alarm for ever, or miss a fault. Train one on your own charges and point MODEL_DIR at it."
+        )
+
+
+def follow(
+    asked: str, fit: Fit | None, samples: Samples, stamp: Floats, rows: Rows, bundles: Succession
+) -> tuple[str, Fit | None, list[Misfit]]:
+    """Go through one device's scored ``rows``, in order. ``asked``: the last bundle of which it is settled; ``fit``: of
+    which it is open. Returns both as they are after the rows, and what was settled by them to be told."""
+    found: list[Misfit] = []
+    if len(rows) == 0 or asked == bundles.latest.id:
+        return asked, fit, found
+    places = bundles.rows(samples.device[rows], samples.ts[rows])
+    if fit is None and places.max() <= _last_place(asked, bundles):
+        return asked, fit, found
+    for row, place, outside in zip(rows, places, _outside(samples, rows, places, bundles), strict=True):
+        bundle, at = bundles.bundles[place], float(stamp[row])
+        last = asked if fit is None else fit.bundle
+        if bundle.id != last and place > _last_place(last, bundles):
+            fit = Fit(bundle.id, at)
+        if fit is None or bundle.id != fit.bundle:
+            continue  # settled, or of a bundle before
+        fit = replace(fit, seen=fit.seen + 1, outside=fit.outside + int(outside))
+        if at - fit.since >= FIRST_S and fit.seen >= FIRST_SAMPLES:
+            if fit.outside > OUTSIDE_MOST * fit.seen:
+                found.append(Misfit(int(row), bundle, fit))
+            asked, fit = bundle.id, None
+    return asked, fit, found
+
+
+def _outside(samples: Samples, rows: Rows, places: NDArray[np.intp], bundles: Succession) -> NDArray[np.bool_]:
+    ranges = [bundle.config.training_range for bundle in bundles.bundles]
+    current_a = np.array([each.current_a for each in ranges])[places]
+    temperature_c = np.array([each.temperature_c for each in ranges])[places]
+    return (
+        (samples.current_a[rows] < current_a[:, 0])
+        | (samples.current_a[rows] > current_a[:, 1])
+        | (samples.temperature_c[rows] < temperature_c[:, 0])
+        | (samples.temperature_c[rows] > temperature_c[:, 1])
+    )
+
+
+def _last_place(bundle: str, bundles: Succession) -> int:
+    """Of a bundle that comes several times, the latest; -1 for one that nothing needs any more."""
+    return max((n for n, each in enumerate(bundles.bundles) if each.id == bundle), default=-1)
