@@ -13,6 +13,7 @@ from battery_watch.asked import Asked
 from consumer import scan
 from consumer.archived import Archived, Line
 from consumer.aws import CALLS
+from consumer.bundle_source import BundleSource
 from consumer.bundle_store import BundleStore
 from consumer.checks import check_bundle
 from consumer.errors import ConfigurationError, Retry
@@ -171,7 +172,7 @@ def _searched(archived: Archived, event: str, table: str, interval: Interval, te
 
 
 def _bundle(settings: Settings, aws: boto3.Session, bucket: str, model: str) -> Bundle:
-    own, _ = check_bundle(settings)
+    own, _ = check_bundle(BundleSource.at(settings.bundle, lambda: aws))
     if own is not None and own.id == model:
         return own
     holds = f"holds {own.id}" if own is not None else "holds no bundle that can be read"
