@@ -129,7 +129,9 @@ def test_files_that_are_not_as_listed(
 
 
 @pytest.mark.parametrize(
-    "body", [b"no gzip", gzip.compress(b"no json\n", mtime=0), gzip.compress(b'{"NewImage": {}}\n')]
+    "body",
+    [b"no gzip", gzip.compress(b"no json\n"), gzip.compress(b'{"NewImage": {}}\n')],
+    ids=["no gzip", "no JSON", "no item"],
 )
 def test_a_file_of_something_else(aws: Any, decoder: Decoder, write: Write, s3: Any, body: bytes) -> None:
     """Without a checksum in the list, too."""
