@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-import structlog
 from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -74,11 +74,9 @@ class Account:
     def ask(self, *command: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
         """The same within this process, where all that the command imports is there already."""
         merged = {**self.environment, **environment}
-        before = structlog.get_config()
-        try:
+        # The command's logging would be that of all tests that follow.
+        with patch("consumer.logs.configure"):
             result = CliRunner().invoke(cli, command, env={**dict.fromkeys(os.environ), **merged})
-        finally:
-            structlog.configure(**before)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)

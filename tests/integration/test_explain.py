@@ -42,6 +42,7 @@ def explain(account: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
     """Runs the command in this process, with the worker's environment."""
     for name, value in account.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("consumer.logs.configure", lambda *_: None)  # it would be the logging of all later tests
 
     def run(*arguments: str, **environment: str | None) -> Result:
         return CliRunner(env=environment).invoke(cli, ["explain", *arguments], catch_exceptions=False)
