@@ -99,14 +99,14 @@ def worker(account: Account) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def eventually() -> Callable[[Callable[[], Any]], Any]:
-    """Ask again until the answer is true, for at most 20 s; returns it."""
+def eventually() -> Callable[..., Any]:
+    """Ask again until the answer is true, for at most 20 s or as long as is said; returns it."""
 
-    def ask(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 20
+    def ask(question: Callable[[], Any], within_s: float = 20.0) -> Any:
+        deadline = time.monotonic() + within_s
         while not (answer := question()):
             if time.monotonic() > deadline:
-                pytest.fail(f"still {answer!r} after 20 s")
+                pytest.fail(f"still {answer!r} after {within_s:.0f} s")
             time.sleep(0.05)
         return answer
 

@@ -127,7 +127,7 @@ def test_another_bundle_under_a_running_worker(account: Any, other: Path, tmp_pa
 
         for name in (*FILES, MANIFEST):
             shutil.copy(other / name, place / name)
-        eventually(lambda: len(notices()) == 2)
+        eventually(lambda: len(notices()) == 2, within_s=80.0)  # once the minute from which it scores has come
         assert notices()[1]["state"] == "closed"
         assert worker.stop() == 0
 
