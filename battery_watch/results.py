@@ -34,12 +34,8 @@ COLUMNS = (
     "severity",
     "episode",
 )
-STAGES = {
-    stages: "+".join(
-        stage.name.lower() for stage in (Stage.RECONSTRUCTION, Stage.FOREST) if stages & stage and stage.name
-    )
-    for stages in range(4)
-}
+STAGES = tuple("+".join(stage.name.lower() for stage in Stage(bits) if stage.name) for bits in range(2 * max(Stage)))
+"""In words, every combination of `Stage` bits."""
 SCORES, EVENTS, QUARANTINE, CHARTS = "scores", "events.ndjson", "quarantine.ndjson", "charts"
 DRAWN = 20_000
 """Samples in a chart at most: it is 1,200 pixels wide."""
@@ -88,7 +84,7 @@ def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bo
 def has_parquet() -> bool:
     """Is pyarrow there? Without it scores are written as CSV."""
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet  # noqa: F401 - only asked whether it can be imported
     except ImportError:
         return False
     return True
@@ -110,7 +106,7 @@ def _parquet(judged: Sequence[Judged], out: Path) -> None:
         for each in judged:
             columns = _columns(each) | {
                 "device": named(each.device, each.devices),
-                "stages": named(each.stages, list(STAGES.values())),
+                "stages": named(each.stages, STAGES),
                 "severity": named(each.severity, SEVERITIES),
                 "episode": pa.array([episode or None for episode in each.episode], pa.string()),
             }

@@ -509,6 +509,7 @@ class Lane:
             self._recovering = False
             self._floor = max(self._floor, self._begun)
             self._watch.resume(self._head.health | self._health_since())
+            self._new.clear()
             self._forget_unwatched()
 
     def _health_since(self) -> dict[str, DeviceHealth]:

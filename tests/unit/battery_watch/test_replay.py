@@ -278,3 +278,23 @@ def test_it_needs_nothing_but_what_the_worker_needs(charge: Path, tmp_path: Path
     assert "scoring" in done.stderr
     assert done.stdout.splitlines()[-1].startswith("Messages: ")
     assert "reason=" not in done.stdout  # the worker's log
+
+
+@pytest.mark.parametrize("parquet", [True, False])
+def test_every_stage_has_its_word(
+    parquet: bool, default_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Those of policy `evidence` too, alone and together with others."""
+    monkeypatch.setattr(results, "has_parquet", lambda: parquet)
+    rows = np.arange(16)
+    numbers = {name: rows.astype(float) for name in Judged.__slots__}
+    codes = {"device": np.zeros(16, np.int32), "stages": rows.astype(np.uint8), "severity": np.ones(16, np.int8)}
+    judged = Judged(**{**numbers, **codes, "devices": ("d",), "episode": np.full(16, "e", object)})
+    replayed = Replayed(judged, (), {}, ())
+    results.write([replayed], default_bundle, tmp_path, charts=False, tell=lambda *_: None)
+    if parquet:
+        found = [row["stages"] for row in pq.read_table(tmp_path / "scores.parquet").to_pylist()]
+    else:
+        found = [row["stages"] for row in csv.DictReader((tmp_path / "scores.csv").read_text().splitlines())]
+    assert (found[0], found[4], found[8]) == ("", "change", "stuck")
+    assert found[15] == "reconstruction+forest+change+stuck"
