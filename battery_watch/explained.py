@@ -98,7 +98,7 @@ def _scores(of: Mapping[str, Any]) -> Table:
         said = "an anomaly" if score["exceeded"] else "no anomaly by this"
         table.add_row(name, f"{score['value']:.6g}", f"{beyond} {score['threshold']:.6g}", said)
     for stage in of["stages"]:
-        if stage in ("change", "stuck"):
+        if stage not in ("reconstruction", "forest"):
             table.add_row(stage, "", "", "an anomaly")
     return table
 

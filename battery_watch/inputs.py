@@ -112,8 +112,11 @@ class Taken:
     one_device: bool = False
 
 
-def take(given: Inputs, tell: Tell, *, plausible: Plausible | None = None, before_s: float = 0.0) -> Taken:
-    """Read what was named. ``before_s``: of a table, so many seconds from before ``since`` as well.
+def take(
+    given: Inputs, tell: Tell, *, plausible: Plausible | None = None, before_s: float = 0.0, labels: bool = False
+) -> Taken:
+    """Read what was named. ``before_s``: of a table, so many seconds from before ``since`` as well. ``labels``: of
+    files, the column ``label`` too.
 
     Raises `RecordingError` and `ConfigurationError`.
     """
@@ -124,6 +127,7 @@ def take(given: Inputs, tell: Tell, *, plausible: Plausible | None = None, befor
             given.inputs,
             device=given.device,
             device_key=given.device_key,
+            labels=labels,
             tell=lambda name, done, total: tell("reading files", done, total),
         )
         return Taken(found, given.device or "replay")

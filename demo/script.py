@@ -15,9 +15,10 @@ Part = Literal["upload", "live"]
 UPLOAD_S = 1200
 """The device was out of reach for its charge's last 20 minutes."""
 MIN_LIVE_S = 30
-AFTERMATH_S = 10
-"""A message about a sample this long after a fault is still about the fault (rolling features reach back)."""
-CALM_S = AFTERMATH_S + 1
+AFTERMATH_S = 15
+"""A message about a sample this long after a fault is still about the fault: it is compared with those before it, and a
+cell that was heated stays warm."""
+CALM_S = 11
 LEAD_S = 2
 ROUND_S = 300
 """Live parts of twice this length, and the endless one, repeat all faults in rounds. In shorter rounds the cell would
@@ -104,8 +105,7 @@ class Script:
 def write(seed: int, live_s: int) -> Script:
     """The script of a run: four faults in the upload, at places drawn by ``seed``, and what fits of them live.
 
-    From 60 s on all four fit, each with more than `AFTERMATH_S` of calm behind it. Raises ValueError below
-    `MIN_LIVE_S`.
+    From 60 s on all four fit, each with `CALM_S` of calm behind it at least. Raises ValueError below `MIN_LIVE_S`.
     """
     if live_s < MIN_LIVE_S:
         raise ValueError(f"the live part lasts at least {MIN_LIVE_S} s: {live_s} s hold no fault and calm after it")

@@ -1,4 +1,4 @@
-"""Thresholds and calibration from the scores of held-out normal charging."""
+"""Calibration: how rare a score is in held-out normal charging."""
 
 from __future__ import annotations
 
@@ -6,35 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scoring.config import Calibration, Range, Thresholds
-from scoring.graph import Scores
+from scoring.config import Calibration, Range
 from window.features import FEATURES
 from window.samples import Floats, Samples
 
-ERROR_MARGIN = 1.2
-"""The error's threshold lies this much above the worst held-out normal sample: one policy sample decides, and the
-next charge has a worst sample too."""
-FOREST_MARGIN = 0.01
-STARTS_PASSED = 0.99
-"""Share of the samples in simulated starts that must pass. These are drawn from far wider conditions, and far more
-often, than charges start: to pass the very worst would hide every step of the current that is smaller."""
 BAND = 0.99
 """Share of held-out normal samples whose reading lies in the band around its expectation."""
 _ROWS = 24
-
-
-def thresholds(running: Scores, starts: Scores) -> Thresholds:
-    """Thresholds beyond every sample of the held-out charges once they run, and beyond most samples of starts."""
-    return Thresholds(
-        reconstruction_error=max(
-            float(running.reconstruction_error.max()) * ERROR_MARGIN,
-            float(np.quantile(starts.reconstruction_error, STARTS_PASSED)),
-        ),
-        forest_score=min(
-            float(running.forest_score.min()) - FOREST_MARGIN,
-            float(np.quantile(starts.forest_score, 1.0 - STARTS_PASSED)),
-        ),
-    )
 
 
 def calibrate(

@@ -1,6 +1,6 @@
 """How good a detector is on labelled charges: false episodes, faults found, delay, time in alarm.
 
-Pure: recordings in, figures out. A bundle is judged by what the worker's own scoring path says.
+Pure: series in, figures out. A bundle is judged by what the worker's own scoring path says.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.faults import CATALOGUE, Grade, Trial, trials
+from models.recordings import Series
 from models.sessions import hours
-from models.tables import Recording
 from reporting.episodes import QUIET_S, Episodes
 from scoring.bundle import Bundle
 from scoring.config import Range
@@ -42,7 +42,7 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """One detector's figures. ``alarm_share``: share of the samples of normal charging that alarm. ``known``: faults
-    the recordings are labelled with; ``injected``: those put into their healthy sessions."""
+    the series are labelled with; ``injected``: those put into their healthy sessions."""
 
     name: str
     hours: float
@@ -65,20 +65,20 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """What detectors are judged on: recordings, and trials with faults put into their healthy sessions."""
+    """What detectors are judged on: series, and trials with faults put into their healthy sessions."""
 
-    recordings: Sequence[Recording]
+    series: Sequence[Series]
     trials: Sequence[Trial]
     plausible: Range
 
 
-def exam(recordings: Sequence[Recording], plausible: Range, *, gap_s: float, seed: int, per_grade: int) -> Exam:
+def exam(series: Sequence[Series], plausible: Range, *, gap_s: float, seed: int, per_grade: int) -> Exam:
     """``per_grade`` faults of each grade of the catalogue, 0 for none. Raises ValueError where none fits."""
     made: list[Trial] = []
     if per_grade:
-        healthy = [s for r in recordings for s in r.healthy(plausible, gap_s=gap_s, least=LEAST_SAMPLES)]
+        healthy = [s for one in series for s in one.healthy(gap_s=gap_s, least=LEAST_SAMPLES, within=plausible)]
         made = trials(healthy, seed, count=per_grade)
-    return Exam(recordings, made, plausible)
+    return Exam(series, made, plausible)
 
 
 def of_bundle(bundle: Bundle) -> Detector:
@@ -108,15 +108,15 @@ def judge(name: str, detect: Detector, on: Exam) -> Figures:
     neither a labelled fault nor the minute after it takes part in. A fault is found by an alarm from its onset to its
     end; the edge after it does not count.
     """
-    broken = [~r.plausible(on.plausible) for r in on.recordings]
-    good = [r.samples.take(~bad) for r, bad in zip(on.recordings, broken, strict=True)]
+    broken = [~one.plausible(on.plausible) for one in on.series]
+    good = [one.samples.take(~bad) for one, bad in zip(on.series, broken, strict=True)]
     false = normal = alarming = 0
     delays: list[float | None] = []
-    for recording, bad, said in zip(on.recordings, broken, detect(good), strict=True):
+    for one, bad, said in zip(on.series, broken, detect(good), strict=True):
         alarm = bad.copy()
         alarm[~bad] = said
-        ts, excused = recording.samples.ts, recording.fault.copy()
-        for first, last in runs(recording.fault):
+        ts, excused = one.samples.ts, one.fault.copy()
+        for first, last in runs(one.fault):
             excused |= (ts >= ts[first]) & (ts <= ts[last] + QUIET_S)
             delays.append(_delay(alarm, ts, first, last))
         false += episodes(ts, alarm, excused)
@@ -125,15 +125,16 @@ def judge(name: str, detect: Detector, on: Exam) -> Figures:
     known = _found("labelled", 0.0, 0.0, delays) if delays else None
     return Figures(
         name,
-        hours([r.samples for r in on.recordings]),
+        hours([one.samples for one in on.series]),
         false,
         alarming / normal if normal else 0.0,
         known,
-        tuple(_injected(detect, on.trials)),
+        tuple(injected(detect, on.trials)),
     )
 
 
-def _injected(detect: Detector, on: Sequence[Trial]) -> list[Found]:
+def injected(detect: Detector, on: Sequence[Trial]) -> list[Found]:
+    """What a detector finds of the faults in trials, a row a grade."""
     by: dict[Grade, list[float | None]] = {}
     for trial, alarm in zip(on, detect([t.samples for t in on]), strict=True):
         by.setdefault(trial.grade, []).append(_delay(alarm, trial.samples.ts, trial.first, trial.last))

@@ -78,21 +78,7 @@ CATALOGUE = (
     *_lengths(Fault.FROZEN_TEMPERATURE, 30.0, 60.0, 120.0),
     *_lengths(Fault.FROZEN_BOTH, 30.0, 60.0, 120.0),
 )
-"""What `battery-watch evaluate --inject` puts in: faults from barely to plainly visible at 1 Hz."""
-
-STRENGTHS: tuple[tuple[Fault, float], ...] = (
-    *((Fault.OVER_CURRENT, s) for s in (0.2, 0.4, 0.6, 1.0)),
-    (Fault.DROP_OUT, 1.0),
-    *((Fault.TEMPERATURE_SPIKE, s) for s in (3.0, 6.0, 10.0)),
-    *((Fault.COOLING_FAILURE, s) for s in (0.1, 0.2, 0.3)),
-)
-"""Those the card of a simulated bundle tells of, over `LASTS` samples."""
-LASTS = {
-    Fault.OVER_CURRENT: 20,
-    Fault.DROP_OUT: 6,
-    Fault.TEMPERATURE_SPIKE: 4,
-    Fault.COOLING_FAILURE: 40,
-}
+"""What `battery-watch train` and `evaluate --inject` put in: faults from barely to plainly visible at 1 Hz."""
 BEFORE_S, AFTER_S = 180.0, 60.0
 LEAST_SHARE = 0.3
 """A drop-out needs at least this share of the charging current: near a charge's end there is none to miss."""
@@ -201,13 +187,3 @@ def _trial(sessions: Sequence[Samples], grade: Grade, rng: np.random.Generator) 
     piece = session.take(slice(int(at), int(until)))
     injection = Injection(grade.fault, grade.strength, int(first - at), int(end - first), charging_a)
     return Trial(inject(piece, injection), grade, injection.first, injection.first + injection.count - 1)
-
-
-def places(sessions: Sequence[Samples], rng: np.random.Generator, count: int) -> list[tuple[Samples, int]]:
-    """``count`` places for faults: the session cut to five minutes around it, and the sample where it begins."""
-    found = []
-    for _ in range(count):
-        session = sessions[int(rng.integers(len(sessions)))]
-        first = int(rng.integers(100, len(session) - 200))
-        found.append((session.take(slice(first - 100, first + 200)), 100))
-    return found

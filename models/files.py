@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from glob import glob, has_magic
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -18,6 +19,7 @@ from models.recordings import Recording, RecordingError, Unusable
 from window.samples import Floats, Kind, Samples
 
 COLUMNS = ("ts", "current", "temperature")
+LABEL = "label"
 SUFFIXES = (".csv", ".parquet")
 CHUNK = 50_000
 PARQUET = "Parquet needs pyarrow, which is not installed: .venv/bin/pip install -e '.[parquet]'"
@@ -27,8 +29,8 @@ Tell = Callable[[str, int, int], None]
 
 
 def files(inputs: Iterable[Path]) -> list[Path]:
-    """The CSV and Parquet files named by ``inputs``, a folder standing for all that are in it. Raises
-    `RecordingError`."""
+    """The CSV and Parquet files named by ``inputs``, each once; a folder stands for all that are in it, and a pattern
+    (``*``, ``?``, ``[...]``, ``**``) for all that fit. Raises `RecordingError`."""
     found: dict[Path, None] = {}
     for path in inputs:
         if path.is_dir():
@@ -37,7 +39,12 @@ def files(inputs: Iterable[Path]) -> list[Path]:
                 raise RecordingError(f"{path}: there is neither a .csv nor a .parquet file in this folder")
             found |= dict.fromkeys(within)
         elif not path.exists():
-            raise RecordingError(f"{path}: there is no such file")
+            fit = sorted(Path(p) for p in glob(str(path), recursive=True)) if has_magic(str(path)) else []
+            within = [p for p in fit if p.suffix.lower() in SUFFIXES and p.is_file()]
+            if not within:
+                what = "fits this pattern" if has_magic(str(path)) else "has this name"
+                raise RecordingError(f"{path}: no .csv or .parquet file {what}")
+            found |= dict.fromkeys(within)
         elif path.suffix.lower() not in SUFFIXES:
             raise RecordingError(f"{path}: is neither .csv nor .parquet")
         else:
@@ -50,22 +57,22 @@ def read(
     *,
     device: str | None = None,
     device_key: str = "device",
-    also: Sequence[str] = (),
+    labels: bool = False,
     tell: Tell = lambda *_: None,
 ) -> list[Recording]:
     """Read CSV and Parquet files with columns ``ts`` (epoch seconds), ``current`` (A), ``temperature`` (°C) and
     perhaps ``device_key``, which names the device.
 
     Without that column a file is a recording of its own, of a device named like the file. Files with it, and all of
-    them if ``device`` names one, are one recording: the same devices on one time line. ``also``: further columns to
-    keep. Raises `RecordingError`.
+    them if ``device`` names one, are one recording: the same devices on one time line. ``labels``: look at the column
+    ``label`` too, where there is one: other than 0 (or nothing) is a known fault. Raises `RecordingError`.
     """
     paths = files(inputs)
     named = _names(paths)
     apart: list[Recording] = []
     together: list[_Rows] = []
     for count, path in enumerate(paths, start=1):
-        rows = _read(path, device_key, also)
+        rows = _read(path, device_key, labels)
         if device is not None or rows.device is not None:
             together.append(rows.under(device or named[path]))
         else:
@@ -83,7 +90,7 @@ class _Rows:
     current_a: Floats
     temperature_c: Floats
     device: NDArray[np.object_] | None
-    more: dict[str, NDArray[Any]]
+    fault: NDArray[np.bool_]
     unusable: dict[int, Unusable]
     notes: tuple[str, ...] = ()
 
@@ -105,7 +112,7 @@ class _Rows:
         device = np.fromiter(map(code.__getitem__, self.device), np.int32, len(self.ts))
         created = np.where(np.isfinite(self.ts) & (self.ts >= 0), self.ts, np.nan)
         samples = Samples.of(self.ts, self.current_a, self.temperature_c, created=created, device=device, kind=kind)
-        return Recording.of(self.name, samples, names, unusable, self.more, self.notes)
+        return Recording.of(self.name, samples, names, unusable, self.fault, self.notes)
 
     def _faults(self) -> dict[int, Unusable]:
         """Rows that are no samples, those among them that were found when the file was parsed."""
@@ -130,7 +137,7 @@ def _joined(parts: Sequence[_Rows]) -> _Rows:
         np.concatenate([part.current_a for part in parts]),
         np.concatenate([part.temperature_c for part in parts]),
         np.concatenate([part.device for part in parts if part.device is not None]),
-        {name: np.concatenate([part.more[name] for part in parts]) for name in parts[0].more},
+        np.concatenate([part.fault for part in parts]),
         {
             int(start) + row: each
             for start, part in zip(starts, parts, strict=False)
@@ -155,9 +162,9 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
     return named
 
 
-def _read(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
+def _read(path: Path, device_key: str, labels: bool) -> _Rows:
     try:
-        rows = (_parquet if path.suffix.lower() == ".parquet" else _csv)(path, device_key, also)
+        rows = (_parquet if path.suffix.lower() == ".parquet" else _csv)(path, device_key, labels)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RecordingError(f"{path}: cannot be read: {error}") from error
     if len(rows.ts) == 0:
@@ -170,24 +177,24 @@ def _read(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
     return rows
 
 
-def _wanted(path: Path, there: Sequence[str], device_key: str, also: Sequence[str]) -> list[str]:
+def _wanted(path: Path, there: Sequence[str], device_key: str, labels: bool) -> list[str]:
     """The columns to read, those that must be there first. Raises `RecordingError`."""
-    missing = [name for name in (*COLUMNS, *also) if name not in there]
+    missing = [name for name in COLUMNS if name not in there]
     if missing:
         raise RecordingError(
             f"{path}: column {', '.join(map(repr, missing))} is missing; there are: {', '.join(there) or 'none'}"
         )
-    return [*COLUMNS, *also, *([device_key] if device_key in there else [])]
+    return [*COLUMNS, *(name for name in (device_key, *([LABEL] if labels else [])) if name in there)]
 
 
-def _csv(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
+def _csv(path: Path, device_key: str, labels: bool) -> _Rows:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         head = stream.readline()
         if not head.strip():
             raise RecordingError(f"{path}: is empty")
         delimiter = max(",;\t", key=head.count)
         there = [name.strip() for name in next(csv.reader([head], delimiter=delimiter))]
-        names = _wanted(path, there, device_key, also)
+        names = _wanted(path, there, device_key, labels)
         places = [there.index(name) for name in names]
         parts: list[list[NDArray[Any]]] = []
         unusable: dict[int, Unusable] = {}
@@ -207,7 +214,7 @@ def _csv(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
             first += len(chunk)
     whole = [np.concatenate(column) for column in zip(*parts, strict=True)] or [np.empty(0) for _ in names]
     by_name = dict(zip(names, whole, strict=True))
-    return _rows(path, by_name, device_key, also, unusable)
+    return _rows(path, by_name, device_key, unusable)
 
 
 def _chunks(rows: Iterator[list[str]], places: Sequence[int]) -> Iterator[list[tuple[str, ...]]]:
@@ -236,7 +243,7 @@ def _numbers(name: str, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:
         return numbers, faults
 
 
-def _parquet(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
+def _parquet(path: Path, device_key: str, labels: bool) -> _Rows:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -244,15 +251,15 @@ def _parquet(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
         raise RecordingError(f"{path}: {PARQUET}") from None
     try:
         with pq.ParquetFile(path) as stored:
-            names = _wanted(path, stored.schema_arrow.names, device_key, also)
+            names = _wanted(path, stored.schema_arrow.names, device_key, labels)
             table = stored.read(columns=names)
     except pa.ArrowException as error:
         raise RecordingError(f"{path}: cannot be read: {error}") from error
     by_name: dict[str, NDArray[Any]] = {}
     for name in names:
         column = table.column(name)
-        if name == device_key or name in also:
-            by_name[name] = np.array(column.to_pylist(), object) if name == device_key else column.to_numpy()
+        if name in (device_key, LABEL):
+            by_name[name] = np.array(column.to_pylist(), object)
             continue
         if name == "ts" and pa.types.is_timestamp(column.type):
             micros = column.cast(pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
@@ -261,18 +268,29 @@ def _parquet(path: Path, device_key: str, also: Sequence[str]) -> _Rows:
             by_name[name] = column.cast(pa.float64(), safe=False).to_numpy()
         else:
             raise RecordingError(f"{path}: column {name!r} is of type {column.type}, not a number")
-    return _rows(path, by_name, device_key, also, {})
+    return _rows(path, by_name, device_key, {})
 
 
-def _rows(
-    path: Path,
-    by_name: Mapping[str, NDArray[Any]],
-    device_key: str,
-    also: Sequence[str],
-    unusable: dict[int, Unusable],
-) -> _Rows:
+def _rows(path: Path, by_name: Mapping[str, NDArray[Any]], device_key: str, unusable: dict[int, Unusable]) -> _Rows:
     device = by_name.get(device_key)
-    if device is not None and device_key not in also:
+    if device is not None:
         device = np.array([None if each is None else str(each).strip() for each in device], object)
     ts, current_a, temperature_c = (by_name[name].astype(np.float64) for name in COLUMNS)
-    return _Rows(path.name, ts, current_a, temperature_c, device, {name: by_name[name] for name in also}, unusable)
+    fault = _faulty(path, by_name[LABEL]) if LABEL in by_name else np.zeros(len(ts), bool)
+    return _Rows(path.name, ts, current_a, temperature_c, device, fault, unusable)
+
+
+def _faulty(path: Path, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a label is neither 0 nor empty."""
+    # Of few kinds: each is looked at once.
+    meant: dict[Any, bool] = {}
+    for each in dict.fromkeys(labels):
+        try:
+            number = 0.0 if each is None or not str(each).strip() else float(each)
+        except ValueError:
+            raise RecordingError(
+                f"{path}: column {LABEL!r} says {str(each)[:40]!r}, which is no number. Write 0 where all is well and "
+                "another number where something is known to be wrong, or rename the column"
+            ) from None
+        meant[each] = number != 0.0 and number == number  # NaN is nothing
+    return np.fromiter((meant[each] for each in labels), bool, len(labels))

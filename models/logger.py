@@ -6,30 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.simulate import AMBIENTS_C, C_RATES, CAPACITY_AH, Charge
+from models.simulate import AMBIENTS_C, C_RATES, CAPACITY_AH, HOTTEST_C, Charge
 from window.samples import Floats, Samples
 
 EPOCH_S = 1.7e9
 """Simulated records begin here: stamps as large as real ones, so that their rounding is real too."""
+PIECE, PIECE_A, PIECE_C = 16, 1.15 * C_RATES[1] * CAPACITY_AH, (AMBIENTS_C[0] - 5.0, HOTTEST_C + 5.0)
+"""Samples in a piece, and the currents and temperatures of pieces: a little beyond those of charges, so that these lie
+within what is learnt and not at its edge."""
+FASTEST_C_PER_S = 0.05
+STEPS_A = (0.01, 0.05)
+"""Resolutions of coarse current sensors: with them a steady current repeats to the last digit, and nothing is stuck."""
 QUIET_S = 30.0
 """No gap falls into the first half minute of a record."""
-START_A = 1.02 * C_RATES[1] * CAPACITY_AH
-START_C = (AMBIENTS_C[0] - 1.5, AMBIENTS_C[1] + 15.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Logger:
     """How one session was recorded.
 
-    ``cc_noise_a`` and ``cv_noise_a``: sigma of the current in the two phases; ``step_c``: resolution of the
-    temperature (0 for none); ``late_s``: seconds of the charge missed at its start; ``dead``: leading samples of
-    0 A before the charger switches on; ``gaps``: places where up to a minute is missing.
+    ``cc_noise_a`` and ``cv_noise_a``: sigma of the current in the two phases; ``step_a`` and ``step_c``: resolution of
+    current and temperature (0 for none); ``late_s``: seconds of the charge missed at its start; ``dead``: leading
+    samples of 0 A before the charger switches on; ``gaps``: places where up to a minute is missing.
     """
 
     spacing_s: float
     jitter_s: float
     cc_noise_a: float
     cv_noise_a: float
+    step_a: float
     noise_c: float
     step_c: float
     late_s: float
@@ -42,11 +47,13 @@ def draw(rng: np.random.Generator, charge: Charge) -> Logger:
     spacing_s = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.5, 5.0))
     late = rng.random() < 0.3
     coarse = rng.random() < 0.2
+    step_a = float(rng.choice(STEPS_A)) if rng.random() < 0.2 else 0.0
     return Logger(
         spacing_s=spacing_s,
         jitter_s=spacing_s * float(rng.choice([0.0, 0.01, 0.05])),
         cc_noise_a=_between(rng, 0.002, 0.015),
         cv_noise_a=_between(rng, 0.005, 0.1),
+        step_a=step_a,
         noise_c=_between(rng, 0.005, 0.03) if coarse else _between(rng, 0.01, 0.06),
         step_c=0.1 if coarse else 0.0,
         late_s=float(rng.uniform(0.05, 0.9)) * charge.end_s if late else 0.0,
@@ -74,28 +81,31 @@ def record(charge: Charge, logger: Logger, rng: np.random.Generator) -> Samples:
     noise_a[: logger.dead] = logger.cc_noise_a
     current_a = current_a + rng.normal(0.0, 1.0, len(at_s)) * noise_a
     temperature_c = temperature_c + rng.normal(0.0, logger.noise_c, len(at_s))
+    if logger.step_a:
+        current_a = np.round(current_a / logger.step_a) * logger.step_a
     if logger.step_c:
         temperature_c = np.round(temperature_c / logger.step_c) * logger.step_c
     return Samples.of(EPOCH_S + at_s, current_a, temperature_c)
 
 
-def start(rng: np.random.Generator) -> Samples:
-    """The first seconds after a charger is switched on, at any current and temperature of the simulated range.
+def piece(rng: np.random.Generator) -> Samples:
+    """A quarter of a minute or more of a steady charge, at any current and temperature of the range, `PIECE_A` and
+    `PIECE_C`.
 
-    A session has one start and thousands of other samples, and some tens of charges have but some tens of
-    currents: without many more starts the models would take each charge's own for an anomaly. In so short a time
-    current and temperature stay, so no cell needs to be simulated.
+    Some tens of charges have but some tens of currents, each at a few temperatures: without these pieces the models
+    would take the corners between them for anomalies. In so short a time a cell warms evenly, and at most as fast as a
+    cold and aged one does at the first; it need not be simulated.
     """
-    count = int(rng.integers(8, 13))
-    spacing_s = 1.0 if rng.random() < 0.75 else float(rng.uniform(1.0, 5.0))
-    current_a: Floats = np.full(count, float(rng.uniform(0.05, START_A)))
-    current_a[: int(rng.integers(0, 4))] = 0.0
-    noise_a = _between(rng, 0.002, 0.015) if rng.random() < 0.7 else _between(rng, 0.005, 0.1)
-    current_a += rng.normal(0.0, noise_a, count) * (current_a > 0)
-    temperature_c = rng.normal(float(rng.uniform(*START_C)), _between(rng, 0.01, 0.06), count)
-    jitter_s = spacing_s * float(rng.choice([0.0, 0.01, 0.05])) * rng.normal(0.0, 1.0, count)
-    at_s = EPOCH_S + spacing_s * np.arange(count, dtype=np.float64)
-    return Samples.of(at_s + np.clip(jitter_s, -0.2, 0.2), current_a, temperature_c)
+    spacing_s = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.5, 5.0))
+    level_a = float(rng.uniform(0.0, PIECE_A))
+    noise_a = _between(rng, 0.002, 0.015) if rng.random() < 0.6 else _between(rng, 0.005, 0.1)
+    warms_c_per_s = float(rng.uniform(-0.004, FASTEST_C_PER_S * (level_a / PIECE_A) ** 2 + 0.002))
+    jitter_s = spacing_s * float(rng.choice([0.0, 0.01, 0.05])) * rng.normal(0.0, 1.0, PIECE)
+    at_s = spacing_s * np.arange(PIECE, dtype=np.float64) + np.clip(jitter_s, -0.2, 0.2)
+    current_a = level_a + rng.normal(0.0, noise_a, PIECE)
+    temperature_c = float(rng.uniform(*PIECE_C)) + warms_c_per_s * at_s
+    temperature_c = temperature_c + rng.normal(0.0, _between(rng, 0.005, 0.06), PIECE)
+    return Samples.of(EPOCH_S + at_s, current_a, temperature_c)
 
 
 def _kept(at_s: Floats, logger: Logger, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

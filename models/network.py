@@ -17,8 +17,18 @@ BOTTLENECK = 8
 PARAMETERS, TRAINABLE = 2710, 2502
 SLOPE = 0.2
 DROPOUT = 0.25
+_BATCH = 8192
 
 Pairs = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The losses of one epoch on what is learnt and on what is held out; ``dropout``: it was one of the first part."""
+
+    loss: float
+    held_out: float
+    dropout: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,8 @@ def fit(
     settle_epochs: int,
     seed: int,
     tell: Callable[[int, float], None],
-) -> Any:
-    """A trained model; both sets are (shown, wanted) in standardised features (n, 14).
+) -> tuple[Any, list[Epoch]]:
+    """A trained model and its epochs; both sets are (shown, wanted) in standardised features (n, 14).
 
     First ``epochs`` with dropout, then ``settle_epochs`` of the network as it will score: no dropout, normalisation
     by its fixed statistics. Without the second part the rare rows, such as a charge's start, stay badly rebuilt.
@@ -89,8 +99,9 @@ def fit(
     decay = keras.optimizers.schedules.CosineDecay(3e-3, max(steps, 1))
     scoring.compile(optimizer=keras.optimizers.Adam(decay), loss="mse", steps_per_execution=32)
 
+    told: list[Epoch] = []
     for part, done, count, patience in ((model, 0, epochs, 8), (scoring, epochs, settle_epochs, settle_epochs)):
-        part.fit(
+        history = part.fit(
             *(x.astype(np.float32) for x in train),
             validation_data=tuple(x.astype(np.float32) for x in held_out),
             validation_batch_size=8192,
@@ -101,8 +112,10 @@ def fit(
                 keras.callbacks.LambdaCallback(on_epoch_end=_teller(done, tell)),
                 keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
             ],
-        )
-    return model
+        ).history
+        losses = zip(history.get("loss", ()), history.get("val_loss", ()), strict=True)
+        told += [Epoch(loss, held_out, part is model) for loss, held_out in losses]
+    return model, told
 
 
 def _teller(done: int, tell: Callable[[int, float], None]) -> Callable[[int, dict[str, float]], None]:
@@ -123,9 +136,11 @@ def folded(model: Any) -> list[Layer]:
 
 
 def reconstruct(model: Any, standardised: Floats) -> Floats:
-    """What Keras predicts for standardised features of shape (n, 14): the oracle of the graph."""
-    found = model.predict(standardised.astype(np.float32), batch_size=8192, verbose=0)
-    return np.asarray(found, np.float64)
+    """What Keras gives back for standardised features of shape (n, 14): the oracle of the graph."""
+    rows = standardised.astype(np.float32)
+    # Not `predict`, which compiles the model anew for every call.
+    parts = [model(rows[k : k + _BATCH], training=False) for k in range(0, len(rows), _BATCH)]
+    return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
 def reconstruction_error(model: Any, standardised: Floats, weights: Floats | None = None) -> Floats:

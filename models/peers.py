@@ -37,7 +37,7 @@ def peers(bundle: Bundle, normal: Sequence[Samples], *, budget: float, seed: int
         "rolling z-score": _calibrated(rolling_z, normal, budget),
     }
     if bundle.config.evidence is not None:
-        found["changes and repeats alone, no model"] = of_bundle(_without_models(bundle))
+        found["changes, repeats and range alone, no model"] = of_bundle(_without_models(bundle))
     trees = _half_space_trees(bundle, normal, seed)
     if trees is not None:
         found["HalfSpaceTrees (river)"] = _calibrated(trees, normal, budget)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from models.sessions import hours
-from scoring.config import Change, Evidence, Stuck, Thresholds
+from scoring.config import Change, Evidence, Range, Stuck, Thresholds
 from scoring.evidence import LENGTH, change_of, session_of
 from scoring.graph import Scores
 from window.features import tails
@@ -21,6 +21,11 @@ SCORE_MARGIN, FOREST_MARGIN, CHANGE_MARGIN = 1.1, 0.01, 1.05
 """Thresholds stand so far beyond the worst that may not alarm: the next charge has a worst sample too."""
 SPANS = (("current", 1, 20), ("current", 10, 25), ("current", 15, 20), ("temperature", 2, 20), ("temperature", 15, 20))
 """What is compared: how many newest samples with how many before them."""
+STILL = 0.5
+WARM_UP_S, WARM_UP_SAMPLES = 8.0, 8
+"""A charge begins with up to three samples of 0 A, which the features of four more look back to."""
+BEYOND_A, BEYOND_C = 0.2, 10.0
+"""So far out of what was learnt from, a reading speaks alone: a share of the largest current, and degrees."""
 _SCATTER = 20
 _FLOOR_SHARE = 0.95
 _STUCK_TIMES, _STUCK_LEAST, _STUCK_MOST = 3, 12, 35
@@ -40,15 +45,16 @@ def needed_hours(budget: float) -> float:
     return 3.0 / budget
 
 
-def fit(
-    held: Sessions, every: Sequence[Samples], *, gap_s: float, budget: float, warm_up_s: float = 8.0
-) -> tuple[Thresholds, Evidence]:
+def fit(held: Sessions, every: Sequence[Samples], *, gap_s: float, budget: float) -> tuple[Thresholds, Evidence]:
     """The thresholds of the models from ``held``, which they have not seen; those of changes and of repeated readings
     from ``every`` session, as nothing was fitted to them. Half of the budget is for either."""
     floors = {"current": _floor([s.current_a for s in every]), "temperature": _floor([s.temperature_c for s in every])}
     blank = Evidence(
-        warm_up_s=warm_up_s,
-        changes=tuple(Change(reading=r, newest=m, before=n, floor=floors[r], limit=_OPEN) for r, m, n in SPANS),
+        warm_up_s=WARM_UP_S,
+        warm_up_samples=WARM_UP_SAMPLES,
+        changes=tuple(
+            Change(reading=r, newest=m, before=n, floor=floors[r], limit=_OPEN, still=STILL) for r, m, n in SPANS
+        ),
         stuck=Stuck(
             current=_stuck([s.current_a[s.current_a != 0.0] for s in every]),
             temperature=_stuck([s.temperature_c for s in every]),
@@ -69,9 +75,31 @@ def fit(
             "changes": tuple(
                 c.model_copy(update={"limit": float(x)}) for c, x in zip(blank.changes, changes, strict=True)
             ),
+            "bounds": bounds(known(every)),
         }
     )
     return Thresholds(reconstruction_error=threshold, forest_score=-float(forest) - FOREST_MARGIN), fitted
+
+
+def known(sessions: Sequence[Samples]) -> Range:
+    """The currents and temperatures in ``sessions``, in amperes and degrees Celsius."""
+    return Range(
+        current_a=_ends([s.current_a for s in sessions], 3), temperature_c=_ends([s.temperature_c for s in sessions], 2)
+    )
+
+
+def _ends(readings: Sequence[Floats], digits: int) -> tuple[float, float]:
+    return round(min(float(r.min()) for r in readings), digits), round(max(float(r.max()) for r in readings), digits)
+
+
+def bounds(learnt: Range) -> Range:
+    """What lies outside of these is far from all that was ``learnt`` from: nothing else need speak against it."""
+    (low_a, high_a), (low_c, high_c) = learnt.current_a, learnt.temperature_c
+    beyond_a = max(BEYOND_A * max(abs(low_a), abs(high_a)), 1e-3)
+    return Range(
+        current_a=(round(low_a - beyond_a, 3), round(high_a + beyond_a, 3)),
+        temperature_c=(round(low_c - BEYOND_C, 2), round(high_c + BEYOND_C, 2)),
+    )
 
 
 def _within(peaks: Floats, spare: int, margin: float) -> Floats:

@@ -1,4 +1,4 @@
-"""Recorded charges: samples of one or more devices in order of time, and how they fall into sessions.
+"""Recorded charges: samples of one or more devices in order of time, and how they fall into series and sessions.
 
 Replay, training and evaluation take what was recorded in this form, wherever it was read: from files by `models.files`,
 from a table or an export by the command line, with the worker's decoder.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,12 +19,11 @@ from scoring.config import BundleConfig, Range
 from window.features import ROLLING
 from window.samples import Kind, Samples
 
+Flags = NDArray[np.bool_]
 MILLISECONDS_FROM = 1e11
 """As seconds this would be the year 5138."""
 SESSION_GAP_S = 60.0
 PLAUSIBLE: Range = BundleConfig.model_fields["plausible"].default
-LEAST_SESSIONS, LEAST_SAMPLES = 8, 120
-"""What training needs: some sessions are learnt from, some held out; shorter ones show no charge."""
 
 
 class RecordingError(Exception):
@@ -45,14 +44,14 @@ class Recording:
 
     ``samples``: their ``device`` are places in ``devices``, ``created`` is ``ts``: nobody knows when they were written.
     Rows in ``unusable`` are no samples: their kind says so, and malformed ones have NaN in every other column.
-    ``more``: further columns that were asked for, by name, (n,). ``notes``: what a user should know of it.
+    ``fault``: where a label says that something was wrong, (n,). ``notes``: what a user should know of it.
     """
 
     name: str
     samples: Samples
     devices: tuple[str, ...]
-    unusable: Mapping[int, Unusable] = field(default_factory=dict)
-    more: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    unusable: Mapping[int, Unusable]
+    fault: Flags
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -65,7 +64,7 @@ class Recording:
         samples: Samples,
         devices: Sequence[str],
         unusable: Mapping[int, Unusable],
-        more: Mapping[str, NDArray[Any]] | None = None,
+        fault: Flags | None = None,
         notes: tuple[str, ...] = (),
     ) -> Recording:
         """Put rows in order, by ``created``; one where that is NaN stays behind the row it came after.
@@ -100,7 +99,7 @@ class Recording:
             placed,
             tuple(devices),
             {int(back[row]): each for row, each in unusable.items()},
-            {column: values[order] for column, values in (more or {}).items()},
+            np.zeros(len(samples), bool) if fault is None else fault[order],
             notes,
         )
 
@@ -112,63 +111,54 @@ class Recording:
             self.samples.take(slice(first, None)),
             self.devices,
             {row - first: each for row, each in self.unusable.items() if row >= first},
-            {name: values[first:] for name, values in self.more.items()},
+            self.fault[first:],
             self.notes,
         )
         return self.samples.take(slice(0, first)), rest
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Samples of one device without a gap, in order of time. ``recording``: where they come from: sessions of one file
-    are not to be split between what is learnt and what is held out."""
+class Series:
+    """One device's samples in a recording, in order of time, each time once, and where a fault is known to be, (n,).
 
-    recording: str
-    device: str
-    samples: Samples
-
-
-def sessions(
-    recordings: Iterable[Recording],
-    *,
-    gap_s: float = SESSION_GAP_S,
-    least: int = ROLLING,
-    plausible: Range = PLAUSIBLE,
-) -> list[Session]:
-    """The sessions in recordings: a gap longer than ``gap_s`` seconds, and the end of a file, ends one.
-
-    Rows that are no samples, and those outside the ``plausible`` ranges, which the worker sets aside, are left out; of
-    two with the same time the later counts. So are sessions of fewer than ``least`` samples: their features say
-    nothing.
+    Rows that were no samples are NaN: the worker sets them aside, as it does with readings that cannot be.
     """
-    (low_a, high_a), (low_c, high_c) = plausible.current_a, plausible.temperature_c
+
+    name: str
+    samples: Samples
+    fault: Flags
+
+    def plausible(self, within: Range = PLAUSIBLE) -> Flags:
+        """Which samples the worker would score, (n,)."""
+        (low_a, high_a), (low_c, high_c) = within.current_a, within.temperature_c
+        current_a, temperature_c = self.samples.current_a, self.samples.temperature_c
+        found: Flags = (  # false for NaN
+            (current_a >= low_a) & (current_a <= high_a) & (temperature_c >= low_c) & (temperature_c <= high_c)
+        )
+        return found
+
+    def healthy(
+        self, *, gap_s: float = SESSION_GAP_S, least: int = ROLLING, within: Range = PLAUSIBLE
+    ) -> list[Samples]:
+        """Its sessions without broken and labelled samples: a gap longer than ``gap_s`` seconds ends one. Those of less
+        than ``least`` samples are left out: their features say nothing."""
+        kept = self.samples.take(self.plausible(within) & ~self.fault)
+        cuts = [0, *(1 + np.flatnonzero(np.diff(kept.ts) > gap_s)), len(kept)]
+        return [kept.take(slice(int(a), int(b))) for a, b in pairwise(cuts) if b - a >= least]
+
+
+def series(recordings: Iterable[Recording]) -> list[Series]:
+    """The series of every device in every recording. Of rows with one time the last counts, as in the table; a row that
+    is no sample takes no sample's place."""
     found = []
     for recording in recordings:
+        of = recording.samples
+        good = of.kind == Kind.SAMPLE
+        ts, nothing = np.where(good, of.ts, of.created), np.where(good, 0.0, np.nan)
         for code, device in enumerate(recording.devices):
-            of = recording.samples
-            good = (of.current_a >= low_a) & (of.current_a <= high_a)  # false for NaN
-            good &= (of.temperature_c >= low_c) & (of.temperature_c <= high_c) & (of.kind == Kind.SAMPLE)
-            own = of.take((of.device == code) & good)
-            own = own.take(np.append(np.diff(own.ts) > 0, True)) if len(own) else own
-            cuts = [0, *(1 + np.flatnonzero(np.diff(own.ts) > gap_s)), len(own)]
-            found += [
-                Session(recording.name, device, own.take(slice(int(first), int(last))))
-                for first, last in pairwise(cuts)
-                if last - first >= least
-            ]
-    return found
-
-
-def to_train_on(recordings: Sequence[Recording], *, gap_s: float = SESSION_GAP_S) -> list[Session]:
-    """The sessions that are long enough to learn from. Raises `RecordingError` that says how many more are needed."""
-    every = sessions(recordings, gap_s=gap_s, least=1)
-    found = [one for one in every if len(one.samples) >= LEAST_SAMPLES]
-    if len(found) < LEAST_SESSIONS:
-        hours = sum(float(one.samples.ts[-1] - one.samples.ts[0]) for one in every) / 3600.0
-        raise RecordingError(
-            f"too little to train on: {len(found)} of the {len(every)} sessions ({hours:.2f} h in {len(recordings)} "
-            f"recordings) have {LEAST_SAMPLES} samples or more, and {LEAST_SESSIONS} such sessions are needed. Record "
-            f"{LEAST_SESSIONS - len(found)} more charges; if there are some, their samples may be too far apart: a gap "
-            f"of more than {gap_s:.0f} s ends a session"
-        )
+            rows = np.flatnonzero(of.device == code)
+            rows = rows[np.lexsort((good[rows], ts[rows]))]
+            rows = rows[np.append(np.diff(ts[rows]) > 0, True)] if len(rows) else rows
+            samples = Samples.of(ts[rows], (of.current_a + nothing)[rows], (of.temperature_c + nothing)[rows])
+            found.append(Series(device, samples, recording.fault[rows]))
     return found

@@ -20,10 +20,15 @@ def markdown(results: Sequence[Figures], peers: Sequence[Figures] = ()) -> str:
     )
     text = [head, "|---|---|---|---|---|", *rows, ""]
     if results and results[0].injected:
-        text += ["| fault | strength | lasts | found | median delay |", "|---|---|---|---|---|"]
-        text += [_fault([one.injected[k] for one in results]) for k in range(len(results[0].injected))]
+        text += fault_table([[one.injected[k] for one in results] for k in range(len(results[0].injected))])
         text.append("")
     return "\n".join(text)
+
+
+def fault_table(rows: Sequence[Sequence[Found]]) -> list[str]:
+    """The lines of a table: what was found of each grade of fault, by one detector or by several together."""
+    head = ["| fault | strength | lasts | found | median delay |", "|---|---|---|---|---|"]
+    return head + [_fault(row) for row in rows]
 
 
 def _row(one: Figures) -> str:

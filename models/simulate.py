@@ -17,6 +17,8 @@ FULL_V = 4.2
 C_RATES = (0.15, 1.2)
 AMBIENTS_C = (4.0, 42.0)
 """Lithium cells are not to be charged below freezing, so no healthy charge is."""
+HOTTEST_C = 50.0
+"""No charger goes on with a cell as hot as this, so no healthy charge gets there."""
 _PERIOD_S = 5.0
 _KELVIN = 273.15
 
@@ -72,7 +74,7 @@ def draw(rng: np.random.Generator) -> Conditions:
 def charges(count: int, seed: int) -> Iterator[Charge]:
     """``count`` charges, one after the other (about 0.5 s each); the same seed gives the same charges.
 
-    Conditions under which the cell is full at once (cold, aged and fast) are drawn again.
+    Conditions under which the cell is full at once (cold, aged and fast) or gets too hot are drawn again.
     """
     rng = np.random.default_rng(seed)
     made = 0
@@ -84,7 +86,8 @@ def charges(count: int, seed: int) -> Iterator[Charge]:
 
 
 def run(conditions: Conditions) -> Charge | None:
-    """The charge under ``conditions``; None when the cell reaches its voltage limit within the first minutes."""
+    """The charge under ``conditions``; None when the cell reaches its voltage limit within the first minutes, or gets
+    too hot."""
     # PyBaMM asks about telemetry at first use, and waits for an answer.
     os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
     import pybamm
@@ -110,11 +113,14 @@ def run(conditions: Conditions) -> Charge | None:
     if len(ends) != len(steps) or ends[0] < 300.0:
         return None
     time_s = np.asarray(solution["Time [s]"].entries, np.float64)
+    temperature_c = np.asarray(solution["Volume-averaged cell temperature [K]"].entries, np.float64) - _KELVIN
+    if temperature_c.max() > HOTTEST_C:
+        return None
     return Charge(
         conditions=conditions,
         time_s=time_s,
         current_a=-np.asarray(solution["Current [A]"].entries, np.float64),
-        temperature_c=np.asarray(solution["Volume-averaged cell temperature [K]"].entries, np.float64) - _KELVIN,
+        temperature_c=temperature_c,
         cv_from_s=ends[0],
         end_s=ends[1],
     )

@@ -150,11 +150,7 @@ class Evidence:
         told = self.explanation
         return {
             "severity": self.severity.name.lower(),
-            "stages": [
-                stage.name.lower()
-                for stage in (Stage.RECONSTRUCTION, Stage.FOREST, Stage.CHANGE, Stage.STUCK)
-                if stage & self.stages and stage.name
-            ],
+            "stages": [stage.name.lower() for stage in self.stages if stage.name],
             "actual": Reading(current_a=self.current_a, temperature_c=self.temperature_c).model_dump(),
             "expected": Reading(
                 current_a=told.expected_current_a, temperature_c=told.expected_temperature_c

@@ -69,13 +69,15 @@ class Thresholds(_Part):
 
 class Change(_Part):
     """Anomalous: the mean of the ``newest`` readings lies further than ``limit`` from the mean of those ``before``
-    them, in units of their scatter, which counts as ``floor`` at least (amperes or degrees)."""
+    them, in units of their scatter, which counts as ``floor`` at least (amperes or degrees). And it must be there yet:
+    the very newest reading lies ``still`` times as far, on the same side; None where that does not matter."""
 
     reading: Literal["current", "temperature"]
     newest: Annotated[int, Field(ge=1)]
     before: Annotated[int, Field(ge=2)]
     floor: Positive
     limit: Positive
+    still: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _within_reach(self) -> Self:
@@ -96,10 +98,13 @@ class Evidence(_Part):
     """How policy `evidence` combines a sample with those before it in its session.
 
     The error speaks when it passes ``once`` times its threshold, or when ``of`` of the last ``out_of`` pass ``share``
-    times it. Nothing is said in the first ``warm_up_s`` of a session, nor do those samples count afterwards.
+    times it. Nothing is said in the first ``warm_up_s`` of a session and of its first ``warm_up_samples``, nor do those
+    samples count afterwards. A reading outside ``bounds`` speaks alone and at once, of those samples too; None where no
+    reading does (older bundles).
     """
 
     warm_up_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 8.0
+    warm_up_samples: Annotated[int, Field(ge=0, le=EVIDENCE_SAMPLES)] = 0
     once: Positive = 1.5
     share: Positive = 0.7
     of: Annotated[int, Field(ge=1)] = 10
@@ -107,6 +112,7 @@ class Evidence(_Part):
     out_of: Annotated[int, Field(ge=1, le=EVIDENCE_SAMPLES - 3)] = 15
     changes: tuple[Change, ...] = ()
     stuck: Stuck = Stuck()
+    bounds: Range | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, Change, Evidence
+from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, Change, Evidence, Range
 from window.features import Tails
 from window.samples import Floats
 
@@ -30,11 +30,13 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What speaks against each of n samples: errors, a change, a reading that repeats; and which are ``warming``."""
+    """What speaks against each of n samples: errors, a change, a reading that repeats, one out of bounds; and which are
+    ``warming``."""
 
     error: Flags
     change: Flags
     stuck: Flags
+    outside: Flags
     warming: Flags
 
 
@@ -65,7 +67,7 @@ def weigh(past: Past, threshold: float, by: Evidence, gap_s: float) -> Weighed:
     for k in range(1, by.out_of + 1):
         often += (past.error[:, -k] > by.share * threshold) & session.settled[:, -k]
     error = (past.error[:, -1] > by.once * threshold) | (often >= by.of)
-    return Weighed(error, change, stuck, session.warming)
+    return Weighed(error, change, stuck, _outside(past.tails, by.bounds), session.warming)
 
 
 def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
@@ -79,12 +81,14 @@ def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
     began = np.where(first > 0, of.ts[np.arange(len(first)), first], -np.inf)[:, None]
     near = inside & (newest - of.ts <= EVIDENCE_S)
     warm = of.ts - began < by.warm_up_s
+    place = np.arange(of.ts.shape[1])
+    warm |= (first > 0)[:, None] & (place < first[:, None] + by.warm_up_samples)
     return Session(near, near & ~warm, warm[:, -1])
 
 
 def change_of(of: Tails, session: Session, by: Change) -> Floats:
     """How far the newest readings' mean lies from that of those before, in units of their scatter: a t statistic with
-    a floor; 0 where the session is too short."""
+    a floor; 0 where the session is too short, or where the very newest reading is back."""
     readings = of.current_a if by.reading == "current" else of.temperature_c
     total = np.zeros(len(readings))
     for k in range(1, by.newest + 1):
@@ -98,8 +102,20 @@ def change_of(of: Tails, session: Session, by: Change) -> Floats:
     for k in behind:
         deviation = readings[:, -k] - before
         squares = squares + deviation * deviation
-    found = np.abs(total / by.newest - before) / np.sqrt(squares / by.before + by.floor * by.floor)
-    return np.where(session.near[:, -(by.newest + by.before)], found, 0.0)
+    off = total / by.newest - before
+    found = np.abs(off) / np.sqrt(squares / by.before + by.floor * by.floor)
+    there = session.near[:, -(by.newest + by.before)]
+    if by.still is not None:
+        there = there & ((readings[:, -1] - before) * np.sign(off) >= by.still * np.abs(off))
+    return np.where(there, found, 0.0)
+
+
+def _outside(of: Tails, bounds: Range | None) -> Flags:
+    found = np.zeros(len(of.ts), bool)
+    if bounds is not None:
+        for readings, (low, high) in ((of.current_a, bounds.current_a), (of.temperature_c, bounds.temperature_c)):
+            found |= (readings[:, -1] < low) | (readings[:, -1] > high)
+    return found
 
 
 def _repeats(readings: Floats, session: Session, times: int) -> Flags:

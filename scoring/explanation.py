@@ -94,7 +94,7 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: St
     shares = {name: float(part) for name, part in zip(FEATURES, parts, strict=True)}
     if stages is None:
         stages = _stages(error, forest, bundle.config)
-    rarity = _rarity(error, forest, bundle.config)
+    rarity = _rarity(error, forest, bundle.config, stages)
     band = _band(expected, bundle.config)
     isolating = _isolating(features_row, forest, bundle) if Stage.FOREST in stages else None
     return Explanation(
@@ -102,7 +102,7 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: St
         expected_current_a=float(expected[_AT["current"]]),
         expected_temperature_c=float(expected[_AT["temperature"]]),
         rarity=rarity,
-        sentence=_sentence(features_row, expected, band, shares, isolating or {}, rarity, stages),
+        sentence=_sentence(features_row, expected, band, shares, isolating or {}, rarity, stages, bundle.config),
         band=band,
         forest=isolating,
     )
@@ -134,7 +134,7 @@ def _isolating(row: Floats, forest: float, bundle: Bundle) -> dict[str, float]:
     return {FEATURES[k]: float(rises[k]) for k in first if rises[k] > 0}
 
 
-def _rarity(error: float, forest: float, config: BundleConfig) -> str:
+def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) -> str:
     """The rarer of both scores, in words that the held-out hours bear out."""
     calibration = config.calibration
     hours = f"{int(calibration.normal_hours)} h"
@@ -150,6 +150,8 @@ def _rarity(error: float, forest: float, config: BundleConfig) -> str:
         return "how rare this is was not measured"
     if min(counts) == 0:
         return f"not seen in {hours} of normal charging"
+    if min(counts) > calibration.normal_hours and not stages & (Stage.RECONSTRUCTION | Stage.FOREST):
+        return "its scores alone are ordinary"
     samples = "1 sample" if min(counts) == 1 else f"{min(counts)} samples"
     return f"reached by at most {samples} in {hours} of normal charging"
 
@@ -174,6 +176,7 @@ def _sentence(
     isolating: dict[str, float],
     rarity: str,
     stages: Stage,
+    config: BundleConfig,
 ) -> str:
     """The reading that is off against its expectation, the other one, what stands out, and how rare it is."""
     about_current = sum(share for name, share in shares.items() if name.startswith("current")) >= 0.5
@@ -182,6 +185,8 @@ def _sentence(
     else:
         said = f"Temperature {_off(row, expected, band, 'temperature')}, at {_value(row, 'current')}"
     clauses = [said]
+    if Stage.RANGE in stages:
+        clauses += _outside(row, config)
     if stages == Stage.FOREST:
         clauses.append(f"each reading is near what was expected, but {_apart(row, isolating)}")
     if Stage.CHANGE in stages:
@@ -198,6 +203,21 @@ def _sentence(
     if named and not (isolating and stages == Stage.FOREST):
         clauses.append(f"what stands out: {' and '.join(named)}")
     return "; ".join([*clauses, f"{rarity}."])
+
+
+def _outside(row: Floats, config: BundleConfig) -> list[str]:
+    """Which readings are out of bounds, and what the models have learnt from."""
+    bounds = config.evidence.bounds if config.evidence else None
+    if bounds is None:
+        return []
+    found = []
+    for name, (low, high), (least, most) in (
+        ("current", bounds.current_a, config.training_range.current_a),
+        ("temperature", bounds.temperature_c, config.training_range.temperature_c),
+    ):
+        if not low <= row[_AT[name]] <= high:
+            found.append(f"the {name} lies far outside of the {least:g} to {most:g} {WORDS[name][1]} learnt from")
+    return found
 
 
 def _apart(row: Floats, isolating: dict[str, float]) -> str:

@@ -25,13 +25,15 @@ class Severity(IntEnum):
 
 
 class Stage(IntFlag):
-    """What calls a sample an anomaly: a model, a change against the samples before it, or a reading that repeats."""
+    """What calls a sample an anomaly: a model, a change against the samples before it, a reading that repeats, or one
+    far outside of what was learnt from."""
 
     NONE = 0
     RECONSTRUCTION = 1
     FOREST = 2
     CHANGE = 4
     STUCK = 8
+    RANGE = 16
 
 
 REACH = {"plain": 0, "evidence": EVIDENCE_SAMPLES}
@@ -43,7 +45,7 @@ class Verdicts:
     """Columns of equal length, one row a sample: ``stages`` holds `Stage` bits, ``severity`` `Severity` values.
 
     ``unscorable``: a score is not finite, so nothing can be said; never an anomaly, and never normal either.
-    ``warming``: the session has only just begun, so nothing is said yet.
+    ``warming``: the session has only just begun, so nothing is said yet but of a reading that is out of bounds.
     """
 
     anomaly: NDArray[np.bool_]
@@ -80,10 +82,12 @@ def judge(
             (Stage.RECONSTRUCTION, found.error),
             (Stage.CHANGE, found.change),
             (Stage.STUCK, found.stuck),
+            (Stage.RANGE, found.outside),
         ):
             stages = stages | np.where(says, stage, 0)
         warming = found.warming
-    stages = np.where(unscorable | warming, 0, stages).astype(np.uint8)
+    stages = np.where(warming, stages & Stage.RANGE, stages)
+    stages = np.where(unscorable, 0, stages).astype(np.uint8)
     anomaly = stages != 0
     return Verdicts(anomaly, stages, _severity(anomaly, current_a, temperature_c, config), unscorable, warming)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,15 @@ from scoring.graph import Graph, Scores
 def default_bundle() -> Bundle:
     """The shipped bundle."""
     return load(Path(__file__).parents[1] / "models" / "default")
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """The folder of real charges; without one the test is skipped, and it is said how to have it run."""
+    folder = Path(os.environ.get("BATTERY_WATCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not (folder / "arts30q_1hz").is_dir():
+        pytest.skip(f"no recorded charges in {folder}: BATTERY_WATCH_DATA names their folder")
+    return folder
 
 
 class PlainGraph:

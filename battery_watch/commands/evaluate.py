@@ -62,14 +62,14 @@ def command(
 ) -> None:
     """Run recorded charges through the worker's scoring path and count: false episodes per charge-hour, faults found
     between onset and end, delay, time in alarm."""
+    from models.recordings import RecordingError
     from models.report import markdown, picture
-    from models.tables import TableError
     from scoring.bundle import BundleError
 
     try:
         results, peers = _figures(bundles, inputs, per_grade if inject else 0, seed, normal, budget)
-    except (BundleError, TableError, ValueError) as error:
-        click.echo(str(error), err=True)
+    except (BundleError, RecordingError, ValueError) as error:
+        click.echo(f"battery-watch: {error}", err=True)
         sys.exit(2)
     text = markdown(results, peers)
     click.echo(text, nl=False)
@@ -83,20 +83,25 @@ def _figures(
     bundles: Sequence[Path], inputs: Sequence[Path], per_grade: int, seed: int, normal: Sequence[Path], budget: float
 ) -> tuple[list[Figures], list[Figures]]:
     from models.evaluate import LEAST_SAMPLES, exam, judge, of_bundle
+    from models.files import read
     from models.peers import peers
-    from models.tables import files, read
+    from models.recordings import RecordingError, series
     from scoring.bundle import load
 
     loaded = [load(path) for path in bundles]
     first = loaded[0].config
     gap_s = first.features.session_gap_s
-    recordings = [read(path) for path in files(inputs)]
-    on = exam(recordings, first.plausible, gap_s=gap_s, seed=seed, per_grade=per_grade)
+    recorded = series(read(inputs, labels=True))
+    on = exam(recorded, first.plausible, gap_s=gap_s, seed=seed, per_grade=per_grade)
     results = [judge(f"{b.id} ({b.config.policy})", of_bundle(b), on) for b in loaded]
+    if not normal:
+        return results, []
     sessions = [
-        s for path in files(normal) for s in read(path).healthy(first.plausible, gap_s=gap_s, least=LEAST_SAMPLES)
+        s
+        for one in series(read(normal, labels=True))
+        for s in one.healthy(gap_s=gap_s, least=LEAST_SAMPLES, within=first.plausible)
     ]
     if not sessions:
-        return results, []
+        raise RecordingError(f"--peers: no session of {LEAST_SAMPLES} good samples is in these files to calibrate on")
     others = peers(loaded[0], sessions, budget=budget, seed=seed)
     return results, [judge(name, detect, on) for name, detect in others.items()]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from battery_watch.inputs import Inputs, options, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from models.tables import Recording
-    from models.train import Tell
+    from models.material import Material, Tell
+    from models.train import Recipe
     from scoring.bundle import Bundle
 
 _NEEDS = ("keras", "onnx", "sklearn", "tensorflow")
@@ -27,8 +27,19 @@ Examples:
   battery-watch train --input 'charges/cell_a_*.csv' --input cell_b.parquet --out models/mine
   battery-watch train --table device4 --out models/mine
   battery-watch train --export s3://bucket/exports --out models/mine
-  battery-watch train --simulated --out models/default --seed 7 --force    the bundle that ships (about six minutes)
+  battery-watch train --input charges/ --out models/mine --medium 5 45 --high 6 55 --critical 8 60
+  battery-watch train --simulated --out models/default --seed 7 --force    the bundle that ships (some minutes)
 """
+
+
+def _limit(level: str) -> Callable[[Any], Any]:
+    return click.option(
+        f"--{level}",
+        nargs=2,
+        type=float,
+        metavar="AMPERES DEGREES",
+        help=f"An anomaly is {level} from this current or temperature on; without it by the data.",
+    )
 
 
 @click.command("train", epilog=_EXAMPLE)
@@ -43,8 +54,11 @@ Examples:
     default=0.05,
     show_default=True,
     type=click.FloatRange(min=0.0, min_open=True),
-    help="Of recorded charges: false episodes per charge-hour to aim at.",
+    help="False episodes per charge-hour to aim at.",
 )
+@_limit("medium")
+@_limit("high")
+@_limit("critical")
 @click.option("--force", is_flag=True, help="Replace what is in the folder.")
 def command(
     simulated: bool,
@@ -55,25 +69,39 @@ def command(
     sessions: int | None,
     epochs: int | None,
     budget: float,
+    medium: tuple[float, float] | None,
+    high: tuple[float, float] | None,
+    critical: tuple[float, float] | None,
     force: bool,
     **given: Any,
 ) -> None:
     """Make a model bundle: train both models, prove the graph that serves them, write it to a folder.
 
     Trains on recorded charges (--input, --table or --export), which should be healthy ones, or on simulated ones. A
-    session ends with its file and with a gap of more than 60 s; what is held out to find the thresholds is whole files
-    or sessions, never rows.
+    session ends with its file and with a gap of more than 60 s; what is held out to find the thresholds is whole files,
+    or of fewer than eight files whole sessions, never rows. A label other than 0 marks a known fault: left out.
+
+    Beside the folder two pictures are drawn, OUT-training.png and OUT-scores.png: how training went, and where the
+    scores of what was held out lie against the thresholds. They are no part of the bundle.
     """
     chosen = Inputs(inputs=(*inputs, *files), **given)
     if simulated == bool(chosen):
         raise click.UsageError("Say what to train on: --input, --table or --export, or else --simulated.")
-    if not simulated:
+    if simulated:
+        if any(value is not None for value in (chosen.since, chosen.until, chosen.device)):
+            raise click.UsageError("--since, --until and --device do not go with --simulated.")
+    else:
         chosen.check()
+        if sessions is not None:
+            raise click.UsageError("--sessions goes with --simulated.")
+    levels = {"medium": medium, "high": high, "critical": critical}
+    limits = {level: pair for level, pair in levels.items() if pair is not None}
+    _check(limits)
     if out.is_dir() and any(out.iterdir()) and not force:
         raise click.UsageError(f"{out} is not empty. Give another --out, or --force to replace what is in it.")
     # TensorFlow writes pages about processors and missing graphics cards to the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    needs = _NEEDS + (("pybamm",) if simulated else ("pandas", "pyarrow"))
+    needs = _NEEDS + (("pybamm",) if simulated else ())
     missing = [name for name in needs if importlib.util.find_spec(name) is None]
     if missing:
         click.echo(
@@ -82,94 +110,92 @@ def command(
             err=True,
         )
         sys.exit(2)
-    if simulated:
-        _train_simulated(out, seed, sessions, epochs)
-    else:
-        _train_recorded(chosen, out, seed, epochs, budget)
-
-
-def _told(make: Callable[[Tell], Bundle]) -> Bundle:
-    """Run a training with a progress bar; ends the program where no bundle can be made."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-    from models.parity import ParityError
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-
-        def tell(step: str, done: int, total: int) -> None:
-            name = step.split(" (")[0]
-            if name not in tasks:
-                tasks[name] = progress.add_task(step, total=total)
-            progress.update(tasks[name], description=step, completed=done, total=total)
-
-        try:
-            return make(tell)
-        except (ParityError, ValueError) as error:
-            progress.stop()
-            click.echo(f"No bundle was written: {error}", err=True)
-            sys.exit(1)
-
-
-def _recorded(chosen: Inputs) -> list[Recording]:
-    """What to train on; ends the program where it cannot be read."""
-    from battery_watch.bars import bars
-    from consumer.errors import BatteryWatchError
-    from models.recordings import RecordingError, to_train_on
-    from models.tables import Recording, TableError, files, read
-
-    try:
-        if chosen.inputs:
-            return [read(path) for path in files(chosen.inputs)]
-        with bars() as tell:
-            sessions = to_train_on(take(chosen, tell).recordings)
-    except (BatteryWatchError, RecordingError, TableError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
-    # Of a table or an export every session stands for itself, as a file does.
-    return [Recording(str(n), one.samples, np.zeros(len(one.samples), bool)) for n, one in enumerate(sessions)]
-
-
-def _train_recorded(chosen: Inputs, out: Path, seed: int, epochs: int | None, budget: float) -> None:
-    import warnings
-    from dataclasses import replace
-
-    from models.measured import Recipe, train_measured
-
-    recordings = _recorded(chosen)
+    from models.train import Recipe
 
     recipe = replace(Recipe(), budget=budget)
     if epochs:
         recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
+
+    def simulate(tell: Tell) -> Material:
+        from models.simulated import FRESH, SESSIONS, material
+
+        count = sessions or SESSIONS
+        return material(seed, tell, sessions=count, fresh=max(2, FRESH * count // SESSIONS))
+
+    _train(simulate if simulated else _recorded(chosen, seed), out, seed, recipe, limits)
+
+
+def _check(limits: dict[str, tuple[float, float]]) -> None:
+    """Limits that cannot be, whatever the data; those that contradict the data come to light later."""
+    previous: tuple[str, float, float] | None = None
+    for level, (current_a, temperature_c) in limits.items():
+        if not (0 < current_a < float("inf") and -100 < temperature_c < 500):
+            raise click.UsageError(
+                f"--{level} {current_a:g} {temperature_c:g}: the current must be above 0 A, the temperature one in °C."
+            )
+        if previous and not (previous[1] < current_a and previous[2] < temperature_c):
+            raise click.UsageError(
+                f"--{level} {current_a:g} {temperature_c:g} must lie above --{previous[0]} {previous[1]:g} "
+                f"{previous[2]:g}, in both."
+            )
+        previous = (level, current_a, temperature_c)
+
+
+def _recorded(chosen: Inputs, seed: int) -> Callable[[Tell], Material]:
+    """What to train on; ends the program where it cannot be read, or is too little."""
+    from battery_watch.bars import bars
+    from consumer.errors import BatteryWatchError
+    from models.measured import material
+    from models.recordings import RecordingError
+
+    try:
+        with bars() as tell:
+            recordings = take(chosen, tell, labels=True).recordings
+        found = material(recordings, seed)
+    except (BatteryWatchError, RecordingError) as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(2)
+    for note in (note for recording in recordings for note in recording.notes):
+        click.echo(f"Note: {note}.", err=True)
+    return lambda _: found
+
+
+def _train(
+    make: Callable[[Tell], Material], out: Path, seed: int, recipe: Recipe, limits: dict[str, tuple[float, float]]
+) -> None:
+    from battery_watch.bars import bars
+    from models.parity import ParityError
+    from models.train import pictures, train
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        bundle = _told(lambda tell: train_measured(recordings, out, seed, recipe, tell))
+        try:
+            with bars() as tell:
+                bundle = train(make(tell), out, seed, recipe, tell, limits=limits)
+        except (ParityError, ValueError) as error:
+            click.echo(f"No bundle was written: {error}", err=True)
+            sys.exit(1)
     for warning in caught:
         if "held-out charging" in str(warning.message):
             click.echo(f"Note: {warning.message}.", err=True)
+    _say(bundle, out)
+    curve, histograms = pictures(out)
+    click.echo(f"Look at {curve.name} and {histograms.name} beside it, and read {out / 'MODEL_CARD.md'}.")
+    if not bundle.manifest.metrics.get("fresh"):
+        click.echo(f"How good it is on other charges: battery-watch evaluate --bundle {out} --input OTHERS --inject")
+
+
+def _say(bundle: Bundle, out: Path) -> None:
     click.echo(f"{bundle.id} in {out}")
     click.echo(bundle.manifest.training["summary"])
-    click.echo(f"What it finds: battery-watch evaluate --bundle {out} --input OTHER_CHARGES --inject")
-
-
-def _train_simulated(out: Path, seed: int, sessions: int | None, epochs: int | None) -> None:
-    from dataclasses import replace
-
-    from models.train import Recipe, train_simulated
-
-    recipe = Recipe()
-    if sessions:
-        recipe = replace(recipe, sessions=sessions, fresh=max(2, sessions // 4))
-    if epochs:
-        recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
-    bundle = _told(lambda tell: train_simulated(out, seed, recipe, tell))
-    held = bundle.manifest.metrics["held_out"]
-    click.echo(f"{bundle.id} in {out}")
+    for name, words in (("held_out", "held out"), ("fresh", "seen by neither models nor thresholds")):
+        if normal := bundle.manifest.metrics.get(name):
+            click.echo(
+                f"{words}: {normal['false_episodes']} false episodes in {normal['hours']} h "
+                f"({normal['false_samples']} of {normal['samples']:,} samples)"
+            )
+    faults = bundle.manifest.metrics["faults"]
+    found, count = sum(row["found"] for row in faults), sum(row["count"] for row in faults)
     click.echo(
-        f"fresh charges without a fault: {held['fresh_false_samples']} of {held['fresh_samples']} samples anomalous "
-        f"({held['fresh_hours']} h)"
+        f"faults put in: {found} of {count} found" if count else "faults put in: none, all sessions are too short"
     )
-    for row in bundle.manifest.metrics["faults"]:
-        click.echo(f"{row['fault']:>18} {row['strength']:<5g} found {row['found']} of {row['injected']}")

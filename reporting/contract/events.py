@@ -96,7 +96,7 @@ class AnomalySample(Payload):
         default=None, description="Around `expected`, where nearly all normal samples lie; None where not measured."
     )
     scores: Scores
-    stages: tuple[Literal["reconstruction", "forest", "change", "stuck"], ...]
+    stages: tuple[Literal["reconstruction", "forest", "change", "stuck", "range"], ...]
     contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
     forest_features: dict[str, float] | None = Field(
         default=None,

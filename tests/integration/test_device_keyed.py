@@ -44,8 +44,9 @@ class Fleet:
             "TAKE_OVER_S": "1",
             "PULSE_FILE": str(folder / "pulse"),
         }
-        # The first window reaches back to what the table has: without a sort key only to the newest sample.
-        self.faults = {"bay-1": {40, 41, 110}, "bay-2": {22 if sort else 35, 90, 160}}
+        # The first window reaches back to what the table has: without a sort key only to the newest sample. Verdicts
+        # lean on the 35 samples before.
+        self.faults = {"bay-1": {70, 71, 110}, "bay-2": {22 if sort else 60, 90, 160}}
         self.start = int(time.time()) - 600
         self.written = 0
 

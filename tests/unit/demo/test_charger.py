@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from demo.charger import Cell, Charger
-from demo.script import AFTERMATH_S, ROUND_S, UPLOAD_S, FaultKind, Script, write
+from demo.script import CALM_S, ROUND_S, UPLOAD_S, FaultKind, Script, write
 
 LIVE_S = 120
 
@@ -83,7 +83,7 @@ def test_each_fault_is_visible_in_what_the_logger_writes(charger: Charger) -> No
     """More current, none, or a temperature that jumps; and it ends with its fault."""
     for fault in charger.script.faults:
         inside = charger.measure(fault.start_s)
-        behind = charger.measure(fault.end_s + AFTERMATH_S)
+        behind = charger.measure(fault.end_s + CALM_S - 1)
         assert inside.fault is fault
         assert behind.fault is None
         assert behind.current_a == pytest.approx(2.5, abs=0.03)

@@ -1,32 +1,9 @@
-"""Thresholds and rarity from the scores of held-out charging."""
+"""Rarity from the scores of held-out charging."""
 
 import numpy as np
-import pytest
 
-from models.calibration import calibrate, residuals, thresholds
-from scoring.graph import Scores
+from models.calibration import calibrate, residuals
 from window.samples import Samples
-
-
-def scores(error: np.ndarray, forest: np.ndarray) -> Scores:
-    return Scores(error, forest, np.zeros((len(error), 14)))
-
-
-def test_thresholds_lie_beyond_the_worst_running_sample() -> None:
-    """A fifth above the largest error, a little below the lowest forest score."""
-    calm = scores(np.zeros(1000), np.full(1000, -0.4))
-    found = thresholds(scores(np.array([0.1, 2.0, 0.3]), np.array([-0.4, -0.61, -0.5])), calm)
-    assert found.reconstruction_error == pytest.approx(2.4)
-    assert found.forest_score == pytest.approx(-0.62)
-
-
-def test_thresholds_let_most_of_the_starts_pass() -> None:
-    """Of a thousand samples of starts, ten may be called anomalous."""
-    rng = np.random.default_rng(1)
-    starts = scores(rng.permutation(np.arange(1000.0)), -rng.permutation(np.arange(1000.0)) / 1000)
-    found = thresholds(scores(np.array([1.0]), np.array([-0.1])), starts)
-    assert (starts.reconstruction_error > found.reconstruction_error).sum() == 10
-    assert (starts.forest_score < found.forest_score).sum() == 10
 
 
 def test_the_table_counts_what_reached_each_score() -> None:

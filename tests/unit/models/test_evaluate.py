@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,15 +10,15 @@ import pytest
 
 from models.evaluate import Exam, episodes, exam, judge, of_bundle, runs
 from models.faults import CATALOGUE, Fault, Trial
+from models.files import read
 from models.peers import rolling_z, threshold
+from models.recordings import Series, series
 from models.report import markdown, picture
-from models.tables import Recording, read
 from scoring.bundle import Bundle
 from scoring.config import Range
 from scoring.scorer import Scorer
 from window.samples import Samples
 
-DATA = Path(os.environ.get("BATTERY_WATCH_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
 WITHIN = Range(current_a=(-1e5, 1e5), temperature_c=(-100.0, 500.0))
 
 
@@ -28,15 +27,15 @@ def hot(sessions: Sequence[Samples]) -> list[np.ndarray]:
     return [s.temperature_c > 40.0 for s in sessions]
 
 
-def recording(hot_at: Sequence[int], fault_at: Sequence[int], broken_at: Sequence[int] = ()) -> Recording:
+def recorded(hot_at: Sequence[int], fault_at: Sequence[int], broken_at: Sequence[int] = ()) -> Series:
     n = 3601
     current_a, temperature_c, fault = np.full(n, 3.0), np.full(n, 25.0), np.zeros(n, bool)
     temperature_c[list(hot_at)], fault[list(fault_at)], current_a[list(broken_at)] = 50.0, True, 3.4e38
-    return Recording("one", Samples.of(np.arange(n, dtype=float), current_a, temperature_c), fault)
+    return Series("one", Samples.of(np.arange(n, dtype=float), current_a, temperature_c), fault)
 
 
-def figures(*recordings: Recording, trials: Sequence[Trial] = ()) -> object:
-    return judge("hot", hot, Exam(recordings, trials, WITHIN))
+def figures(*of: Series, trials: Sequence[Trial] = ()) -> object:
+    return judge("hot", hot, Exam(of, trials, WITHIN))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def figures(*recordings: Recording, trials: Sequence[Trial] = ()) -> object:
 )
 def test_alarms_within_a_minute_are_one_false_episode(hot_at: list[int], count: int) -> None:
     """As the worker makes episodes; an hour of charging."""
-    found = figures(recording(hot_at, []))
+    found = figures(recorded(hot_at, []))
     assert (found.false_episodes, found.hours, found.false_per_hour) == (count, 1.0, count)
     assert found.alarm_share == pytest.approx(len(hot_at) / 3601)
     assert found.known is None
@@ -52,17 +51,17 @@ def test_alarms_within_a_minute_are_one_false_episode(hot_at: list[int], count: 
 
 def test_a_fault_is_found_between_its_onset_and_its_end_only() -> None:
     """Not by the edge after it, which is not held against the detector either; delays are medians of those found."""
-    edge = figures(recording([511], range(500, 511)))
+    edge = figures(recorded([511], range(500, 511)))
     assert (edge.known.found, edge.known.count, edge.false_episodes) == (0, 1, 0)
-    both = figures(recording([505, 1003, 1200], [*range(500, 511), *range(1000, 1011)]))
+    both = figures(recorded([505, 1003, 1200], [*range(500, 511), *range(1000, 1011)]))
     assert (both.known.found, both.known.count, both.known.delay_s, both.false_episodes) == (2, 2, 4.0, 1)
 
 
 def test_a_glitch_that_is_set_aside_counts_as_found() -> None:
     """3.4e38 A never reaches the models: its quarantine event tells of it."""
-    found = figures(recording([], [700], broken_at=[700]))
+    found = figures(recorded([], [700], broken_at=[700]))
     assert (found.known.found, found.known.delay_s, found.false_episodes) == (1, 0.0, 0)
-    unlabelled = figures(recording([], [], broken_at=[700]))
+    unlabelled = figures(recorded([], [], broken_at=[700]))
     assert unlabelled.false_episodes == 1
 
 
@@ -78,7 +77,7 @@ def test_injected_faults_are_counted_by_grade() -> None:
 
 def test_the_same_seed_puts_in_the_same_faults() -> None:
     """So that anyone can repeat a figure."""
-    on = [recording([], [])]
+    on = [recorded([], [])]
     one, same, other = (exam(on, WITHIN, gap_s=60.0, seed=seed, per_grade=2).trials for seed in (4, 4, 5))
     assert len(one) == 2 * len(CATALOGUE)
     assert all((a.samples.ts == b.samples.ts).all() and a.first == b.first for a, b in zip(one, same, strict=True))
@@ -124,7 +123,7 @@ def test_the_rolling_z_score_compares_with_the_samples_before() -> None:
 
 def test_the_report_names_every_figure() -> None:
     """Two detectors and their median; the picture is a PNG."""
-    one = figures(recording([100], [700], broken_at=[700]))
+    one = figures(recorded([100], [700], broken_at=[700]))
     text = markdown([one, one], [one])
     assert text.count("| hot | 1.000 (1 in 1.0 h) |") == 3
     assert "**median of 2**" in text
@@ -132,12 +131,10 @@ def test_the_report_names_every_figure() -> None:
     assert picture([one], [one]).startswith(b"\x89PNG")
 
 
-def test_the_shipped_bundle_on_a_real_charge(default_bundle: Bundle) -> None:
+def test_the_shipped_bundle_on_a_real_charge(default_bundle: Bundle, recorded_data: Path) -> None:
     """A logger's glitch of 3.4e38 A in a charge of a Samsung 30Q cell (ARTS, CC BY-SA 4.0) is found at once."""
-    path = DATA / "arts30q_1hz" / "dataset_1_cell_b_c0006.parquet"
-    if not path.exists():
-        pytest.skip("the recorded charges are not on this machine (BATTERY_WATCH_DATA)")
-    found = judge("default", of_bundle(default_bundle), Exam([read(path)], [], default_bundle.config.plausible))
+    charge = series(read([recorded_data / "arts30q_1hz" / "dataset_1_cell_b_c0006.parquet"], labels=True))
+    found = judge("default", of_bundle(default_bundle), Exam(charge, [], default_bundle.config.plausible))
     assert found.known is not None
     assert (found.known.found, found.known.count, found.known.delay_s) == (1, 1, 0.0)
     assert found.hours == pytest.approx(1.13, abs=0.1)

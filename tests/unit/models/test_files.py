@@ -161,14 +161,54 @@ def test_long_files_are_read_in_parts(csv: Make, monkeypatch: pytest.MonkeyPatch
     assert {row: each.raw["ts"] for row, each in found.unusable.items()} == {23: "23"}
 
 
-def test_further_columns_can_be_asked_for(csv: Make, parquet: Make) -> None:
-    """Labels, for whoever evaluates: they follow the rows into their order."""
-    (text,) = read([csv("12,3,25,1", "10,1,25,0", header="ts,current,temperature,label")], also=("label",))
-    assert text.more["label"].tolist() == ["0", "1"]
-    (stored,) = read(
-        [parquet(ts=[12.0, 10.0], current=[3.0, 1.0], temperature=[25.0] * 2, label=[1, 0])], also=("label",)
-    )
-    assert stored.more["label"].tolist() == [0, 1]
+HEADER = "ts,current,temperature,label"
+
+
+def test_labels_follow_the_rows_into_their_order(csv: Make, parquet: Make) -> None:
+    """Other than 0 is a known fault; nothing is none, and without the column nothing is known."""
+    (text,) = read([csv("12,3,25,1", "11,3,25,", "10,1,25,0.0", "13,1,25, -1", header=HEADER)], labels=True)
+    assert text.fault.tolist() == [False, False, True, True]
+    columns = {"ts": [12.0, 11.0, 10.0], "current": [3.0, 2.0, 1.0], "temperature": [25.0] * 3}
+    for label in ([1, None, 0], [1.0, math.nan, 0.0], [True, None, False]):
+        (stored,) = read([parquet(**columns, label=label)], labels=True)
+        assert stored.fault.tolist() == [False, False, True]
+    for labels in (True, False):
+        (plain,) = read([parquet(**columns)], labels=labels)
+        assert not plain.fault.any()
+
+
+def test_labels_that_are_words(csv: Make) -> None:
+    """Refused where labels matter, with what to write; left alone where they do not."""
+    path = csv("10,1,25,0", "11,1,25,bad", header=HEADER)
+    with pytest.raises(RecordingError, match=r"charge\.csv: column 'label' says 'bad', which is no number. Write 0"):
+        read([path], labels=True)
+    assert len(read([path])) == 1
+
+
+def test_a_label_goes_with_its_device(csv: Make) -> None:
+    """Of files with a device column, in one order of time."""
+    header = "ts,current,temperature,device,label"
+    first = csv("10,1,25,b,1", "12,2,25,a,0", header=header)
+    second = csv("11,3,25,a,1", name="more.csv", header=header)
+    third = csv("13,3,25,a", name="unlabelled.csv", header=header.removesuffix(",label"))
+    (found,) = read([first, second, third], labels=True)
+    assert found.fault.tolist() == [True, True, False, False]
+
+
+def test_a_pattern_stands_for_the_files_that_fit(csv: Make, tmp_path: Path) -> None:
+    """Each file once, in order of name within what names it; folders on the way may be patterns too."""
+    for name in ("b.csv", "a.csv", "deep/c.csv", "deep/below/d.csv"):
+        csv("1,1,25", name=name)
+    (tmp_path / "a.txt").write_text("no table")
+
+    def named(*inputs: str) -> list[str]:
+        return [path.name for path in module.files([tmp_path / each for each in inputs])]
+
+    assert named("[b-z].csv", "*") == ["b.csv", "a.csv"]
+    assert named("d*/c.csv") == ["c.csv"]
+    assert named("**/*.csv") == ["a.csv", "b.csv", "d.csv", "c.csv"]
+    with pytest.raises(RecordingError, match=r"no .csv or .parquet file fits this pattern"):
+        named("x*.csv")
 
 
 def test_progress_is_told(csv: Make) -> None:
@@ -209,7 +249,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, parquet: Make) -> None:
     (tmp_path / "folder").mkdir()
     words = parquet(name="words.parquet", ts=[1.0], current=["2.5"], temperature=[25.0])
     for path, said in (
-        (tmp_path / "none.csv", "there is no such file"),
+        (tmp_path / "none.csv", "no .csv or .parquet file has this name"),
         (tmp_path / "empty.csv", "is empty"),
         (tmp_path / "binary.csv", "cannot be read"),
         (tmp_path / "broken.parquet", "cannot be read"),

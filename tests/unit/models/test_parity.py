@@ -75,7 +75,8 @@ def test_the_autoencoder_scores_as_keras_does(bundle: Bundle, rows: np.ndarray) 
     import keras
 
     model = keras.models.load_model(DEFAULT / "autoencoder.keras", compile=False)
-    expected = reconstruction_error(model, bundle.scaler.standardise(rows))
+    weights = np.array(bundle.config.error_weights)
+    expected = reconstruction_error(model, bundle.scaler.standardise(rows), weights)
     found = bundle.graph.score(rows).reconstruction_error
     assert np.allclose(found, expected, rtol=5e-5, atol=1e-6)
     limit = bundle.config.thresholds.reconstruction_error

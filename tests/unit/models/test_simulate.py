@@ -64,7 +64,7 @@ def test_a_logger_is_seeded_and_writes_sorted_stamps(charges: list[Charge]) -> N
 
 def test_noise_is_as_drawn_and_larger_at_constant_voltage(charges: list[Charge]) -> None:
     """Measured from the differences of neighbours."""
-    as_drawn = logger.Logger(1.0, 0.0, 0.004, 0.08, 0.03, 0.0, 0.0, 2, 0)
+    as_drawn = logger.Logger(1.0, 0.0, 0.004, 0.08, 0.0, 0.03, 0.0, 0.0, 2, 0)
     charge = charges[0]
     samples = logger.record(charge, as_drawn, np.random.default_rng(1))
     at_s = samples.ts - logger.EPOCH_S
@@ -82,22 +82,32 @@ def test_noise_is_as_drawn_and_larger_at_constant_voltage(charges: list[Charge])
 
 
 def test_coarse_sensors_and_gaps(charges: list[Charge]) -> None:
-    """Steps of a tenth of a degree; holes of up to a minute and a half."""
-    coarse = logger.Logger(1.0, 0.0, 0.004, 0.03, 0.02, 0.1, 0.0, 0, 3)
+    """Steps of a tenth of a degree and of 50 mA; holes of up to a minute and a half."""
+    coarse = logger.Logger(1.0, 0.0, 0.004, 0.03, 0.05, 0.02, 0.1, 0.0, 0, 3)
     samples = logger.record(charges[1], coarse, np.random.default_rng(2))
     assert np.allclose(samples.temperature_c * 10, np.round(samples.temperature_c * 10), atol=1e-6)
+    assert np.allclose(samples.current_a * 20, np.round(samples.current_a * 20), atol=1e-6)
     assert 2.0 < np.diff(samples.ts).max() < 300.0
 
 
-def test_a_start_begins_with_nothing_or_at_once() -> None:
-    """Up to three samples of 0 A, then a steady current; all currents and temperatures of the range."""
-    starts = [logger.start(np.random.default_rng(number)) for number in range(300)]
-    dead = {int(np.argmax(np.abs(s.current_a) > 0.5 * np.median(s.current_a))) for s in starts}
-    assert dead == {0, 1, 2, 3}
-    levels = [float(np.median(s.current_a)) for s in starts]
-    assert min(levels) < 0.2
-    assert max(levels) > 5.9
-    assert max(len(s) for s in starts) <= 12
+def test_pieces_are_steady_and_cover_the_range() -> None:
+    """Any current with any temperature, warming no faster than a cell can."""
+    pieces = [logger.piece(np.random.default_rng(number)) for number in range(400)]
+    levels = np.array([(np.median(p.current_a), p.temperature_c[0]) for p in pieces])
+    (low_c, high_c), most_a = logger.PIECE_C, logger.PIECE_A
+    cells = {(int(4 * a / most_a), int(4 * (c - low_c) / (high_c - low_c))) for a, c in levels}
+    assert {(a, c) for a in range(4) for c in range(4)} <= cells
+    for piece in pieces:
+        assert (np.diff(piece.ts) > 0).all()
+        assert np.abs(piece.current_a - np.median(piece.current_a)).max() < 0.6
+        warms = np.polyfit(piece.ts - piece.ts[0], piece.temperature_c, 1)[0]
+        assert -0.04 < warms < 0.09
+
+
+def test_no_healthy_charge_gets_too_hot() -> None:
+    """A charger would have stopped long before: fast, aged, and hot around."""
+    hot = simulate.Conditions(1.2, 42.0, 0.0, 0.0, 8.0, 0.04, 0.1, 0.1, 0.2, 0.0)
+    assert simulate.run(hot) is None
 
 
 def test_conditions_cover_their_ranges() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scoring.bundle import Bundle
-from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, BundleConfig, Change, Evidence, FeaturesConfig, Stuck
+from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, BundleConfig, Change, Evidence, FeaturesConfig, Range, Stuck
 from scoring.evidence import LENGTH
 from scoring.scorer import Scored, Scorer
 from scoring.verdict import REACH, Severity, Stage, judge
@@ -22,15 +22,17 @@ from window.samples import Samples
 GAP_S = 60.0
 EVIDENCE = Evidence(
     warm_up_s=3.0,
+    warm_up_samples=2,
     once=1.5,
     share=0.5,
     of=3,
     out_of=5,
     changes=(
-        Change(reading="current", newest=2, before=4, floor=0.5, limit=3.0),
+        Change(reading="current", newest=2, before=4, floor=0.5, limit=3.0, still=0.5),
         Change(reading="temperature", newest=1, before=6, floor=1.0, limit=5.0),
     ),
     stuck=Stuck(current=5, temperature=8),
+    bounds=Range(current_a=(-1.0, 8.0), temperature_c=(0.0, 80.0)),
 )
 Row = tuple[float, float, float]
 """ts, current, temperature."""
@@ -51,10 +53,12 @@ def oracle(series: list[Row], errors: list[float], forests: list[float], n: int)
     whole = n - near[0] < EVIDENCE_SAMPLES
     begin = series[near[0]][0] if whole else -1e18
     warm = [k for k in near if series[k][0] - begin < EVIDENCE.warm_up_s]
+    warm += near[: EVIDENCE.warm_up_samples] if whole else []
+    beyond = not (-1.0 <= series[n][1] <= 8.0 and 0.0 <= series[n][2] <= 80.0)
     near = [k for k in near if series[n][0] - series[k][0] <= EVIDENCE_S]
+    found = Stage.RANGE if beyond else Stage.NONE
     if n in warm:
-        return Stage.NONE, True
-    found = Stage.NONE
+        return found, True
     often = [k for k in near[-EVIDENCE.out_of :] if k not in warm and errors[k] > 0.5 * 5.0]
     if errors[n] > 1.5 * 5.0 or len(often) >= EVIDENCE.of:
         found |= Stage.RECONSTRUCTION
@@ -66,7 +70,9 @@ def oracle(series: list[Row], errors: list[float], forests: list[float], n: int)
         if len(values) == change.newest + change.before:
             before, newest = values[: change.before], values[change.before :]
             scatter = (statistics.pvariance(before) + change.floor**2) ** 0.5
-            if abs(statistics.fmean(newest) - statistics.fmean(before)) / scatter > change.limit:
+            off, last = (x - statistics.fmean(before) for x in (statistics.fmean(newest), newest[-1]))
+            there = change.still is None or last * off >= change.still * off * off
+            if there and abs(off) / scatter > change.limit:
                 found |= Stage.CHANGE
     for column, times in ((1, 5), (2, 8)):
         values = [series[k][column] for k in near][-times:]
@@ -180,11 +186,49 @@ def test_the_measured_reach_holds_and_is_no_smaller(bundle: Bundle) -> None:
 
 def test_warming_says_nothing_but_hides_no_broken_score(bundle: Bundle) -> None:
     """The first seconds of a session: no anomaly, and an unscorable sample is still unscorable."""
-    samples = Samples.of([0.0, 1.0, 2.0, 3.0], [9.0, 9.0, 9.0, 9.0], [400.0, 20.0, 20.0, 20.0])
+    samples = Samples.of([0.0, 1.0, 2.0, 3.0], [7.9, 7.9, 7.9, 7.9], [400.0, 20.0, 20.0, 20.0])
     scored, _ = Scorer(bundle).take(samples, most_anomalies=LENGTH)
     assert scored.verdicts.warming.tolist() == [True, True, True, False]
     assert scored.verdicts.unscorable.tolist() == [True, False, False, False]
-    assert scored.verdicts.severity.tolist() == [0, 0, 0, Severity.HIGH]
+    assert scored.verdicts.severity.tolist() == [0, 0, 0, Severity.MEDIUM]
+
+
+def test_a_slow_logger_warms_up_by_samples(bundle: Bundle) -> None:
+    """Three seconds are over with its second sample, whose features still reach back to before the charger was on."""
+    config = bundle.config.model_copy(update={"evidence": EVIDENCE.model_copy(update={"warm_up_samples": 4})})
+    slow = Samples.of(5.0 * np.arange(8), [0.0, 0.0, *[7.5] * 6], [20.0] * 8)
+    for of, expected in ((bundle, [1, 1, 0, 0, 0, 0, 0, 0]), (replace(bundle, config=config), [1] * 4 + [0] * 4)):
+        scored, _ = Scorer(of).take(slow, most_anomalies=LENGTH)
+        assert scored.verdicts.warming.tolist() == [bool(one) for one in expected]
+
+
+def test_out_of_bounds_speaks_at_once_and_alone(bundle: Bundle) -> None:
+    """Of a session's first sample, on either side; on the bound it does not, and without bounds nothing does."""
+    for current_a, temperature_c, stages in (
+        (8.0, 80.0, Stage.NONE),
+        (8.1, 20.0, Stage.RANGE),
+        (-1.1, 20.0, Stage.RANGE),
+        (1.0, 80.1, Stage.RANGE),
+        (1.0, -0.1, Stage.RANGE),
+    ):
+        scored, _ = Scorer(bundle).take(Samples.of([0.0], [current_a], [temperature_c]), most_anomalies=LENGTH)
+        assert (scored.verdicts.stages[0], scored.verdicts.warming[0]) == (stages, True)
+    older = bundle.config.model_copy(update={"evidence": EVIDENCE.model_copy(update={"bounds": None})})
+    scored, _ = Scorer(replace(bundle, config=older)).take(Samples.of([0.0], [1.0], [300.0]), most_anomalies=LENGTH)
+    assert scored.verdicts.stages[0] == Stage.NONE
+
+
+def test_a_change_that_is_over_is_told_no_longer(bundle: Bundle) -> None:
+    """The mean of the newest two is still off when the very newest reading is back; as long as it is asked for."""
+    spike = Samples.of(np.arange(9.0), [*[1.0 + k % 2 / 10 for k in range(6)], 7.0, 1.0, 1.0], [20.0] * 9)
+    asked = []
+    for still in (0.5, None):
+        change = EVIDENCE.changes[0].model_copy(update={"still": still})
+        by = EVIDENCE.model_copy(update={"changes": (change,), "once": 100.0, "of": 5})
+        of = replace(bundle, config=bundle.config.model_copy(update={"evidence": by}))
+        scored, _ = Scorer(of).take(spike, most_anomalies=LENGTH)
+        asked.append(np.flatnonzero(scored.verdicts.stages & Stage.CHANGE).tolist())
+    assert asked == [[6], [6, 7]]
 
 
 def test_a_policy_without_its_past_is_refused(bundle: Bundle) -> None:

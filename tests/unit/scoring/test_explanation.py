@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scoring.bundle import Bundle, load
-from scoring.config import Calibration, Range
+from scoring.config import Calibration, Evidence, Range
 from scoring.explanation import WORDS, Band, explain
 from scoring.graph import Graph, Scores
 from scoring.verdict import Stage
@@ -17,10 +17,11 @@ from window.features import FEATURES
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    """The default bundle with a calibration and thresholds a reader can follow."""
+    """The default bundle with a calibration, thresholds and weights a reader can follow."""
     loaded = load(Path(__file__).parents[3] / "models" / "default")
     config = loaded.config.model_copy(
         update={
+            "error_weights": None,
             "thresholds": loaded.config.thresholds.model_copy(
                 update={"reconstruction_error": 2.0, "forest_score": -0.7}
             ),
@@ -202,6 +203,13 @@ def test_rarity_never_claims_more_than_the_evidence(bundle: Bundle, error: float
     assert explain(row(current=2.0), scored(error, forest, row()), bundle).rarity == rarity
 
 
+def test_ordinary_scores_are_not_told_as_rare(bundle: Bundle) -> None:
+    """Where something else speaks, hundreds of normal samples that reached the scores say nothing."""
+    of = (row(current=2.0), scored(0.2, -0.45, row()), bundle)
+    assert explain(*of, Stage.CHANGE).rarity == "its scores alone are ordinary"
+    assert explain(*of, Stage.RECONSTRUCTION).rarity == "reached by at most 900 samples in 52 h of normal charging"
+
+
 def test_too_little_evidence_claims_nothing(bundle: Bundle) -> None:
     """Under an hour of held-out charging there is no rarity."""
     none = bundle.config.model_copy(
@@ -240,6 +248,18 @@ def test_what_neighbours_say_is_told_in_words(bundle: Bundle) -> None:
     assert "the current has been repeated to the last digit" in stuck
     assert "stuck" not in change + neither
     assert "greater change" not in stuck + neither
+
+
+def test_a_reading_far_out_of_what_was_learnt_from_is_told_in_words(bundle: Bundle) -> None:
+    """Which reading, and from where to where it was learnt; the other one is not named."""
+    evidence = Evidence(bounds=Range(current_a=(-1.0, 7.0), temperature_c=(-6.0, 58.0)))
+    known = Range(current_a=(0.0, 5.8), temperature_c=(4.2, 48.4))
+    config = bundle.config.model_copy(update={"evidence": evidence, "training_range": known})
+    hot = row(current=2.5, temperature=61.5)
+    said = explain(hot, scored(0.2, -0.5, row()), replace(bundle, config=config), Stage.RANGE).sentence
+    assert "the temperature lies far outside of the 4.2 to 48.4 °C learnt from" in said
+    assert "the current lies" not in said
+    assert "far outside" not in explain(hot, scored(0.2, -0.5, row()), bundle, Stage.RECONSTRUCTION).sentence
 
 
 def test_shares_count_by_the_errors_weights(bundle: Bundle) -> None:

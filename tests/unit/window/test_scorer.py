@@ -104,7 +104,7 @@ def test_the_default_bundle_gives_the_bits_of_the_whole_series(default_bundle: B
     samples = Samples.of(t, current_a, 25 + t / 300 + rng.normal(0, 0.02, 1000), device=np.tile([0, 1], 500))
     scorer, told, begin = Scorer(default_bundle), Told(), 0
     while begin < len(samples):
-        scored, count = scorer.take(samples.take(slice(begin, begin + sizes[begin % len(sizes)])), most_anomalies=9)
+        scored, count = scorer.take(samples.take(slice(begin, begin + sizes[begin % len(sizes)])), most_anomalies=40)
         told.add(scored)
         begin += count
     order = np.argsort(samples.device, kind="stable")
