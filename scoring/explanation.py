@@ -39,6 +39,8 @@ _FOREST_TOLD, _FOREST_WORTH_NAMING = 3, 0.5
 _SCATTER = {"current": "current_roll_std", "temperature": "temp_roll_std"}
 _RATE = {"current": "current_rate", "temperature": "temp_rate"}
 _JUMP = {"current_rate": 0.2, "temp_rate": 0.5}
+_CREDIBLE = 0.2
+"""An expectation further outside of what was learnt from, as a share of its width, is not told."""
 """Faster changes than these, in A/s and °C/s, are jumps."""
 
 
@@ -181,9 +183,9 @@ def _sentence(
     """The reading that is off against its expectation, the other one, what stands out, and how rare it is."""
     about_current = sum(share for name, share in shares.items() if name.startswith("current")) >= 0.5
     if about_current:
-        said = f"Current {_off(row, expected, band, 'current')}, at {_value(row, 'temperature')}"
+        said = f"Current {_off(row, expected, band, 'current', config)}, at {_value(row, 'temperature')}"
     else:
-        said = f"Temperature {_off(row, expected, band, 'temperature')}, at {_value(row, 'current')}"
+        said = f"Temperature {_off(row, expected, band, 'temperature', config)}, at {_value(row, 'current')}"
     clauses = [said]
     if Stage.RANGE in stages:
         clauses += _outside(row, config)
@@ -233,10 +235,13 @@ def _apart(row: Floats, isolating: dict[str, float]) -> str:
     return f"set apart from normal charging by {' and '.join(named)}"
 
 
-def _off(row: Floats, expected: Floats, band: Band | None, reading: str) -> str:
-    """A reading, with what was expected where that makes sense: after a jump far from all it has learnt the
-    autoencoder may expect more than the jump itself, and a rise would be told as a fall."""
-    rate = _RATE[reading]
+def _off(row: Floats, expected: Floats, band: Band | None, reading: str, config: BundleConfig) -> str:
+    """A reading, with what was expected where that makes sense: far from all it has learnt the autoencoder may expect
+    what no charge shows, or after a jump more than the jump itself, and a rise would be told as a fall."""
+    rate, learnt = _RATE[reading], config.training_range
+    low, high = learnt.current_a if reading == "current" else learnt.temperature_c
+    if not low - _CREDIBLE * (high - low) <= expected[_AT[reading]] <= high + _CREDIBLE * (high - low):
+        return _value(row, reading)
     if (row[_AT[reading]] - expected[_AT[reading]]) * row[_AT[rate]] < 0 and abs(row[_AT[rate]]) > _JUMP[rate]:
         return _value(row, reading)
     return f"{_value(row, reading)} where {_expectation(expected, band, reading)} was expected"

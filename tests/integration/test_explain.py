@@ -79,7 +79,7 @@ def test_an_event_is_explained_and_a_changed_table_is_noticed(
         event["data"]["summary"][:60],
         f"s3://{BUCKET}/{event['data']['archive']['key']}",
         event["data"]["rarity"],
-        "not measured",
+        "{:.3f} to {:.3f} A".format(*event["data"]["expected_band"]["current_a"]),
         "█",
         "Scored again, all numbers agree to the bit with the message and the archive.",
     ):

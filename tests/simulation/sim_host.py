@@ -72,6 +72,7 @@ class Host:
         self.committers: dict[str, SteppedCommitter] = {}
         self.lanes: dict[str, Lane] = {}
         self.reader_due = self.turn_due = self.look_due = run.clock.now
+        self._agenda: list[tuple[float, Callable[[], None]]] = []
         self._run = run
         self._edges = edges
         self.stream: SimulatedStream = edges.stream
@@ -178,7 +179,8 @@ class Host:
     @property
     def due(self) -> float:
         """When this host next has something to do, epoch seconds."""
-        return min(due for due, _ in self._parts())
+        self._agenda = self._parts()
+        return min([due for due, _ in self._agenda])
 
     @property
     def idle(self) -> bool:
@@ -186,9 +188,10 @@ class Host:
         return bool(self.durable) and all(c.idle for c in self.committers.values()) and self.tables.idle
 
     def act(self) -> None:
-        """Do one of the things that are due: read a page, take a turn, execute a step of a commit, read the table."""
+        """Do one of the things that were `due` when that was asked last: read a page, take a turn, execute a step of a
+        commit, read the table."""
         now = self.clock.now
-        self._run.rng.choice([act for due, act in self._parts() if due <= now])()
+        self._run.rng.choice([act for due, act in self._agenda if due <= now])()
 
     def _parts(self) -> list[tuple[float, Callable[[], None]]]:
         return [
@@ -196,16 +199,16 @@ class Host:
             (self.turn_due, self._turn),
             *((committer.due, committer.step) for committer in self.committers.values()),
             (self.tables.due, self.tables.step),
-            (self.look_due if self.bundles.current != self._offered else inf, self._look),
+            (self.look_due if self._looks else inf, self._look),
         ]
 
     @property
-    def _offered(self) -> Offer:
-        """What is found where bundles are looked for; a host that has found it has no reason to look."""
-        there = self._run.lies_there()
+    def _looks(self) -> bool:
+        """Has it a reason to look where bundles are looked for? Not if it has found what is there."""
+        there, known = self._run.lies_there(), self.bundles.current
         if isinstance(there, BundleError):
-            return Offer(None, Refusal(NAMELESS, str(there)))
-        return Offer(there)
+            return known != Offer(None, Refusal(NAMELESS, str(there)))
+        return known.bundle is not there and known != Offer(there)
 
     def stop(self) -> int:
         """Stop as SIGTERM does; returns the exit code."""

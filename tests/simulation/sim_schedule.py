@@ -126,7 +126,7 @@ def drawn(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
         begins=begins,
         calm_from=begins,
         calm_until=begin,
-        pace=Pace(poll_s=2.0, tick_s=2.0),
+        pace=Pace(poll_s=5.0, tick_s=5.0),
         start="latest" if latest else "trim_horizon",
     )
     return Schedule(seed, stream, workload, _plan(rng, calm, stream, begin, ailments), calm)
@@ -221,8 +221,8 @@ def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailme
         pace=Pace(
             page=page,
             credit=rng.choice([1, 4, 20]) * page,
-            poll_s=rng.choice([0.2, 1.0, 2.0]),
-            tick_s=rng.choice([0.2, 0.5, 3.0]),
+            poll_s=rng.choice([0.5, 1.0, 2.0]),
+            tick_s=rng.choice([0.5, 1.0, 3.0]),
             latency_s=rng.choice([0.01, 0.2, 2.0]),
         ),
         **{name: count for name, count in counts.items() if name in ailments.plan},  # type: ignore[arg-type]

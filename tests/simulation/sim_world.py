@@ -221,7 +221,7 @@ class World:
 
     def _note_recovery(self) -> None:
         """A fault is recovered from when the next commit is durable."""
-        commits = sum(host.commits for host in self.hosts.values() if host is not None)
+        commits = sum([host.commits for host in self.hosts.values() if host is not None])
         if commits != self._commits:
             if commits > self._commits:
                 waiting = self.faults.at[self._told_of :]

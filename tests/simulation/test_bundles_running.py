@@ -13,6 +13,7 @@ from sim_bundle import arithmetic_bundle, stricter_bundle
 from sim_cases import BEGIN, CRASH_EVERY, Reading, calls, charge, shard, stream
 from sim_faults import S3
 from sim_outcome import ARCHIVE, Outcome, differences
+from sim_pace import Pace
 from sim_plan import Plan
 from sim_script import Script, graph
 from sim_script import script as scripted
@@ -119,7 +120,7 @@ def test_rule_17_a_crash_at_any_call_around_a_change_without_a_restart(script: S
 @pytest.mark.parametrize("at", [2.0, 97.0, 99.5, 101.0, 158.0])
 def test_rule_17_whenever_it_is_given_each_sample_has_the_bundle_in_force(script: Script, at: float) -> None:
     """Close to a minute's end too: the change comes after all that was scored before the head could name it."""
-    world = given(script, at=at).run()
+    world = given(script, at=at, pace=Pace(poll_s=1.0, tick_s=0.5)).run()
     since = change(world)
     assert since % 60 == 0
     assert BEGIN + at - 10.0 < since <= BEGIN + at + 60.0

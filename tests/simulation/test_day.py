@@ -1,4 +1,4 @@
-"""A day of three devices at a sample a second: nothing grows, nothing is missed, and there always is a sign of life."""
+"""A day of ten devices at a sample a second: nothing grows, nothing is missed, and there always is a sign of life."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from scoring.bundle import Bundle
 
 BEGIN = 1_700_006_400  # midnight of a day, UTC
 HOURS = 24
-DEVICES = [f"cell {n}" for n in range(3)]
+DEVICES = [f"cell {n}" for n in range(10)]
 STALE_S = 15.0
 SETTLED_S = 2 * 3600.0
 STATM = Path("/proc/self/statm")
 MOST_GROWTH_PAGES = 6 * 256
-"""6 MiB of resident pages: the day's samples alone, in columns, would be 9."""
+"""6 MiB of resident pages: the day's samples alone, in columns, would be 30."""
 
 
 def used(world: World) -> tuple[int, int]:
@@ -40,13 +40,13 @@ def used(world: World) -> tuple[int, int]:
 
 @pytest.mark.timeout(600)
 def test_a_day(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
-    """259,200 samples, six roll-overs: every one is scored and each strange one told, the head's
+    """864,000 samples, six roll-overs: every one is scored and each strange one told, the head's
     heartbeat is never older than 15 s, and after two hours memory is what it is at the end."""
     monkeypatch.setattr(sim_world, "MOST_STEPS", 10**6)
     script = day(BEGIN, HOURS * 3600, DEVICES, roll_overs=6)
     assert len(script.shards) == 7
     world = World(script, bundle, Plan(begins=BEGIN - 40.0, start="latest", pace=Pace(poll_s=8.0, tick_s=8.0)))
-    world.edges.table.sort = "device"  # three devices in one table
+    world.edges.table.sort = "device"  # ten devices in one table
     oldest_s = 0.0
 
     def watch(now: World) -> None:

@@ -576,7 +576,8 @@ def test_rule_16_in_a_catch_up_only_openings_make_charts(monkeypatch: pytest.Mon
     """Two hours of backlog: nobody looks at charts of the past. Within ten minutes of now they are due again."""
     readings = charge(1.0, 7200.0, period_s=5.0, strange=[1201.0, 4501.0])
     asked = Asked(monkeypatch)
-    asked.run(World(stream(readings, [shard()]), bundle, Plan(begins=BEGIN + 7200.0, pace=Pace(page=20, credit=40))))
+    pace = Pace(page=20, credit=40, poll_s=1.0, tick_s=0.5)
+    asked.run(World(stream(readings, [shard()]), bundle, Plan(begins=BEGIN + 7200.0, pace=pace)))
     recent = [at for n in range(40) if 7200.0 - 610.0 < (at := BOUNDARY + CHART_S * n) <= 7200.0]
     assert asked.keys == [*map(key, (1201.0, 4501.0)), *map(key, recent)]
 

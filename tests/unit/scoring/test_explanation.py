@@ -111,7 +111,7 @@ def test_the_forests_features_are_those_that_bring_its_score_up(bundle: Bundle) 
     expected = sorted(rises.items(), key=lambda each: -each[1])[:3]
     assert found is not None
     assert list(found.items()) == expected
-    assert list(found)[:2] == ["temp_roll_std", "temp_rate"]
+    assert {*list(found)[:2]} == {"temp_roll_std", "temp_rate"}
 
 
 def test_the_forest_has_features_only_where_it_flagged_the_sample(bundle: Bundle) -> None:
@@ -135,7 +135,7 @@ def test_the_forest_alone(bundle: Bundle) -> None:
     found = explain(actual, scored(0.2, -0.8, expected), bundle)
     assert found.rarity == "not seen in 52 h of normal charging"
     assert found.sentence == (
-        "Temperature 26.8 °C where 26.8 °C was expected, at 1.27 A; each reading is near what was expected, but set "
+        "Temperature 26.4 °C where 26.4 °C was expected, at 2.07 A; each reading is near what was expected, but set "
         "apart from normal charging by scatter of the temperature over the last 5 samples "
         f"({actual[FEATURES.index('temp_roll_std')]:.2f} °C) and change of the temperature "
         f"({actual[FEATURES.index('temp_rate')]:.2f} °C/s); not seen in 52 h of normal charging."
@@ -260,6 +260,17 @@ def test_a_reading_far_out_of_what_was_learnt_from_is_told_in_words(bundle: Bund
     assert "the temperature lies far outside of the 4.2 to 48.4 °C learnt from" in said
     assert "the current lies" not in said
     assert "far outside" not in explain(hot, scored(0.2, -0.5, row()), bundle, Stage.RECONSTRUCTION).sentence
+
+
+@pytest.mark.parametrize(("expected_c", "told"), [(-122.8, False), (45.0, True), (66.0, False)])
+def test_an_expectation_that_no_charge_shows_is_not_told(bundle: Bundle, expected_c: float, told: bool) -> None:
+    """Far outside of 4 to 48 °C, which the models learnt from, the autoencoder's word is none for a technician."""
+    known = Range(current_a=(0.0, 5.8), temperature_c=(4.2, 48.4))
+    config = bundle.config.model_copy(update={"training_range": known})
+    hot, model = row(current=2.5, temperature=61.5), row(current=2.5, temperature=expected_c)
+    said = explain(hot, scored(5.0, -0.5, model), replace(bundle, config=config)).sentence
+    assert said.startswith("Temperature 61.5 °C")
+    assert ("was expected" in said) == told
 
 
 def test_shares_count_by_the_errors_weights(bundle: Bundle) -> None:
