@@ -5,17 +5,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup demo test check chaos bench bundle lock clean
+BUILD ?= build
+# Else ONNX Runtime reports what tests, benchmarks and training do to its maker.
+export ORT_DISABLE_TELEMETRY := 1
+
+.PHONY: help setup demo test check chaos bench bundle lock image audit licences sbom advisories clean
 
 help:
 	@echo "make demo     see the whole product work on this machine (ARGS=\"--seconds 120\" and others)"
 	@echo "make test     set up what the tests need and run them (ARGS=\"-k window\")"
-	@echo "make check    ruff, mypy, import arrows"
+	@echo "make check    ruff, mypy, import arrows, hadolint"
 	@echo "make setup    only set up: the worker, the command line, the embedded AWS"
 	@echo "make chaos    20,000 schedules of faults and every crash point, about half an hour (ARGS=\"--first 20000\"); writes docs/reliability.md"
 	@echo "make bench    the benchmarks"
 	@echo "make bundle   train the default bundle again from its seed"
 	@echo "make lock     pin the dependencies again"
+	@echo "make image    build the worker's container image (needs Docker; ARGS=\"--platform linux/arm64\")"
+	@echo "make audit    licences, bill of materials and known flaws of what the image installs; needs the network"
 	@echo "make clean    remove the environments and caches"
 
 setup: .venv/.runtime .venv-emulator/.done
@@ -31,6 +37,7 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 chaos: .venv/.dev
 	CRASH_EVERY=1 $(BIN)/pytest -n 2 -q tests/simulation -k crash_at
@@ -49,8 +56,27 @@ lock: .venv/.dev
 	$(LOCK) requirements/emulator.in --output-file requirements/emulator.txt
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
 
+image:
+	docker build --target worker --build-arg REVISION=$$(git rev-parse HEAD) --tag battery-watch $(ARGS) .
+
+audit: licences sbom advisories
+
+licences: .venv/.dev
+	$(BIN)/python -m infra.supply.licences docs/licences.md
+
+sbom: $(BUILD)/image.txt
+	$(BIN)/cyclonedx-py requirements $< --no-validate --pyproject pyproject.toml --output-reproducible --output-file $(BUILD)/sbom.json
+
+advisories: $(BUILD)/image.txt
+	@$(BIN)/python -m infra.supply.advisories $< $(ARGS)
+
+# What the image installs of the lock: the lines for its Python.
+$(BUILD)/image.txt: requirements/runtime.txt infra/supply/lock.py | .venv/.dev
+	@mkdir -p $(BUILD)
+	$(BIN)/python -m infra.supply.lock > $@
+
 clean:
-	rm -rf .venv .venv-emulator .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-emulator build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

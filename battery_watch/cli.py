@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 
 import click
+
+# ONNX Runtime (from 1.29 on) keeps an id of the machine and reports its use to its maker, unless it is told not to
+# before it is loaded: https://github.com/microsoft/onnxruntime/pull/27379
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 COMMANDS = {
     "run": "Watch a table: score every sample, tell of anomalies.",
@@ -26,20 +31,26 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """The commands, listed without importing them."""
+    """The commands, listed without importing them. The image leaves out those that train, replay or play."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [name for name in COMMANDS if _is_here(name)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if not _is_here(cmd_name):
+            ctx.fail(f"'{cmd_name}' is not part of the image: run it in a clone of the repository (`make setup`).")
         command = importlib.import_module(f"battery_watch.commands.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+def _is_here(name: str) -> bool:
+    return importlib.util.find_spec(f"battery_watch.commands.{name}") is not None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

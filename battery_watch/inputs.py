@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from battery_watch.moments import ago
+from battery_watch.moments import Moment
 
 if TYPE_CHECKING:
     from consumer.records import Decoded, Plausible
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 Tell = Callable[[str, int, int], None]
 """Gets the name of a step, how much of it is done, and of how much (0: nobody knows)."""
-
-
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
-    """A time in the past: so long ago, or ISO 8601 with a zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """See `click.ParamType`."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            return ago(str(value), datetime.now(UTC))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def options(command: Command) -> Command:

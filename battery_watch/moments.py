@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
 
 _FROM_NOW = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?", re.ASCII)
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
+    """A time in the past: so long ago, or ISO 8601 with a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """See `click.ParamType`."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return ago(str(value), datetime.now(UTC))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from battery_watch.asked import asked
-from battery_watch.inputs import Moment
+from battery_watch.moments import Moment
 
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b

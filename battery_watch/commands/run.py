@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -24,6 +25,11 @@ def command() -> None:
     Exit codes: 0 stopped in order (SIGTERM, Ctrl-C), 1 failed, 2 something must be put right first, 75 another worker
     owns the lane.
     """
+    # The first process of a container has no default action for a signal: without this a stop during the checks is
+    # thrown away. There is nothing to put in order yet; `consumer.assembly.run` takes the signals over.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+
     from consumer.assembly import run
     from consumer.errors import ConfigurationError, Retry
 
