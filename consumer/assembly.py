@@ -123,6 +123,7 @@ class Assembly:
                 link=ChartLinks(
                     self._s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws)
                 ),
+                publish=settings.publish,
             ),
             devices=devices,
             shards=shards,

@@ -20,7 +20,21 @@ from consumer.ledger import ACCOUNTED
 
 COLUMNS = {
     "frozen": ["current_a", "temperature_c", "since", "count", "told"],
-    "episode": ["id", "opened", "last"],
+    "episodes": [
+        "opened",
+        "last",
+        "peak",
+        "stamp",
+        "severity",
+        "state",
+        "samples",
+        "told",
+        "steps",
+        "opened_last",
+        "weak",
+        "reopened",
+        "revision",
+    ],
 }
 LEVELS = {"positions": 1, "devices": 1, "gaps": 1, "outbox": 2}
 """How many levels of a field are broken into lines; the others stand on a line of their own."""
@@ -45,8 +59,8 @@ def fold(head: Mapping[str, Any]) -> Tree:
             line["frozen"] = _row("frozen", line["frozen"])
         if place := asked.index(line.pop("asked", "")):
             line["asked"] = place
-    for name, episode in head.get("episodes", {}).items():
-        devices.setdefault(name, {})["episode"] = _row("episode", episode)
+    for name, episodes in head.get("episodes", {}).items():
+        devices.setdefault(name, {})["episodes"] = [_row("episodes", episode) for episode in episodes]
     days = sorted(head.get("ledger", {}))
     for name in {name for day in days for name in head["ledger"][day]}:
         devices.setdefault(name, {})["books"] = _books([head["ledger"][day].get(name, {}) for day in days])
@@ -67,13 +81,13 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
         ledger: Tree = {day: {} for day in days}
         for name, line in folded["devices"].items():
             state = dict(line)
-            if (episode := state.pop("episode", None)) is not None:
-                episodes[name] = {"device": name, **dict(zip(columns["episode"], episode, strict=False))}
+            if rows := state.pop("episodes", []):
+                episodes[name] = [{"device": name, **_fields(columns["episodes"], row)} for row in rows]
             for day, counts in zip(days, _counts(state.pop("books", {}), len(days)), strict=True):
                 if counts:
                     ledger[day][name] = counts
             if "frozen" in state:
-                state["frozen"] = dict(zip(columns["frozen"], state["frozen"], strict=False))
+                state["frozen"] = _fields(columns["frozen"], state["frozen"])
             if state:
                 health[name] = {**state, "asked": asked[state.get("asked", 0)]}
     except (AttributeError, LookupError, TypeError) as error:
@@ -82,7 +96,13 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
 
 
 def _row(kind: str, fields: Mapping[str, Any]) -> list[Any]:
-    return [fields[name] for name in COLUMNS[kind] if name in fields]
+    """The fields in the order of their columns; null for a default, none at the end."""
+    row = [fields.get(name) for name in COLUMNS[kind]]
+    return row[: max(n for n, value in enumerate(row, 1) if value is not None)]
+
+
+def _fields(columns: list[str], row: list[Any]) -> Tree:
+    return {name: value for name, value in zip(columns, row, strict=False) if value is not None}
 
 
 def _books(days: list[Mapping[str, int]]) -> Tree:

@@ -20,7 +20,7 @@ from consumer.commit import Commit
 from consumer.gaps import Gap
 from consumer.ledger import Ledger
 from consumer.muting import Muting
-from consumer.outgoing import Outgoing, Reporting
+from consumer.outgoing import STEPS, Outgoing, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.quarantine import Quarantine
 from consumer.records import FUTURE_S, Decoded
@@ -34,7 +34,7 @@ from consumer.stall import MOST_AHEAD_S, Stall
 from consumer.state import Head, Outbox
 from consumer.warming import Warming
 from reporting.archive import StoredObject
-from reporting.episodes import Episodes
+from reporting.episodes import CLOSED_AFTER_S, Episodes
 from reporting.health import DeviceHealth, Observation, Watch
 from reporting.message import Message
 from reporting.mutes import Mutes
@@ -84,7 +84,13 @@ class Lane:
         self._ledger = Ledger(devices, head.ledger)
         self._muting = Muting(head.untold, head.held, head.watermark)
         self._outgoing = Outgoing(
-            scorer.bundles, to, Episodes(head.episodes), self._muting, devices=devices, shards=shards
+            scorer.bundles,
+            to,
+            Episodes(head.episodes),
+            self._muting,
+            devices=devices,
+            shards=shards,
+            newest=self._newest,
         )
         self._quarantine = Quarantine(shards, devices, head.quarantined)
         self._sole = SoleDevice(devices, head.device, head.device_last) if one_device else None
@@ -263,9 +269,8 @@ class Lane:
         self._sound = False
         self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
-        while self._outgoing.messages + self._scorer.touches + NOTICES <= MAX_MESSAGES:
-            muting = inf if self.recovering else self._muting.due
-            due = min(self.charts.due, self._watch.due, self._warming.due, muting)
+        while self._outgoing.messages + self._scorer.touches + STEPS + NOTICES <= MAX_MESSAGES:
+            due = min(self.charts.due, self._watch.due, self._warming.due, self._due)
             if self._ready is None:
                 self._ready = self._shards.merge.release(before=self._shards.merge.slowest + MOST_AHEAD_S)
             next_stamp = self._shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
@@ -326,8 +331,8 @@ class Lane:
                 "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
                 "newest": self._latest if isfinite(self._latest) else None,
                 "positions": {shard: position.model_copy() for shard, position in self._shards.positions.items()},
-                "episodes": self._outgoing.episodes.current,
-                "untold": self._muting.untold(self._outgoing.episodes.current),
+                "episodes": self._outgoing.episodes.stored,
+                "untold": self._muting.untold(self._outgoing.episodes),
                 "held": self._muting.held,
                 "health": self._watch.settled,
                 "gaps": self._shards.gaps.stored,
@@ -364,6 +369,12 @@ class Lane:
         """The epoch in which a shard is being read; None for one that is not."""
         return self._shards.epoch(shard)
 
+    @property
+    def _due(self) -> float:
+        """The stamp at which a step of an episode is due, or something that was muted; the head knows of later while
+        records are read again."""
+        return inf if self.recovering else min(self._outgoing.due, self._muting.due)
+
     def _newest(self, device: str) -> float:
         return self._scorer.windows.newest(self._own[device]) if device in self._own else -inf
 
@@ -386,8 +397,11 @@ class Lane:
 
     def _fire(self, due: float, now: float) -> None:
         """A deadline is reached before the next record (rule 15)."""
-        if not self.recovering and self._muting.due <= due:
-            self._outgoing.make_up(self._muting.fire(), now=now)
+        if self._due <= due:
+            if self._outgoing.due <= due:
+                self._outgoing.fire(now=now)
+            else:
+                self._outgoing.make_up(self._muting.fire(), now=now)
             return
         if self._warming.due == due:
             notices = self._warming.fire()
@@ -412,8 +426,7 @@ class Lane:
         if not silent:
             self.charts.begin(float(run.stamp[0]))
             self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
-        muting = inf if self.recovering else self._muting.due
-        before = min(self.charts.until(float(run.stamp[0])), self._warming.due, muting)
+        before = min(self.charts.until(float(run.stamp[0])), self._warming.due, self._due)
         run = run.take(slice(0, min(_run_length(told), max(1, int(np.searchsorted(run.stamp, before))))))
         run = run.take(slice(0, self._watch.reach(run.samples, self._times(run), np.maximum(run.stamp, self._floor))))
         if self._sole is not None:
@@ -435,8 +448,13 @@ class Lane:
         run = run.take(slice(0, _run_length(seen.kind[: len(run)])))
         scored = None
         if kind.scored:
-            room = len(run) + self._scorer.touches if silent else MAX_MESSAGES - NOTICES - self._outgoing.messages
-            scored, count = self._scorer.take(run.samples, most_anomalies=room)
+            room = MAX_MESSAGES - NOTICES - STEPS - self._outgoing.messages
+            if silent:
+                scored, count = self._scorer.take(run.samples, most_anomalies=len(run) + self._scorer.touches)
+            else:
+                # What an episode that begins in the run leads to must not be late because records came in one page.
+                ends = np.searchsorted(run.stamp, run.stamp + CLOSED_AFTER_S)
+                scored, count = self._scorer.take(run.samples, most_anomalies=room, ends=ends)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
             on_time = run.samples.ts <= run.samples.created + FUTURE_S

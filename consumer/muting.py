@@ -11,7 +11,7 @@ from math import inf
 
 import structlog
 
-from reporting.episodes import Episode
+from reporting.episodes import Episode, Episodes, Step
 from reporting.mutes import Mutes
 from reporting.notice import Notice
 
@@ -31,6 +31,8 @@ class Untold:
     episode: str
     since: float
     count: int
+    unopened: bool = False
+    """Its opening was muted: nobody knows of it."""
 
 
 class Muting:
@@ -61,9 +63,10 @@ class Muting:
         """How many were muted since the last commit."""
         return len(self._counted)
 
-    def untold(self, current: Mapping[str, Episode]) -> dict[str, Untold]:
-        """By device: what of its ``current`` episode was muted and never mentioned."""
-        return {d: u for d, u in self._untold.items() if d in current and current[d].id == u.episode}
+    def untold(self, episodes: Episodes) -> dict[str, Untold]:
+        """By device: what of its latest episode was muted and never mentioned."""
+        latest = {device: episodes.latest(device) for device in self._untold}
+        return {d: u for d, u in self._untold.items() if (e := latest[d]) is not None and e.id == u.episode}
 
     def learn(self, mutes: Mutes, at: float) -> None:
         """These are the mutes from now on; ``at``: the stamp up to which all was processed. What is not muted any more
@@ -113,6 +116,25 @@ class Muting:
             self._untold[episode.device] = Untold(episode.id, min(before.since, ts), before.count + 1)
         self._counted.append((episode.device, created))
         log.info("muted", type="anomaly.sample", device=episode.device, ts=ts, episode=episode.id, mute=mute.id)
+        return True
+
+    def step(self, step: Step) -> bool:
+        """Is a step of an episode muted? The end of one whose opening was muted is, too: nobody knows of it."""
+        episode = step.episode
+        before = self._untold.get(episode.device)
+        if before is None or before.episode != episode.id:
+            before = Untold(episode.id, step.at, 0)
+        over = step.kind == "closed" and before.unopened
+        if not over and self._mutes.covers(episode.device, step.at) is None:
+            return False
+        if over:
+            del self._untold[episode.device]
+        else:
+            unopened = before.unopened or step.kind == "opened"
+            since = min(before.since, step.at)
+            self._untold[episode.device] = Untold(episode.id, since, before.count + 1, unopened)
+        self._counted.append((episode.device, step.at))
+        log.info("muted", type=f"anomaly.{step.kind}", device=episode.device, episode=episode.id)
         return True
 
     def catch_up(self, episode: Episode, ts: float) -> Untold | None:

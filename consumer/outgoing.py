@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import orjson
 import structlog
 
 from consumer.gaps import is_backfill
-from consumer.muting import Muting
+from consumer.muting import Muting, Untold
+from reporting import incident
 from reporting.archive import StoredObject
 from reporting.contract.events import MutedBefore, StreamPosition, utc
-from reporting.episodes import Episodes
+from reporting.episodes import Anomaly, Episode, Episodes, Step, strong
 from reporting.evidence import ChartLinker, Evidence
 from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
 from reporting.message import Message
@@ -28,6 +31,10 @@ Minute = tuple[str, int]
 REACH_S = 360.0
 """As far as a verdict on a minute's samples reaches back at most: by policy `evidence` two minutes, and by the features
 from there four samples more, each within a session's gap."""
+Publish = Literal["episodes", "samples", "both"]
+"""What goes to the topic: the steps of episodes, every anomalous sample, or both."""
+STEPS = 4
+"""As many steps of episodes as one record can bring, about, with all the samples that it touches."""
 log = structlog.get_logger(__name__)
 
 
@@ -40,6 +47,7 @@ class Reporting:
     bucket: str
     chart_prefix: str
     link: ChartLinker
+    publish: Publish = "episodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,20 @@ class Outgoing:
     """Gathers what verdicts and notices have to say."""
 
     def __init__(
-        self, bundles: Succession, to: Reporting, episodes: Episodes, muting: Muting, *, devices: Names, shards: Names
+        self,
+        bundles: Succession,
+        to: Reporting,
+        episodes: Episodes,
+        muting: Muting,
+        *,
+        devices: Names,
+        shards: Names,
+        newest: Callable[[str], float],
     ) -> None:
+        """``newest``: the time of a device's newest sample, epoch seconds."""
         self._bundles = bundles
         self._to = to
+        self._newest = newest
         self._devices = devices
         self._shards = shards
         self.episodes = episodes
@@ -92,11 +110,7 @@ class Outgoing:
         ]
         for row, evidence in self._record(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
-            if evidence is None:
-                continue
-            message = self._anomaly(evidence, run, row, revision=int(scored.rescored[row]), now=now)
-            if message is not None:
-                told.append((row, message))
+            told += [(row, message) for message in self._anomaly(scored, row, evidence, run, now)]
         told.sort(key=lambda found: found[0])
         self._messages.extend(message for _, message in told)
 
@@ -107,6 +121,17 @@ class Outgoing:
     def make_up(self, notices: Iterable[Notice], *, now: float) -> None:
         """Tell of what was muted and goes on."""
         self._messages.extend(self._notice(notice, now) for notice in notices)
+
+    @property
+    def due(self) -> float:
+        """The stamp at which the next step of an episode is due; infinite where none is."""
+        return self.episodes.due
+
+    def fire(self, *, now: float) -> None:
+        """The watermark has reached `due`."""
+        for step in self.episodes.fire():
+            newest = self._newest(step.episode.device)
+            self._messages.extend(self._step(step, None, None, newest, now))
 
     def recall(self, scored: Scored) -> None:
         """Take in rows that were told of before a restart: their archive lines are known again, nothing is sent."""
@@ -152,26 +177,89 @@ class Outgoing:
     def _notice(self, notice: Notice, now: float) -> Message:
         return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
 
-    def _anomaly(self, evidence: Evidence, run: Released, row: int, *, revision: int, now: float) -> Message | None:
-        episode = self.episodes.see(evidence.device, evidence.ts)
-        if episode.opened == evidence.ts:
-            self._opened.append((evidence.device, evidence.ts))
+    def _anomaly(
+        self, scored: Scored, row: int, evidence: Evidence | None, run: Released, now: float
+    ) -> Iterator[Message]:
+        """What is to be told of a row that has become an anomaly, or another one, or (None) is none any more."""
+        device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
         record = row if row < len(run) else 0
-        current, created = self.episodes.is_current(episode), float(run.samples.created[record])
-        if self._muting.sample(episode, evidence.ts, created, current=current):
-            return None
-        untold = self._muting.catch_up(episode, evidence.ts)
+        stamp, created = float(run.stamp[record]), float(run.samples.created[record])
         shard = self._shards[int(run.samples.shard[record])]
-        return evidence.message(
+        position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[record]))
+        newest = ts if len(run) > 1 else self._newest(device)
+        if evidence is None:
+            steps = self.episodes.withdraw(device, ts, stamp)
+        else:
+            episode, steps = self.episodes.see(device, self._seen(scored, row, evidence, stamp))
+            if episode.opened == ts:
+                self._opened.append((device, ts))
+            if self._to.publish != "episodes":
+                yield from self._sample(evidence, episode, position, created, int(scored.rescored[row]), now)
+        for step in steps:
+            about = None if step.kind == "closed" else evidence
+            yield from self._step(step, about, position, newest, now)
+
+    def _seen(self, scored: Scored, row: int, evidence: Evidence, stamp: float) -> Anomaly:
+        config = self._bundles.at(int(scored.device[row]), evidence.ts).config
+        return Anomaly(
+            evidence.ts,
+            stamp,
+            evidence.severity,
+            strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
+            again=bool(scored.was_anomaly[row]),
+            late=bool(scored.rescored[row]),
+        )
+
+    def _sample(
+        self,
+        evidence: Evidence,
+        episode: Episode,
+        position: StreamPosition | None,
+        created: float,
+        revision: int,
+        now: float,
+    ) -> Iterator[Message]:
+        mentions = self._to.publish == "samples"
+        if self._muting.sample(episode, evidence.ts, created, current=mentions and self.episodes.is_latest(episode)):
+            return
+        yield evidence.message(
             source=self._to.source,
             bucket=self._to.bucket,
             episode=episode.id,
-            position=None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[record])),
+            position=position,
             chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
             revision=revision,
             recorded=utc(now),
-            muted=MutedBefore(opened=episode.opened, since=untold.since, count=untold.count) if untold else None,
+            muted=_before(episode, self._muting.catch_up(episode, evidence.ts)) if mentions else None,
         )
+
+    def _step(
+        self, step: Step, evidence: Evidence | None, position: StreamPosition | None, newest: float, now: float
+    ) -> Iterator[Message]:
+        episode = step.episode
+        if step.kind == "opened" and episode.shown != episode.opened:
+            self._opened.append((episode.device, episode.shown))
+        if self._to.publish == "samples" or self._muting.step(step):
+            return
+        untold = self._muting.catch_up(episode, step.at)
+        line = evidence.line() if evidence is not None else self._line(episode.device, episode.peak, newest)
+        yield incident.message(
+            step,
+            kind="opened" if untold is not None and untold.unopened else None,
+            line=None if line is None else orjson.loads(line),
+            sentence=evidence.explanation.sentence if evidence is not None else "",
+            source=self._to.source,
+            bucket=self._to.bucket,
+            position=position,
+            chart=self._to.link(chart_key(self._to.chart_prefix, episode.device, episode.shown)),
+            recorded=utc(now),
+            muted=_before(episode, untold),
+        )
+
+    def _line(self, device: str, ts: float, newest: float) -> bytes | None:
+        """The archive line of an anomalous sample, while the window whose newest sample is at ``newest`` holds it."""
+        minute = (device, minute_of(ts))
+        return self._lines.get(minute, {}).get(ts) if self.whole(minute, newest) else None
 
     def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
         bundle = self._bundles.at(int(scored.device[row]), float(scored.ts[row]))
@@ -196,3 +284,7 @@ class Outgoing:
         before, what it sends then is not joined to them, as it would not be after the commit."""
         for minute in [minute for minute in self._lines if minute[0] == device]:
             self._parting[minute] = self._lines.pop(minute)
+
+
+def _before(episode: Episode, untold: Untold | None) -> MutedBefore | None:
+    return None if untold is None else MutedBefore(opened=episode.opened, since=untold.since, count=untold.count)

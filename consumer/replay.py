@@ -18,15 +18,16 @@ from consumer.chart_schedule import ChartSchedule
 from consumer.commit import Commit
 from consumer.lane import Lane
 from consumer.ledger import CLASSES
-from consumer.outgoing import Reporting
+from consumer.outgoing import Publish, Reporting
 from consumer.records import Decoded
 from consumer.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from consumer.state import Head
 from reporting.archive import StoredObject
-from reporting.episodes import Episodes
+from reporting.episodes import Anomaly, Episodes, strong
 from reporting.message import Message
 from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
+from scoring.verdict import Severity, Stage
 from window.features import FEATURES
 from window.samples import Codes, Floats, Kind, Names, Samples
 
@@ -82,6 +83,7 @@ def replay(
     context: Samples | None = None,
     bucket: str = "",
     one_device: bool = False,
+    publish: Publish = "episodes",
     tell: Tell = lambda _: None,
 ) -> Replayed:
     """Replay records that are in order of time and count as written at their ``ts``; ``name``: the shard they get.
@@ -94,7 +96,7 @@ def replay(
     now = float(recorded.samples.created.max(initial=0.0))
     shards = Names()
     shard = shards.code(name)
-    to = Reporting(f"urn:battery-watch:{table}", table, bucket, "", lambda _: None)
+    to = Reporting(f"urn:battery-watch:{table}", table, bucket, "", lambda _: None, publish)
     head = Head(lane="replay", owner="replay", bundle=bundle.id)
     lane = Lane(scorer, head, to, devices=devices, shards=shards, one_device=one_device)
     lane.charts = _NoCharts(scorer, {}, "")
@@ -194,9 +196,11 @@ class _Remembering(Scorer):
         super().__init__(bundle)
         self._said: list[_Said] = []
 
-    def take(self, samples: Samples, *, most_anomalies: int) -> tuple[Scored, int]:
+    def take(
+        self, samples: Samples, *, most_anomalies: int, ends: NDArray[np.intp] | None = None
+    ) -> tuple[Scored, int]:
         """See `Scorer`."""
-        scored, count = super().take(samples, most_anomalies=most_anomalies)
+        scored, count = super().take(samples, most_anomalies=most_anomalies, ends=ends)
         scores, verdicts = scored.scores, scored.verdicts
         self._said.append(
             _Said(
@@ -230,14 +234,17 @@ class _Remembering(Scorer):
         columns = {f.name: getattr(whole, f.name)[rows] for f in fields(_Said) if f.name != "changed"}
         return Judged(tuple(called), **columns, episode=episode[rows])
 
-    @staticmethod
-    def _episodes(of: _Said, called: NDArray[np.object_]) -> NDArray[np.object_]:
+    def _episodes(self, of: _Said, called: NDArray[np.object_]) -> NDArray[np.object_]:
         """The episode of each anomalous row, as the messages have it."""
         episodes, known = Episodes(), dict[tuple[int, float], str]()
+        config = self.bundles.bundles[-1].config
         found = np.full(len(of.ts), "", object)
         for row in np.flatnonzero(of.severity > 0):
             code, ts = int(of.device[row]), float(of.ts[row])
             if of.changed[row]:
-                known[code, ts] = episodes.see(called[code], ts).id
+                stages, severity = Stage(int(of.stages[row])), Severity(int(of.severity[row]))
+                clear = strong(stages, severity, float(of.reconstruction_error[row]), config)
+                episode, _ = episodes.see(called[code], Anomaly(ts, ts, severity, strong=clear))
+                known[code, ts] = episode.id
             found[row] = known.get((code, ts), "")
         return found

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consumer.errors import ConfigurationError
+from consumer.outgoing import Publish
 from consumer.ownership import STALE_S
 
 Name = Annotated[str, Field(min_length=1)]
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     )
     start: Literal["latest", "trim_horizon"] = Field(
         default="latest", validation_alias="START", description="where the very first start begins to read"
+    )
+    publish: Publish = Field(
+        default="episodes",
+        validation_alias="PUBLISH",
+        description="what goes to the topic: the steps of episodes, every anomalous sample (`samples`), or both",
     )
     link_ttl_s: int = Field(
         default=12 * 3600, ge=60, le=7 * 86_400, validation_alias="LINK_TTL_S", description="life of a chart link"

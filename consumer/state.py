@@ -68,7 +68,7 @@ class Head(_Part):
     newest: float | None = None
     """The latest ``ts`` scored of a device whose clock is not known to be wrong."""
     positions: dict[str, ShardPosition] = Field(default_factory=dict)
-    episodes: dict[str, Episode] = Field(default_factory=dict)
+    episodes: dict[str, list[Episode]] = Field(default_factory=dict)
     health: dict[str, DeviceHealth] = Field(default_factory=dict)
     gaps: list[Gap] = Field(default_factory=list)
     filled: list[tuple[float, float]] = Field(default_factory=list)

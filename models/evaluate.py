@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.faults import CATALOGUE, Grade, Trial, trials
 from models.recordings import Series
 from models.sessions import hours
-from reporting.episodes import QUIET_S, Episodes
+from reporting.episodes import QUIET_S
 from scoring.bundle import Bundle
 from scoring.config import Range
 from scoring.scorer import Scorer
@@ -152,16 +152,11 @@ def _delay(alarm: Flags, ts: NDArray[np.float64], first: int, last: int) -> floa
 
 
 def episodes(ts: NDArray[np.float64], alarm: Flags, excused: Flags) -> int:
-    """How many episodes the alarms of one device make, as the worker counts them, without those that any excused
-    sample takes part in."""
-    seen, forgiven = Episodes(), set()
-    ids = set()
-    for row in np.flatnonzero(alarm):
-        episode = seen.see("", float(ts[row]))
-        ids.add(episode.id)
-        if excused[row]:
-            forgiven.add(episode.id)
-    return len(ids - forgiven)
+    """How many episodes the alarms of one device make, closed after `QUIET_S` without one, without those that any
+    excused sample takes part in."""
+    rows = np.flatnonzero(alarm)
+    number = np.cumsum(np.diff(ts[rows], prepend=-np.inf) > QUIET_S)
+    return len(set(number.tolist()) - set(number[excused[rows]].tolist()))
 
 
 def runs(flags: Flags) -> list[tuple[int, int]]:

@@ -184,11 +184,7 @@ class Evidence:
             f"forest score {self.forest_score:.3f} (threshold {self.forest_threshold:.3f}); {self.explanation.rarity}.",
         ]
         if muted is not None:
-            earlier = "1 message" if muted.count == 1 else f"{muted.count} messages"
-            lines.append(
-                f"This episode began at {utc(muted.opened):%Y-%m-%d %H:%M:%S} UTC; {earlier} of it, from "
-                f"{utc(muted.since):%H:%M:%S} on, {'was' if muted.count == 1 else 'were'} muted."
-            )
+            lines.append(muted_words(muted))
         if chart is not None:
             lines.append(f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}")
         if event is not None:
@@ -200,3 +196,12 @@ def event_id(source: str, device: str, ts: float, model: str, *, revision: int =
     """The id of a sample's message. ``cause``: of an amendment, where the record that caused it lies in the stream."""
     identity = f"{source}\n{device}\n{ts!r}\n{model}\n{revision}\n{cause}"
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def muted_words(muted: MutedBefore) -> str:
+    """What was not told of an episode, for people."""
+    earlier = "1 message" if muted.count == 1 else f"{muted.count} messages"
+    return (
+        f"This episode began at {utc(muted.opened):%Y-%m-%d %H:%M:%S} UTC; {earlier} of it, from "
+        f"{utc(muted.since):%H:%M:%S} on, {'was' if muted.count == 1 else 'were'} muted."
+    )

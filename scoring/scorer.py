@@ -60,11 +60,14 @@ class Scorer:
         """How many rows one sample out of order can touch: itself, and the followers that features or policy reach."""
         return max(ROLLING, *(REACH[each.config.policy] + 1 for each in self.bundles.bundles))
 
-    def take(self, samples: Samples, *, most_anomalies: int) -> tuple[Scored, int]:
+    def take(
+        self, samples: Samples, *, most_anomalies: int, ends: NDArray[np.intp] | None = None
+    ) -> tuple[Scored, int]:
         """Score the longest leading run of samples that is in order, or one sample that is not.
 
         Returns the rows scored and how many samples were taken: fewer than there are where the run breaks, or where
-        ``most_anomalies`` (at least `touches`) would be passed. The samples must be finite.
+        ``most_anomalies`` (at least `touches`) would be passed, or, with ``ends`` (n,), the row before which what an
+        anomaly in that row leads to is due. The samples must be finite.
         """
         if most_anomalies < self.touches:
             raise ValueError(f"a sample out of order can touch {self.touches} rows: allow at least that many anomalies")
@@ -73,9 +76,14 @@ class Scorer:
         touched = self.windows.upsert(run, touches=self.touches)
         scored = self._score(touched)
         told = np.cumsum(scored.verdicts.anomaly & scored.changed)
+        most = count
         if len(told) and told[-1] > most_anomalies:
+            most = int(np.searchsorted(told, most_anomalies, side="right"))
+        if ends is not None and count > 1 and told[-1]:
+            most = min(most, int(ends[int(np.searchsorted(told, 1))]))
+        if most < count:
             # Only a run in order can be this long, and its rows stand one to one for its samples.
-            count = int(np.searchsorted(told, most_anomalies, side="right"))
+            count = most
             self.windows.retract(touched, count)
             touched = touched.take(slice(0, count))
             scored = self._score(touched)

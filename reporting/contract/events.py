@@ -82,6 +82,19 @@ class MutedBefore(Payload):
     count: int = Field(ge=1, description="Messages not told.")
 
 
+class Finding(Payload):
+    """One anomalous sample, with all that speaks for it."""
+
+    ts: float = Field(description="The sample's time, epoch seconds.")
+    actual: Reading
+    expected: Reading
+    scores: Scores
+    stages: tuple[Literal["reconstruction", "forest", "change", "stuck"], ...]
+    contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
+    rarity: str
+    model: str = Field(description="Id of the bundle that scored it.")
+
+
 class AnomalySample(Payload):
     """One anomalous sample."""
 
@@ -115,6 +128,33 @@ class AnomalySample(Payload):
     )
 
 
+class AnomalyEpisode(Payload):
+    """A step of an episode: adjacent anomalous samples of a device are one incident."""
+
+    device: str
+    summary: str = Field(description="One sentence: what happened.")
+    state: Literal["opened", "escalated", "ongoing", "closed"]
+    severity: SeverityName = Field(description="The highest so far.")
+    episode: str = Field(description="The same in all messages of an episode.")
+    step: int = Field(ge=1, description="Counts the messages of an episode.")
+    opened: float = Field(description="Its first anomalous sample, epoch seconds.")
+    last: float = Field(description="Its latest anomalous sample so far, epoch seconds.")
+    samples: int = Field(ge=0, description="Anomalous samples so far; none where all were withdrawn.")
+    reopened: int = Field(ge=0, description="How often it was closed and opened again.")
+    revision: int = Field(ge=0, description="How often a sample that came late or was written again has changed it.")
+    evidence: Finding | None = Field(
+        default=None,
+        description="Opened, escalated: the sample that caused it. Ongoing, closed: the first of the highest severity, "
+        "as long as it is in the window; later its line is in the archive alone.",
+    )
+    position: StreamPosition | None = Field(default=None, description="Of the record that caused it, if one did.")
+    archive: ArchiveLink = Field(description="Holds the line of that sample.")
+    chart: ChartLink | None
+    muted: MutedBefore | None = Field(
+        default=None, description="On the first message of an episode after a mute: what was not told of it."
+    )
+
+
 class Health(Payload):
     """Something about the watching itself that a user must know."""
 
@@ -130,6 +170,7 @@ class Health(Payload):
 
 
 AnomalyType = Literal["anomaly.sample"]
+EpisodeType = Literal["anomaly.opened", "anomaly.escalated", "anomaly.ongoing", "anomaly.closed"]
 HealthType = Literal[
     "health.silence",
     "health.stuck",
@@ -164,10 +205,17 @@ class Envelope(BaseModel):
 
 
 class AnomalyEvent(Envelope):
-    """An anomaly, as CloudEvent."""
+    """An anomalous sample, as CloudEvent."""
 
     type: AnomalyType
     data: AnomalySample
+
+
+class EpisodeEvent(Envelope):
+    """A step of an episode, as CloudEvent."""
+
+    type: EpisodeType
+    data: AnomalyEpisode
 
 
 class HealthEvent(Envelope):
@@ -177,7 +225,7 @@ class HealthEvent(Envelope):
     data: Health
 
 
-Event = AnomalyEvent | HealthEvent
+Event = AnomalyEvent | EpisodeEvent | HealthEvent
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 

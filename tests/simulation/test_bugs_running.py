@@ -462,7 +462,7 @@ def worked(
         owner=f"worker {len(bucket.writes)}",
         bundle=bundle,
         bundles=ArithmeticBundles(s3, BUCKET, "test"),  # type: ignore[arg-type]
-        to=Reporting("urn:battery-watch:device4", "device4", BUCKET, "battery-reports", _link),
+        to=Reporting("urn:battery-watch:device4", "device4", BUCKET, "battery-reports", _link, publish="both"),
         devices=devices,
         shards=shards,
         clock=clock,

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from consumer.gaps import Gap
 from consumer.state import Head, Outbox, ShardPosition
-from reporting.episodes import Episode
+from reporting.episodes import Episode, State
 from reporting.health import DeviceHealth, Frozen, Run
 from reporting.message import Message
 from reporting.misfit import Fit
+from scoring.verdict import Severity
 
 T = 1_784_989_500
 MOST_BYTES = 256_000
@@ -45,7 +46,10 @@ def crowded(devices: int, *, days: int = 4, shards: int = 40) -> Head:
             )
             for n in range(shards)
         },
-        episodes={name: Episode(f"{rng.getrandbits(64):016x}", name, at(), at()) for name in names},
+        episodes={
+            name: [Episode(name, at(), at(), at(), int(at()), Severity.HIGH, State.OPEN, 412, told=int(at()), steps=17)]
+            for name in names
+        },
         health={
             name: DeviceHealth(
                 last=at(),
@@ -104,6 +108,8 @@ def test_a_day_that_balances_does_not_say_what_was_read() -> None:
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(max_size=8)
 few = {"max_size": 4}
+counts = st.integers(0, 10**10)
+levels = st.sampled_from([Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL])
 runs = st.builds(Run, numbers, numbers, numbers, st.integers(0, 99))
 states = st.builds(
     DeviceHealth,
@@ -140,9 +146,24 @@ heads = st.builds(
     watermark=st.none() | numbers,
     released=st.booleans(),
     positions=st.dictionaries(names, positions, **few),
-    episodes=st.dictionaries(names, st.tuples(names, numbers, numbers), **few).map(
-        lambda found: {name: Episode(of[0], name, *of[1:]) for name, of in found.items()}
-    ),
+    episodes=st.dictionaries(
+        names,
+        st.lists(
+            st.tuples(
+                numbers,
+                numbers,
+                numbers,
+                counts,
+                levels,
+                st.sampled_from(State),
+                *[counts] * 4,
+                st.none() | numbers,
+                *[counts] * 2,
+            ),
+            min_size=1,
+        ),
+        **few,
+    ).map(lambda found: {name: [Episode(name, *of) for of in each] for name, each in found.items()}),
     health=st.dictionaries(names, states, **few),
     gaps=st.lists(st.builds(Gap, names, numbers, names, numbers, st.none() | numbers, st.integers(0, 9)), **few),
     ledger=st.dictionaries(st.dates().map(str), st.dictionaries(names, books, **few), **few),

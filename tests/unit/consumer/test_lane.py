@@ -38,7 +38,7 @@ def link(key: str) -> ChartLink:
     return ChartLink(bucket="results", key=key, url=f"https://{key}", expires=datetime(2026, 7, 26, tzinfo=UTC))
 
 
-REPORTING = Reporting("urn:battery-watch:device4", "device4", "results", "reports", link)
+REPORTING = Reporting("urn:battery-watch:device4", "device4", "results", "reports", link, publish="samples")
 
 
 class Rig:

@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 
 from consumer.muting import AT_ONCE, Muting, Untold
 from reporting.contract.events import HealthType
-from reporting.episodes import Episode
+from reporting.episodes import Episode, Episodes
 from reporting.mutes import Mute, Mutes
 from reporting.notice import Notice
 
-EPISODE = Episode("e1", "d", 10.0, 12.0)
+EPISODE = Episode("d", 10.0, 12.0, 10.0, 12)
 
 
 def mute(device: str | None = "d", since: float = 10.0, until: float = 20.0, *, health: bool = True) -> Mute:
@@ -48,24 +48,24 @@ def test_the_first_message_after_a_mute_mentions_what_was_left_out(muting: Mutin
     for ts in (12.0, 11.0, 13.0):
         muting.sample(EPISODE, ts, ts, current=True)
     assert muting.catch_up(EPISODE, 10.5) is None
-    assert muting.catch_up(replace(EPISODE, id="e2"), 21.0) is None
-    assert muting.catch_up(EPISODE, 21.0) == Untold("e1", 11.0, 3)
+    assert muting.catch_up(replace(EPISODE, opened=9.0), 21.0) is None
+    assert muting.catch_up(EPISODE, 21.0) == Untold(EPISODE.id, 11.0, 3)
     assert muting.catch_up(EPISODE, 22.0) is None
 
 
 def test_a_sample_from_before_the_episode_does_not_disturb_it(muting: Muting) -> None:
     """It is counted alone."""
     muting.sample(EPISODE, 15.0, 15.0, current=True)
-    muting.sample(Episode("e0", "d", 10.0, 10.0), 10.0, 16.0, current=False)
-    assert muting.untold({"d": EPISODE}) == {"d": Untold("e1", 15.0, 1)}
+    muting.sample(Episode("d", 9.0, 9.0, 9.0, 9), 10.0, 16.0, current=False)
+    assert muting.untold(Episodes({"d": [EPISODE]})) == {"d": Untold(EPISODE.id, 15.0, 1)}
     assert muting.waiting == 2
 
 
 def test_what_is_remembered_of_an_episode_goes_with_it(muting: Muting) -> None:
     """The head holds nothing of those that are over."""
     muting.sample(EPISODE, 15.0, 15.0, current=True)
-    assert muting.untold({"d": replace(EPISODE, id="e2")}) == {}
-    assert muting.untold({}) == {}
+    assert muting.untold(Episodes({"d": [EPISODE, replace(EPISODE, opened=500.0)]})) == {}
+    assert muting.untold(Episodes()) == {}
 
 
 def test_what_begins_and_ends_under_a_mute_is_not_told(muting: Muting) -> None:
@@ -153,10 +153,10 @@ def test_a_clock_that_changed_again_is_told_to_be_right(muting: Muting) -> None:
 def test_a_successor_goes_on_with_what_is_held() -> None:
     """From the head; what is not covered any more when it learns of the mutes is due."""
     held = TypeAdapter(list[Notice]).validate_json(TypeAdapter(list[Notice]).dump_json([told(12.0)]))
-    after = Muting({"d": Untold("e1", 11.0, 2)}, held, watermark=15.0)
+    after = Muting({"d": Untold(EPISODE.id, 11.0, 2)}, held, watermark=15.0)
     after.learn(Mutes([mute()]), 15.0)
     assert (after.due, after.held) == (20.0, [told(12.0)])
-    assert after.catch_up(EPISODE, 25.0) == Untold("e1", 11.0, 2)
+    assert after.catch_up(EPISODE, 25.0) == Untold(EPISODE.id, 11.0, 2)
     late = Muting({}, held, watermark=25.0)
     late.learn(Mutes([mute()]), 25.0)
     assert late.due <= 25.0

@@ -85,7 +85,7 @@ def windows(commit: int = 5, **positions: ShardPosition) -> Snapshot:
 
 
 def opened(bundle: Bundle, here: Store, before: Store | None = None, **more: Any) -> tuple[Opening, Opened]:
-    to = Reporting("urn:battery-watch:t", "t", "results", "reports", lambda key: None)
+    to = Reporting("urn:battery-watch:t", "t", "results", "reports", lambda key: None, publish="samples")
     opening = Opening(
         States(here, before),
         "state/n/t/label",

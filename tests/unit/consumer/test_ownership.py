@@ -171,7 +171,7 @@ def test_a_stream_made_anew_inherits_all_but_the_positions() -> None:
         bundle="bw-1",
         watermark=12.5,
         positions={"old": ShardPosition(sequence="1")},
-        episodes={"d": Episode("e", "d", 1.0, 2.0)},
+        episodes={"d": [Episode("d", 1.0, 2.0, 1.0, 2)]},
         ledger={"2026-07-25": {"d": {"read": 1}}},
         forced=3,
     )

@@ -202,7 +202,7 @@ def test_the_head_is_json_for_people_and_reads_back_whole() -> None:
         update={
             "watermark": 12.5,
             "positions": {"s": ShardPosition(sequence="4200", stamp=12.5), "t": ShardPosition(since=3.0, ended=True)},
-            "episodes": {"rack/7": Episode("e1", "rack/7", 1.0, 2.0)},
+            "episodes": {"rack/7": [Episode("rack/7", 1.0, 2.0, 1.0, 2)]},
             "ledger": {"2026-07-25": {"rack/7": {"read": 1}}},
             "outbox": Outbox(messages=[message], minutes=[("rack/7", 60)]),
         }

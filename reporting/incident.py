@@ -1,0 +1,144 @@
+"""What is said of an episode's step: its message on the topic."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from reporting.contract.events import (
+    SEVERITY_NUMBERS,
+    AnomalyEpisode,
+    ArchiveLink,
+    ChartLink,
+    EpisodeEvent,
+    MutedBefore,
+    StreamPosition,
+    schema_uri,
+    utc,
+)
+from reporting.episodes import Kind, Step
+from reporting.evidence import SEVERITIES, muted_words
+from reporting.keys import minute_key
+from reporting.message import Message
+
+NOT_SHARED = ("device", "datetime", "severity")
+"""Of an archive line, what a message has in another place."""
+
+
+def message(
+    step: Step,
+    *,
+    line: Mapping[str, Any] | None,
+    sentence: str,
+    source: str,
+    bucket: str,
+    position: StreamPosition | None,
+    chart: ChartLink | None,
+    recorded: datetime,
+    muted: MutedBefore | None = None,
+    kind: Kind | None = None,
+) -> Message:
+    """The step's message. ``line``: the archive line of the sample it is about, or None where that has left the window;
+    ``sentence``: what is said of that sample, empty where nothing caused the step but time. ``kind``: told as another
+    one, because the opening was muted.
+
+    Its id depends on the episode and on how many steps were before it.
+    """
+    episode = step.episode
+    kind = kind or step.kind
+    severity = SEVERITIES[episode.severity]
+    summary = _summary(kind, step, sentence, line)
+    ts = episode.peak if line is None else float(line["ts"])
+    event = EpisodeEvent(
+        id=hashlib.sha256(f"{source}\n{episode.device}\n{episode.id}\n{episode.steps}".encode()).hexdigest()[:32],
+        source=source,
+        type=f"anomaly.{kind}",
+        subject=episode.device,
+        time=utc(step.at),
+        dataschema=schema_uri(f"anomaly.{kind}"),
+        severitytext=severity,
+        severitynumber=SEVERITY_NUMBERS[severity],
+        sequence=position.sequence if position else None,
+        partitionkey=episode.device,
+        recordedtime=recorded,
+        data=AnomalyEpisode.model_validate(
+            {
+                "device": episode.device,
+                "summary": summary,
+                "state": kind,
+                "severity": severity,
+                "episode": episode.id,
+                "step": episode.steps,
+                "opened": episode.opened,
+                "last": episode.last,
+                "samples": episode.samples,
+                "reopened": episode.reopened,
+                "revision": episode.revision,
+                "evidence": None if line is None else {k: v for k, v in line.items() if k not in NOT_SHARED},
+                "position": position,
+                "archive": ArchiveLink(bucket=bucket, key=minute_key(episode.device, ts)),
+                "chart": chart,
+                "muted": muted,
+            }
+        ),
+    )
+    text = [
+        f"{severity.upper()}: {' '.join(episode.device.split())}, {kind} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+        summary,
+        *([_scores(line["scores"])] if line is not None else []),
+        *([muted_words(muted)] if muted is not None else []),
+        *([f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}"] if chart is not None else []),
+    ]
+    return Message(
+        id=event.id,
+        type=event.type,
+        severity=severity,
+        device=episode.device,
+        state=kind,
+        schema_uri=event.dataschema,
+        body=event.model_dump_json(exclude_none=True),
+        text="\n".join(text),
+    )
+
+
+def _summary(kind: Kind, step: Step, sentence: str, line: Mapping[str, Any] | None) -> str:
+    episode = step.episode
+    severity = SEVERITIES[episode.severity]
+    if kind == "opened" and sentence:
+        return f"Again: {sentence}" if episode.reopened else sentence
+    if kind == "escalated" and sentence:
+        return f"Now {severity}: {sentence}"
+    if episode.samples == 0:
+        return "Withdrawn: the samples that were anomalous have been written again with other readings."
+    samples = "1 anomalous sample" if episode.samples == 1 else f"{episode.samples} anomalous samples"
+    worst = f"{severity} at worst, at {utc(episode.peak):%H:%M:%S} UTC{_reading(line)}"
+    if kind == "closed":
+        return f"Over after {_span(episode.last - episode.opened)}: {samples}, {worst}."
+    return f"Anomalous for {_span(step.at - episode.opened)} now: {samples} so far, {worst}."
+
+
+def _reading(line: Mapping[str, Any] | None) -> str:
+    if line is None:
+        return ""
+    return f" with {line['actual']['current_a']:.2f} A and {line['actual']['temperature_c']:.1f} °C"
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    return (
+        f"{whole} s"
+        if whole < 120
+        else f"{whole // 60} min {whole % 60} s"
+        if whole < 7200
+        else f"{whole / 3600:.1f} h"
+    )
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    error, forest = scores["reconstruction_error"], scores["forest"]
+    return (
+        f"Reconstruction error {error['value']:.4g} (threshold {error['threshold']:.4g}), "
+        f"forest score {forest['value']:.3f} (threshold {forest['threshold']:.3f})."
+    )
