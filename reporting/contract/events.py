@@ -88,23 +88,6 @@ class Finding(Payload):
     ts: float = Field(description="The sample's time, epoch seconds.")
     actual: Reading
     expected: Reading
-    scores: Scores
-    stages: tuple[Literal["reconstruction", "forest", "change", "stuck"], ...]
-    contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
-    rarity: str
-    model: str = Field(description="Id of the bundle that scored it.")
-
-
-class AnomalySample(Payload):
-    """One anomalous sample."""
-
-    device: str
-    summary: str = Field(description="One sentence: what happened.")
-    severity: SeverityName
-    episode: str = Field(description="Adjacent anomalous samples of a device share it.")
-    ts: float = Field(description="The sample's time, epoch seconds.")
-    actual: Reading
-    expected: Reading
     expected_band: Band | None = Field(
         default=None, description="Around `expected`, where nearly all normal samples lie; None where not measured."
     )
@@ -117,6 +100,15 @@ class AnomalySample(Payload):
     )
     rarity: str
     model: str = Field(description="Id of the bundle that scored it.")
+
+
+class AnomalySample(Finding):
+    """An anomalous sample, told by itself."""
+
+    device: str
+    summary: str = Field(description="One sentence: what happened.")
+    severity: SeverityName
+    episode: str = Field(description="Adjacent anomalous samples of a device share it.")
     position: StreamPosition | None = Field(default=None, description="None where the sample came from the table.")
     archive: ArchiveLink
     chart: ChartLink | None = None
@@ -149,7 +141,7 @@ class AnomalyEpisode(Payload):
     )
     position: StreamPosition | None = Field(default=None, description="Of the record that caused it, if one did.")
     archive: ArchiveLink = Field(description="Holds the line of that sample.")
-    chart: ChartLink | None
+    chart: ChartLink | None = None
     muted: MutedBefore | None = Field(
         default=None, description="On the first message of an episode after a mute: what was not told of it."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -25,7 +26,7 @@ from reporting.episodes import (
 from scoring.config import BundleConfig
 from scoring.verdict import Severity, Stage
 
-T = 10_000.0
+T, END = 10_000.0, 1e9
 
 
 def anomaly(ts: float, *, severity: Severity = Severity.LOW, weak: bool = False, **more: Any) -> Anomaly:
@@ -70,7 +71,7 @@ def test_one_incident_is_one_story(told: Told) -> None:
     told.see(
         anomaly(T), anomaly(T + 10), anomaly(T + 20, severity=Severity.HIGH), anomaly(T + 30, severity=Severity.LOW)
     )
-    told.see(*(anomaly(T + s) for s in range(40, 700, 10))).until(inf)
+    told.see(*(anomaly(T + s) for s in range(40, 700, 10))).until(END)
     assert told.said == [
         ("opened", T),
         ("escalated", T + 20),
@@ -87,7 +88,7 @@ def test_one_incident_is_one_story(told: Told) -> None:
 
 def test_devices_do_not_mix(told: Told) -> None:
     """Each has its own."""
-    told.see(anomaly(T)).see(anomaly(T + 1), device="e").until(inf)
+    told.see(anomaly(T)).see(anomaly(T + 1), device="e").until(END)
     assert [(s.kind, s.episode.device) for s in told.steps] == [
         ("opened", "d"), ("opened", "e"), ("closed", "d"), ("closed", "e"),
     ]  # fmt: skip
@@ -117,7 +118,7 @@ def test_a_suspicion_that_is_not_borne_out_is_another_one_later(told: Told) -> N
 
 def test_what_comes_back_soon_is_the_same_incident(told: Told) -> None:
     """Opened again, with the same id; after the cool-down it is another."""
-    told.see(anomaly(T), anomaly(T + QUIET_S + COOL_DOWN_S), anomaly(T + 2 * (QUIET_S + COOL_DOWN_S) + 1)).until(inf)
+    told.see(anomaly(T), anomaly(T + QUIET_S + COOL_DOWN_S), anomaly(T + 2 * (QUIET_S + COOL_DOWN_S) + 1)).until(END)
     assert [step.kind for step in told.steps] == ["opened", "closed"] * 3
     first, again, another = (step.episode for step in told.steps[::2])
     assert first.id == again.id != another.id
@@ -146,7 +147,7 @@ def test_an_hour_of_samples_in_one_second(told: Told) -> None:
     assert [(s.kind, s.episode.opened - T, s.episode.last - T) for s in told.steps] == [
         ("opened", 0, 0), ("closed", 0, 5), ("opened", 0, 200), ("closed", 0, 200), ("opened", 1000, 1000),
     ]  # fmt: skip
-    told.until(inf)
+    told.until(END)
     assert told.said[-1] == ("closed", T + 3600 + CLOSED_AFTER_S)
 
 
@@ -154,7 +155,7 @@ def test_late_samples_amend(told: Told) -> None:
     """What was said stands: begin and id stay, and the next message says how often it was amended."""
     told.see(anomaly(T), anomaly(T + 20))
     told.see(anomaly(T - 30, stamp=T + 21, late=True), anomaly(T + 10, stamp=T + 22, late=True, severity=Severity.HIGH))
-    told.until(inf)
+    told.until(END)
     assert [step.kind for step in told.steps] == ["opened", "escalated", "closed"]
     over = told.steps[-1].episode
     assert (over.opened, over.last, over.peak, over.samples, over.revision) == (T, T + 20, T + 10, 4, 2)
@@ -162,7 +163,7 @@ def test_late_samples_amend(told: Told) -> None:
 
 def test_a_late_sample_of_long_before_is_an_incident_of_its_own(told: Told) -> None:
     """It opens and closes beside the current one."""
-    told.see(anomaly(T), anomaly(T - 1000, stamp=T + 1, late=True)).until(inf)
+    told.see(anomaly(T), anomaly(T - 1000, stamp=T + 1, late=True)).until(END)
     assert [(s.kind, s.episode.opened) for s in told.steps] == [
         ("opened", T), ("opened", T - 1000), ("closed", T), ("closed", T - 1000),
     ]  # fmt: skip
@@ -195,7 +196,7 @@ def test_what_nothing_can_change_is_forgotten(told: Told) -> None:
     told.see(anomaly(T))
     told.episodes.settle("d", T + 10_000)
     assert len([*told.episodes]) == 1
-    told.until(inf).episodes.settle("d", T + QUIET_S + COOL_DOWN_S - 1)
+    told.until(END).episodes.settle("d", T + QUIET_S + COOL_DOWN_S - 1)
     assert len([*told.episodes]) == 1
     told.episodes.settle("d", T + QUIET_S + COOL_DOWN_S)
     told.episodes.settle("nobody", T)
@@ -262,7 +263,7 @@ def run(plan: Plan, cut: int | None = None) -> Told:
         else:
             told.steps += told.episodes.withdraw(device, known[device].pop(), now)
         told.episodes.settle(device, now - 2000.0)
-    return told.until(inf)
+    return told.until(END)
 
 
 @settings(deadline=None, max_examples=200)
@@ -278,7 +279,7 @@ def test_every_story_is_told_to_its_end(plan: Plan) -> None:
         assert [step.episode.steps for step in story] == list(range(1, len(story) + 1))
         assert kinds[0] == "opened"
         assert kinds[-1] == "closed"
-        for before, after in zip(kinds, kinds[1:], strict=False):
+        for before, after in pairwise(kinds):
             assert (before == "closed") == (after == "opened")
         severities = [step.episode.severity for step in story]
         assert severities == sorted(severities)
@@ -302,7 +303,7 @@ def test_of_the_deadlines_the_first_fires_first(plan: Plan) -> None:
 
 def test_a_story_of_one_sample_ends_when_it_began() -> None:
     """By its own time."""
-    told = Told().see(anomaly(T)).until(inf)
+    told = Told().see(anomaly(T)).until(END)
     assert (
         replace(told.steps[0].episode, state=State.CLOSED, steps=2, told=int(T + CLOSED_AFTER_S))
         == told.steps[1].episode
