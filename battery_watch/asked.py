@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reporting.contract.events import AnomalyEvent
+    from reporting.contract.events import AnomalyEvent, ChartLink, EpisodeEvent
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _IN_MAIL = re.compile(r"battery-watch explain ([0-9a-f]{32})\b")
@@ -20,11 +20,26 @@ _WRAPPINGS = ("Message", "Body", "body")
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a message says of a sample. ``content``: what can be compared with the sample's archive line, and the
+    ``summary`` too where that is about the sample alone; ``ts`` in epoch seconds; ``bucket`` is empty in a replay."""
+
+    source: str
+    bucket: str
+    device: str
+    ts: float
+    model: str
+    summary: str
+    content: dict[str, Any]
+    chart: ChartLink | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """An event's id, and the event itself where its message was given."""
+    """The id of a sample's event, and what is told of the sample where a message was given."""
 
     id: str
-    event: AnomalyEvent | None = None
+    told: Told | None = None
 
 
 def asked(text: str) -> Asked:
@@ -47,7 +62,7 @@ def _message(text: str, where: str) -> Asked:
     """The event in a message: as it was published, wrapped by SNS or SQS, or the text that people get."""
     from pydantic import ValidationError
 
-    from reporting.contract.events import AnomalyEvent, parse
+    from reporting.contract.events import HealthEvent, parse
 
     try:
         content = _unwrapped(json.loads(text))
@@ -66,11 +81,34 @@ def _message(text: str, where: str) -> Asked:
             f"{where} holds no event of this version of battery-watch: "
             f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}."
         ) from None
-    if not isinstance(event, AnomalyEvent):
+    if isinstance(event, HealthEvent):
         raise click.UsageError(
             f"{where} holds a notice ({event.type}), which no score led to. It says all there is: {event.data.summary}"
         )
-    return Asked(event.id, event)
+    return _of_sample(event) if event.type == "anomaly.sample" else _of_episode(event, where)
+
+
+def _of_sample(event: AnomalyEvent) -> Asked:
+    said = event.data
+    content = said.model_dump(mode="json", exclude_none=True)
+    bucket = said.archive.bucket
+    told = Told(event.source, bucket, said.device, said.ts, said.model, said.summary, content, said.chart)
+    return Asked(event.id, told)
+
+
+def _of_episode(event: EpisodeEvent, where: str) -> Asked:
+    """The sample that an episode's message is about."""
+    from reporting.evidence import event_id
+
+    said, of = event.data, event.data.evidence
+    if of is None:
+        raise click.UsageError(
+            f"{where} is of an episode whose gravest sample had left the window. Its line is in "
+            f"s3://{said.archive.bucket}/{said.archive.key}."
+        )
+    content = {"device": said.device, **of.model_dump(mode="json", exclude_none=True)}
+    told = Told(event.source, said.archive.bucket, said.device, of.ts, of.model, said.summary, content, said.chart)
+    return Asked(event_id(event.source, said.device, of.ts, of.model), told)
 
 
 def _unwrapped(content: Any) -> Any:

@@ -136,7 +136,7 @@ def _places(checked: Checked, of: Mapping[str, Any]) -> dict[str, str]:
         "archive": f"s3://{checked.bucket}/{checked.key}" + ("" if checked.line else "  (no line of this sample)"),
         "chart": f"s3://{checked.bucket}/{checked.chart}" if checked.chart else "none yet that shows it",
     }
-    link = checked.asked.event.data.chart if checked.asked.event is not None else None
+    link = checked.asked.told.chart if checked.asked.told is not None else None
     if link is not None and link.expires > datetime.now(UTC):
         found["link"] = _link(link)
     return found

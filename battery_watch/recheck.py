@@ -79,26 +79,26 @@ class Checked:
     @property
     def then(self) -> dict[str, Any]:
         """What was said of the sample: by the message where there is one, else by the archive."""
-        if self.asked.event is not None:
-            return self.asked.event.data.model_dump(mode="json", exclude_none=True)
+        if self.asked.told is not None:
+            return {"summary": self.asked.told.summary, **self.asked.told.content}
         assert self.line is not None
         return self.line.content
 
 
 def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Interval, tell: Tell) -> Checked:
     """Look again. Blocks for as long as the table takes; raises `NotFound` and `ConfigurationError`."""
-    event, bucket = asked.event, settings.bucket
+    told, bucket = asked.told, settings.bucket
     archived = Archived(aws, bucket)
-    if event is not None:
-        if not event.source.startswith(_SOURCE):
-            raise ConfigurationError(f"the message comes from {event.source!r}, which is no worker of this kind")
-        if event.data.archive.bucket not in ("", bucket):  # empty: of a replay
+    if told is not None:
+        if not told.source.startswith(_SOURCE):
+            raise ConfigurationError(f"the message comes from {told.source!r}, which is no worker of this kind")
+        if told.bucket not in ("", bucket):  # empty: of a replay
             raise ConfigurationError(
-                f"the message's sample is archived in bucket {event.data.archive.bucket!r}, and RESULTS_BUCKET_NAME is "
+                f"the message's sample is archived in bucket {told.bucket!r}, and RESULTS_BUCKET_NAME is "
                 f"{bucket!r}: set it to the message's, if you trust that one"
             )
-        name = event.source.removeprefix(_SOURCE)
-        device, ts, model = event.data.device, event.data.ts, event.data.model
+        name = told.source.removeprefix(_SOURCE)
+        device, ts, model = told.device, told.ts, told.model
         line = archived.at(device, ts)
     else:
         name = settings.table
@@ -117,8 +117,8 @@ def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Inte
         plausible=Plausible(limits.current_a, limits.temperature_c),
     )
     chart = archived.chart(settings.chart_prefix, device, ts)
-    if chart is None and event is not None and event.data.chart is not None:
-        chart = event.data.chart.key
+    if chart is None and told is not None and told.chart is not None:
+        chart = told.chart.key
     checked = None
     for samples in past.readings(lambda done, total: tell("reading the table", done, total)):
         now, present = _again(samples, device, ts, bundle)
@@ -195,11 +195,13 @@ def _again(samples: Samples, device: str, ts: float, bundle: Bundle) -> tuple[Ev
 
 
 def _of_message(asked: Asked, now: Evidence | None) -> list[Difference] | None:
-    if asked.event is None or now is None:
+    if asked.told is None or now is None:
         return None
-    content = {**_content(now), "summary": now.explanation.sentence}
+    content = _content(now)
     content.pop("datetime")
-    return differences(asked.event.data.model_dump(mode="json", exclude_none=True), content)
+    if "summary" in asked.told.content:  # an episode's is about all of it
+        content["summary"] = now.explanation.sentence
+    return differences(asked.told.content, content)
 
 
 def _content(now: Evidence) -> dict[str, Any]:

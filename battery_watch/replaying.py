@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 
 from battery_watch.inputs import Taken, Tell
+from consumer.outgoing import Publish
 from consumer.records import Decoder, Plausible, Reject
 from consumer.replay import Replayed, replay
 from models.recordings import Recording, RecordingError
@@ -14,7 +15,13 @@ from window.samples import Names
 
 
 def through(
-    taken: Taken, bundle: Bundle, *, since: datetime | None = None, device_key: str = "device", tell: Tell
+    taken: Taken,
+    bundle: Bundle,
+    *,
+    since: datetime | None = None,
+    device_key: str = "device",
+    publish: Publish = "episodes",
+    tell: Tell,
 ) -> list[Replayed]:
     """Replay recordings one after the other. What lies before ``since`` only fills the windows.
 
@@ -47,6 +54,7 @@ def through(
                 # Only so that messages name the place where the worker would have archived the sample.
                 bucket=os.environ.get("RESULTS_BUCKET_NAME", ""),
                 one_device=taken.one_device,
+                publish=publish,
                 tell=told,
             )
         )

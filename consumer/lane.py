@@ -20,7 +20,7 @@ from consumer.commit import Commit
 from consumer.gaps import Gap
 from consumer.ledger import Ledger
 from consumer.muting import Muting
-from consumer.outgoing import STEPS, Outgoing, Reporting
+from consumer.outgoing import Outgoing, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.quarantine import Quarantine
 from consumer.records import FUTURE_S, Decoded
@@ -269,7 +269,7 @@ class Lane:
         self._sound = False
         self._outgoing.notify(self._shards.overdue(now), now=now)
         self._full = False
-        while self._outgoing.messages + self._scorer.touches + STEPS + NOTICES <= MAX_MESSAGES:
+        while self._outgoing.messages + self._outgoing.brings(self._scorer.touches) + NOTICES <= MAX_MESSAGES:
             due = min(self.charts.due, self._watch.due, self._warming.due, self._due)
             if self._ready is None:
                 self._ready = self._shards.merge.release(before=self._shards.merge.slowest + MOST_AHEAD_S)
@@ -371,9 +371,9 @@ class Lane:
 
     @property
     def _due(self) -> float:
-        """The stamp at which a step of an episode is due, or something that was muted; the head knows of later while
-        records are read again."""
-        return inf if self.recovering else min(self._outgoing.due, self._muting.due)
+        """The stamp at which a step of an episode is due, or something that was muted. What is read again lies before
+        any step that the head has not told; one may be due before it is known that nothing is left to read again."""
+        return min(self._outgoing.due, inf if self.recovering else self._muting.due)
 
     def _newest(self, device: str) -> float:
         return self._scorer.windows.newest(self._own[device]) if device in self._own else -inf
@@ -423,6 +423,7 @@ class Lane:
         run = ready.take(slice(0, LONGEST_RUN))
         told = self._shards.told.rows(run)
         silent = bool(told[0])
+        room = MAX_MESSAGES - NOTICES - self._outgoing.messages
         if not silent:
             self.charts.begin(float(run.stamp[0]))
             self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
@@ -448,13 +449,13 @@ class Lane:
         run = run.take(slice(0, _run_length(seen.kind[: len(run)])))
         scored = None
         if kind.scored:
-            room = MAX_MESSAGES - NOTICES - STEPS - self._outgoing.messages
             if silent:
                 scored, count = self._scorer.take(run.samples, most_anomalies=len(run) + self._scorer.touches)
             else:
                 # What an episode that begins in the run leads to must not be late because records came in one page.
                 ends = np.searchsorted(run.stamp, run.stamp + CLOSED_AFTER_S)
-                scored, count = self._scorer.take(run.samples, most_anomalies=room, ends=ends)
+                most = self._outgoing.room(room)
+                scored, count = self._scorer.take(run.samples, most_anomalies=most, ends=ends)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
             on_time = run.samples.ts <= run.samples.created + FUTURE_S

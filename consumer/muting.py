@@ -26,17 +26,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """What of an episode was muted: the time of the first such sample, epoch seconds, and how many messages."""
+    """What of an episode was muted: the time of the first such message, epoch seconds, and how many.
 
-    episode: str
+    ``unopened``: its opening was muted, and nobody knows that it goes on.
+    """
+
     since: float
-    count: int
+    count: int = 0
     unopened: bool = False
-    """Its opening was muted: nobody knows of it."""
+
+    def and_one(self, at: float, *, unopened: bool = False) -> Untold:
+        """With one more that was muted."""
+        return Untold(min(self.since, at), self.count + 1, unopened)
 
 
 class Muting:
-    """Decides what is told. ``untold`` (by device), ``held`` and ``watermark``: where the last owner stood."""
+    """Decides what is told. ``untold`` (by episode), ``held`` and ``watermark``: where the last owner stood."""
 
     def __init__(
         self, untold: Mapping[str, Untold] | None = None, held: Iterable[Notice] = (), watermark: float | None = None
@@ -64,9 +69,11 @@ class Muting:
         return len(self._counted)
 
     def untold(self, episodes: Episodes) -> dict[str, Untold]:
-        """By device: what of its latest episode was muted and never mentioned."""
-        latest = {device: episodes.latest(device) for device in self._untold}
-        return {d: u for d, u in self._untold.items() if (e := latest[d]) is not None and e.id == u.episode}
+        """By episode: what of those that can still change was muted and never mentioned."""
+        if self._untold:
+            kept = {episode.id for episode in episodes}
+            self._untold = {name: untold for name, untold in self._untold.items() if name in kept}
+        return dict(self._untold)
 
     def learn(self, mutes: Mutes, at: float) -> None:
         """These are the mutes from now on; ``at``: the stamp up to which all was processed. What is not muted any more
@@ -103,46 +110,42 @@ class Muting:
             log.info("muted", type=notice.type, device=notice.device, state=notice.state)
         return muted
 
-    def sample(self, episode: Episode, ts: float, created: float, *, current: bool) -> bool:
-        """Is the message about an anomalous sample muted? ``created``: its record's; ``current``: it belongs to the
-        device's latest episode."""
+    def sample(self, episode: Episode, ts: float, created: float, *, mentioned: bool) -> bool:
+        """Is the message about an anomalous sample muted? ``created``: its record's; ``mentioned``: a later one will
+        mention it."""
         mute = self._mutes.covers(episode.device, ts)
         if mute is None:
             return False
-        if current:
-            before = self._untold.get(episode.device)
-            if before is None or before.episode != episode.id:
-                before = Untold(episode.id, ts, 0)
-            self._untold[episode.device] = Untold(episode.id, min(before.since, ts), before.count + 1)
+        if mentioned:
+            self._untold[episode.id] = self._untold.get(episode.id, Untold(ts)).and_one(ts)
         self._counted.append((episode.device, created))
         log.info("muted", type="anomaly.sample", device=episode.device, ts=ts, episode=episode.id, mute=mute.id)
         return True
 
     def step(self, step: Step) -> bool:
-        """Is a step of an episode muted? The end of one whose opening was muted is, too: nobody knows of it."""
+        """Is a step of an episode muted? A closing is if its opening was, and only then: what was told to begin is told
+        to end, and of what nobody knows the end is not told either."""
         episode = step.episode
-        before = self._untold.get(episode.device)
-        if before is None or before.episode != episode.id:
-            before = Untold(episode.id, step.at, 0)
-        over = step.kind == "closed" and before.unopened
-        if not over and self._mutes.covers(episode.device, step.at) is None:
-            return False
-        if over:
-            del self._untold[episode.device]
+        before = self._untold.get(episode.id, Untold(step.at))
+        if step.kind == "closed":
+            muted, unopened = before.unopened, False
         else:
+            muted = self._mutes.covers(episode.device, step.at) is not None
             unopened = before.unopened or step.kind == "opened"
-            since = min(before.since, step.at)
-            self._untold[episode.device] = Untold(episode.id, since, before.count + 1, unopened)
+        if not muted:
+            return False
+        self._untold[episode.id] = before.and_one(step.at, unopened=unopened)
         self._counted.append((episode.device, step.at))
         log.info("muted", type=f"anomaly.{step.kind}", device=episode.device, episode=episode.id)
         return True
 
-    def catch_up(self, episode: Episode, ts: float) -> Untold | None:
-        """What a message about a sample at ``ts`` must mention of its episode, because it is the first after a mute."""
-        untold = self._untold.get(episode.device)
-        if untold is None or untold.episode != episode.id or ts < untold.since:
+    def catch_up(self, episode: Episode, ts: float = inf) -> Untold | None:
+        """What a message of an episode must mention of it, because it is the first after a mute; one about a sample at
+        ``ts`` is, if that is not from before."""
+        untold = self._untold.get(episode.id)
+        if untold is None or ts < untold.since:
             return None
-        return self._untold.pop(episode.device)
+        return self._untold.pop(episode.id)
 
     def drain(self) -> tuple[tuple[str, float], ...]:
         """Device and time of what was muted since the last call."""

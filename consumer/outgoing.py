@@ -94,6 +94,16 @@ class Outgoing:
         in one commit."""
         return len(self._messages) + self._muting.waiting
 
+    def brings(self, touches: int) -> int:
+        """How many messages a record may bring that touches so many rows."""
+        samples, steps = self._to.publish != "episodes", self._to.publish != "samples"
+        return touches * samples + STEPS * steps
+
+    def room(self, messages: int) -> int:
+        """How many anomalous samples in order bring no more than so many messages: each may be one itself, and may be
+        the end of an episode and the beginning of another."""
+        return max(1, messages // {"samples": 1, "episodes": 2, "both": 3}[self._to.publish])
+
     @property
     def empty(self) -> bool:
         """True when nothing waits."""
@@ -220,7 +230,7 @@ class Outgoing:
         now: float,
     ) -> Iterator[Message]:
         mentions = self._to.publish == "samples"
-        if self._muting.sample(episode, evidence.ts, created, current=mentions and self.episodes.is_latest(episode)):
+        if self._muting.sample(episode, evidence.ts, created, mentioned=mentions):
             return
         yield evidence.message(
             source=self._to.source,
@@ -241,7 +251,7 @@ class Outgoing:
             self._opened.append((episode.device, episode.shown))
         if self._to.publish == "samples" or self._muting.step(step):
             return
-        untold = self._muting.catch_up(episode, step.at)
+        untold = self._muting.catch_up(episode)
         line = evidence.line() if evidence is not None else self._line(episode.device, episode.peak, newest)
         yield incident.message(
             step,

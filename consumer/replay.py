@@ -187,6 +187,7 @@ class _Said:
     stages: NDArray[np.uint8]
     severity: NDArray[np.int8]
     changed: NDArray[np.bool_]
+    was_anomaly: NDArray[np.bool_]
 
 
 class _Remembering(Scorer):
@@ -215,6 +216,7 @@ class _Remembering(Scorer):
                 stages=verdicts.stages,
                 severity=verdicts.severity,
                 changed=scored.changed,
+                was_anomaly=scored.was_anomaly,
             )
         )
         return scored, count
@@ -231,7 +233,8 @@ class _Remembering(Scorer):
         last = order[np.append((device[1:] != device[:-1]) | (ts[1:] != ts[:-1]), True)[: len(order)]]
         rank = np.argsort(np.argsort(called))[whole.device[last]]
         rows = last[np.lexsort((rank, whole.ts[last]))]
-        columns = {f.name: getattr(whole, f.name)[rows] for f in fields(_Said) if f.name != "changed"}
+        columns = {f.name: getattr(whole, f.name)[rows] for f in fields(_Said)}
+        del columns["changed"], columns["was_anomaly"]
         return Judged(tuple(called), **columns, episode=episode[rows])
 
     def _episodes(self, of: _Said, called: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -239,12 +242,16 @@ class _Remembering(Scorer):
         episodes, known = Episodes(), dict[tuple[int, float], str]()
         config = self.bundles.bundles[-1].config
         found = np.full(len(of.ts), "", object)
-        for row in np.flatnonzero(of.severity > 0):
+        for row in np.flatnonzero((of.severity > 0) | of.was_anomaly):
             code, ts = int(of.device[row]), float(of.ts[row])
-            if of.changed[row]:
+            if of.severity[row] == 0:
+                episodes.withdraw(called[code], ts, ts)
+            elif of.changed[row]:
                 stages, severity = Stage(int(of.stages[row])), Severity(int(of.severity[row]))
                 clear = strong(stages, severity, float(of.reconstruction_error[row]), config)
-                episode, _ = episodes.see(called[code], Anomaly(ts, ts, severity, strong=clear))
+                again = bool(of.was_anomaly[row])
+                episode, _ = episodes.see(called[code], Anomaly(ts, ts, severity, strong=clear, again=again))
                 known[code, ts] = episode.id
-            found[row] = known.get((code, ts), "")
+            if of.severity[row] > 0:
+                found[row] = known.get((code, ts), "")
         return found

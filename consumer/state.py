@@ -75,7 +75,7 @@ class Head(_Part):
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     """By day and device."""
     untold: dict[str, Untold] = Field(default_factory=dict)
-    """By device: what was muted and is made up for when the mute has ended; so is what is ``held``."""
+    """By episode: what was muted and is made up for when the mute has ended; so is what is ``held``."""
     held: list[Notice] = Field(default_factory=list)
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)

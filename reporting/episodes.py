@@ -137,14 +137,6 @@ class Episodes:
         """The stamp of the next step if nothing comes before; infinite where none is due."""
         return min((episode.due for each in self._of.values() for episode in each), default=inf)
 
-    def latest(self, device: str) -> Episode | None:
-        """The device's latest."""
-        return next(reversed(self._of.get(device, [])), None)
-
-    def is_latest(self, episode: Episode) -> bool:
-        """Is it its device's latest?"""
-        return self.latest(episode.device) == episode
-
     def see(self, device: str, anomaly: Anomaly) -> tuple[Episode, list[Step]]:
         """An anomalous sample: its episode, and what is to be told."""
         steps = self._overtaken(device, anomaly)

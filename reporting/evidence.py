@@ -188,7 +188,7 @@ class Evidence:
         if chart is not None:
             lines.append(f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}")
         if event is not None:
-            lines.append(f"Run: battery-watch explain {event}")
+            lines.append(explained_by(event))
         return "\n".join(lines)
 
 
@@ -196,6 +196,11 @@ def event_id(source: str, device: str, ts: float, model: str, *, revision: int =
     """The id of a sample's message. ``cause``: of an amendment, where the record that caused it lies in the stream."""
     identity = f"{source}\n{device}\n{ts!r}\n{model}\n{revision}\n{cause}"
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def explained_by(event: str) -> str:
+    """The command that looks at a sample again, for people; ``event``: the id of its message."""
+    return f"Run: battery-watch explain {event}"
 
 
 def muted_words(muted: MutedBefore) -> str:

@@ -19,11 +19,11 @@ from reporting.contract.events import (
     utc,
 )
 from reporting.episodes import Kind, Step
-from reporting.evidence import SEVERITIES, muted_words
+from reporting.evidence import SEVERITIES, event_id, explained_by, muted_words
 from reporting.keys import minute_key
 from reporting.message import Message
 
-NOT_SHARED = ("device", "datetime", "severity")
+NOT_SHARED = ("device", "datetime")
 """Of an archive line, what a message has in another place."""
 
 
@@ -90,6 +90,7 @@ def message(
         *([_scores(line["scores"])] if line is not None else []),
         *([muted_words(muted)] if muted is not None else []),
         *([f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}"] if chart is not None else []),
+        *([explained_by(event_id(source, episode.device, ts, line["model"]))] if line is not None else []),
     ]
     return Message(
         id=event.id,

@@ -66,18 +66,19 @@ class Scorer:
         """Score the longest leading run of samples that is in order, or one sample that is not.
 
         Returns the rows scored and how many samples were taken: fewer than there are where the run breaks, or where
-        ``most_anomalies`` (at least `touches`) would be passed, or, with ``ends`` (n,), the row before which what an
-        anomaly in that row leads to is due. The samples must be finite.
+        ``most_anomalies`` (at least 1) would be passed, or, with ``ends`` (n,), the row before which what an anomaly in
+        that row leads to is due. One that is out of order is taken with all rows that it touches. The samples must be
+        finite.
         """
-        if most_anomalies < self.touches:
-            raise ValueError(f"a sample out of order can touch {self.touches} rows: allow at least that many anomalies")
+        if most_anomalies < 1:
+            raise ValueError("allow at least one anomaly: a run may begin with one")
         count = max(1, self.windows.in_order(samples)) if len(samples) else 0
         run = samples.take(slice(0, count))
         touched = self.windows.upsert(run, touches=self.touches)
         scored = self._score(touched)
         told = np.cumsum(scored.verdicts.anomaly & scored.changed)
         most = count
-        if len(told) and told[-1] > most_anomalies:
+        if count > 1 and told[-1] > most_anomalies:
             most = int(np.searchsorted(told, most_anomalies, side="right"))
         if ends is not None and count > 1 and told[-1]:
             most = min(most, int(ends[int(np.searchsorted(told, 1))]))

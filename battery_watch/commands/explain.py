@@ -47,7 +47,8 @@ def command(
     """Explain an anomaly event: what was measured and expected, scores, shares, and whether all that still holds.
 
     EVENT_ID is looked for in the archive. A message (a FILE, or - for stdin: as published, as SNS or SQS wrap it, or
-    the text of an e-mail) leads there at once, and is compared too.
+    the text of an e-mail) leads there at once, and is compared too. Of an episode it is the sample that the message
+    shows.
 
     The sample and those before it are read from the table and scored again, by the bundle that the event names: it is
     MODEL_DIR's, or taken from the bucket. It is said whether the numbers agree to the bit with what was sent.
@@ -55,7 +56,7 @@ def command(
     Needs the worker's settings, and the rights to read the bucket and the table. Writes nothing.
     """
     found = asked(event)
-    if found.event is not None and (table or device or since or until):
+    if found.told is not None and (table or device or since or until):
         raise click.UsageError("--table, --device, --since and --until go with an id: a message names its sample.")
     now = datetime.now(UTC)
     ends = until or now + timedelta(minutes=5)

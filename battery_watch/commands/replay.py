@@ -14,6 +14,7 @@ from battery_watch.inputs import Inputs, options, take
 
 if TYPE_CHECKING:
     from battery_watch.summary import Figures
+    from consumer.outgoing import Publish
     from consumer.replay import Replayed
     from models.recordings import Recording
 
@@ -46,12 +47,22 @@ options must be put right; 130 ended by Ctrl-C, nothing was written."""
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the results; those of an earlier replay in it are replaced.",
 )
+@click.option(
+    "--publish",
+    envvar="PUBLISH",
+    show_envvar=True,
+    default="episodes",
+    show_default=True,
+    type=click.Choice(["episodes", "samples", "both"]),
+    help="What events.ndjson has: the steps of episodes, every anomalous sample, or both.",
+)
 @click.option("--charts/--no-charts", default=True, show_default=True, help="Draw a chart of each device.")
 def command(
     files: tuple[Path, ...],
     inputs: tuple[Path, ...],
     bundle_path: str | None,
     out: Path,
+    publish: Publish,
     charts: bool,
     **given: Any,
 ) -> None:
@@ -67,13 +78,13 @@ def command(
     chosen = Inputs(inputs=(*inputs, *files), **given)
     chosen.check()
     try:
-        _replay(chosen, bundle_path, out, charts=charts)
+        _replay(chosen, bundle_path, out, publish, charts=charts)
     except KeyboardInterrupt:
         click.echo("Stopped; nothing was written.", err=True)
         sys.exit(130)
 
 
-def _replay(chosen: Inputs, bundle_path: str | None, out: Path, *, charts: bool) -> None:
+def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish, *, charts: bool) -> None:
     from battery_watch import results
     from battery_watch.bars import bars
     from battery_watch.replaying import through
@@ -94,7 +105,9 @@ def _replay(chosen: Inputs, bundle_path: str | None, out: Path, *, charts: bool)
         plausible = Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c)
         with bars() as tell:
             taken = take(chosen, tell, plausible=plausible, before_s=SHOWN_S)
-            replayed = through(taken, bundle, since=chosen.since, device_key=chosen.device_key, tell=tell)
+            replayed = through(
+                taken, bundle, since=chosen.since, device_key=chosen.device_key, publish=publish, tell=tell
+            )
             try:
                 with results.folder(out) as scratch:
                     results.write(replayed, bundle, scratch, charts=charts, tell=tell)

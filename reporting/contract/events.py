@@ -86,6 +86,7 @@ class Finding(Payload):
     """One anomalous sample, with all that speaks for it."""
 
     ts: float = Field(description="The sample's time, epoch seconds.")
+    severity: SeverityName
     actual: Reading
     expected: Reading
     expected_band: Band | None = Field(
@@ -107,7 +108,6 @@ class AnomalySample(Finding):
 
     device: str
     summary: str = Field(description="One sentence: what happened.")
-    severity: SeverityName
     episode: str = Field(description="Adjacent anomalous samples of a device share it.")
     position: StreamPosition | None = Field(default=None, description="None where the sample came from the table.")
     archive: ArchiveLink
@@ -128,7 +128,7 @@ class AnomalyEpisode(Payload):
     state: Literal["opened", "escalated", "ongoing", "closed"]
     severity: SeverityName = Field(description="The highest so far.")
     episode: str = Field(description="The same in all messages of an episode.")
-    step: int = Field(ge=1, description="Counts the messages of an episode.")
+    step: int = Field(ge=1, description="Counts the messages of an episode, muted ones included.")
     opened: float = Field(description="Its first anomalous sample, epoch seconds.")
     last: float = Field(description="Its latest anomalous sample so far, epoch seconds.")
     samples: int = Field(ge=0, description="Anomalous samples so far; none where all were withdrawn.")

@@ -15,6 +15,7 @@ from sim_topic import Subscriber
 
 from consumer.discovery import Start
 from consumer.mute_reader import KnownMutes
+from consumer.outgoing import Publish
 from scoring.bundle import Bundle, BundleError
 
 BUCKET = "results"
@@ -29,6 +30,7 @@ class Edges:
     bucket: Bucket = field(default_factory=Bucket)
     subscriber: Subscriber = field(default_factory=Subscriber)
     mutes: KnownMutes | None = None
+    publish: Publish = "both"
 
     @property
     def stream(self) -> SimulatedStream:

@@ -91,7 +91,7 @@ class Host:
             bundle=bundle,
             bundles=store,
             look=lambda: self.bundles.look().bundle,
-            to=Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link, publish="both"),
+            to=Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link, edges.publish),
             devices=devices,
             shards=shards,
             clock=run.clock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from sim_plan import Plan
 from sim_script import Script
 from sim_world import World
 
+from consumer.outgoing import Publish
+from reporting.contract.events import schema_uri
 from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle
 
@@ -56,8 +59,14 @@ def plan(**more: object) -> Plan:
 
 def muted(script: Script, bundle: Bundle, *mutes: Mute, seed: int = 0, since: float = 0.0, **more: object) -> World:
     """A world in which every host knows the mutes."""
-    world = World(script, bundle, plan(**more), seed=seed)
+    world = telling(World(script, bundle, plan(**more), seed=seed))
     world.edges.mutes = Known(world.clock, Mutes(mutes), since)
+    return world
+
+
+def telling(world: World, publish: Publish = "samples") -> World:
+    """The same world, before it begins, with something else on its topic."""
+    world.edges.publish = publish
     return world
 
 
@@ -96,19 +105,19 @@ def check(calm: Outcome, world: World) -> None:
 
 def test_rule_22_a_mute_leaves_out_what_it_covers_by_event_time(script: Script, bundle: Bundle) -> None:
     """Live, or read hours after the mute has ended."""
-    calm = Outcome.of(World(script, bundle, plan()).run())
+    calm = Outcome.of(telling(World(script, bundle, plan())).run())
     times = [m["data"]["ts"] - BEGIN for m in calm.messages["device4"]]
     assert any(SINCE <= t < UNTIL for t in times)
     check(calm, muted(script, bundle, MUTE).run())
     late = Plan(begins=BEGIN + 7200.0)
-    world = World(script, bundle, late)
+    world = telling(World(script, bundle, late))
     world.edges.mutes = Known(world.clock, Mutes([MUTE]))
-    check(Outcome.of(World(script, bundle, late).run()), world.run())
+    check(Outcome.of(telling(World(script, bundle, late)).run()), world.run())
 
 
 def test_rule_22_a_crash_at_any_call_changes_nothing_about_it(script: Script, bundle: Bundle) -> None:
     """Nothing that was muted is published by a successor, nothing else is lost, and the counts are right."""
-    calm = Outcome.of(World(script, bundle, plan()).run())
+    calm = Outcome.of(telling(World(script, bundle, plan())).run())
     crashes = 0
     for edge in (S3, SNS):
         for call in calls(60):
@@ -121,7 +130,7 @@ def test_rule_22_a_crash_at_any_call_changes_nothing_about_it(script: Script, bu
 
 def test_rule_22_killed_stopped_and_stalled_it_is_the_same(script: Script, bundle: Bundle) -> None:
     """Over seeded schedules with two hosts and failing sinks."""
-    calm = Outcome.of(World(script, bundle, plan()).run())
+    calm = Outcome.of(telling(World(script, bundle, plan())).run())
     rates = {"s3 503": 0.05, "s3 time-out though written": 0.05, "sns 429": 0.1}
     for seed in range(8):
         more = {"rates": rates, "kills": 3, "stops": 1, "hosts": 2, "calm_from": BEGIN + 250.0}
@@ -130,7 +139,7 @@ def test_rule_22_killed_stopped_and_stalled_it_is_the_same(script: Script, bundl
 
 def test_rule_22_a_mute_learned_late_mutes_what_is_not_decided(script: Script, bundle: Bundle) -> None:
     """Whenever a worker learns of it, and crashes: what it does not cover is published, and nothing with two bodies."""
-    calm = Outcome.of(World(script, bundle, plan()).run())
+    calm = Outcome.of(telling(World(script, bundle, plan())).run())
     uncovered = {m["id"] for m in without(calm.messages["device4"], BEGIN + SINCE, BEGIN + UNTIL)}
     everything = {m["id"] for m in calm.messages["device4"]}
     for seed, learned in enumerate([45.0, 55.0, 64.5, 66.0, 69.0, 90.0]):
@@ -141,6 +150,58 @@ def test_rule_22_a_mute_learned_late_mutes_what_is_not_decided(script: Script, b
         assert (found.conflicts, found.imbalance) == ((), 0)
         assert found.archive == calm.archive
         assert books(world)["muted"] == len(everything - heard)
+
+
+def of_a_muted(steps: list[Any], since: float, until: float) -> list[Any]:
+    """What is to be heard of one episode, of which these are all steps: none in the interval, the next one after it as
+    the opening if that was left out, and no end of what nobody was told of. Without what it says in words."""
+    told, times, unopened = [], list[float](), False
+    for step in steps:
+        at, state = datetime.fromisoformat(step["time"]).timestamp(), step["data"]["state"]
+        if unopened if state == "closed" else since <= at < until:
+            times.append(at)
+            unopened = state != "closed" and (unopened or state == "opened")
+            continue
+        data = {**step["data"], "state": "opened" if unopened else state, "summary": ""}
+        if times:
+            data["muted"] = {"opened": data["opened"], "since": min(times), "count": len(times)}
+        kind = f"anomaly.{data['state']}"
+        told.append({**step, "type": kind, "dataschema": schema_uri(kind), "data": data})
+        times, unopened = [], False
+    return told
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "heard"),
+    [
+        (20.0, 100.0, ["opened", "closed", "opened", "closed"]),
+        (300.0, 340.0, ["opened", "closed", "opened", "closed"]),
+        (20.0, 580.0, ["opened", "closed"]),
+        (20.0, 1000.0, []),
+        (400.0, 550.0, ["opened", "ongoing", "closed", "opened", "closed"]),
+        (590.0, 1000.0, ["opened", "ongoing", "closed"]),
+    ],
+)
+def test_rule_22_of_a_muted_episode_nobody_hears_an_end_without_a_beginning(
+    since: float, until: float, heard: list[str], bundle: Bundle
+) -> None:
+    """Whatever of it is covered, and killed in between; the archive and the counts are those of the calm run."""
+    strange = [*(float(t) for t in range(30, 500, 10)), 600.0]
+    script = stream(charge(1.0, 800.0, strange=strange), [shard(high=0.5), shard(low=0.5)])
+    calm = Outcome.of(telling(World(script, bundle, plan()), "episodes").run())
+    steps = calm.messages["device4"]
+    assert [step["data"]["state"] for step in steps] == ["opened", "ongoing", "closed", "opened", "closed"]
+    for seed in range(2):
+        mute = Mute("m1", "device4", BEGIN + since, BEGIN + until, "new fan", "ann")
+        world = muted(script, bundle, mute, seed=seed, kills=3, calm_from=BEGIN + 800.0)
+        found = Outcome.of(telling(world, "episodes").run())
+        told = found.messages.get("device4", [])
+        assert [step["data"]["state"] for step in told] == heard
+        assert [{**s, "data": {**s["data"], "summary": ""}} for s in told] == of_a_muted(
+            steps, BEGIN + since, BEGIN + until
+        )
+        assert (found.archive, found.counts, found.conflicts, found.imbalance) == (calm.archive, calm.counts, (), 0)
+        assert books(world)["muted"] == len(steps) - len(told)
 
 
 def test_rule_22_a_silence_that_outlives_its_mute_is_told_when_that_ends(bundle: Bundle) -> None:

@@ -70,10 +70,13 @@ def test_a_replay_says_what_the_worker_said(bundle: Bundle, tmp_path: Path) -> N
     watched = Outcome.of(World(script, bundle, plan).run())
 
     taken = recorded(script, tmp_path / "device4.csv")
-    (replayed,) = through(taken, bundle, tell=lambda *_: None)
+    (replayed,) = through(taken, bundle, publish="both", tell=lambda *_: None)
     expected = {device: said(events) for device, events in watched.messages.items()}
     found = by_device(said([orjson.loads(message.body) for message in replayed.messages]))
     kinds = {event["type"] for events in expected.values() for event in events}
-    assert kinds == {"anomaly.sample", "health.silence", "health.stuck", "health.quarantine"}
+    assert kinds == {
+        *("anomaly.sample", "anomaly.opened", "anomaly.closed"),
+        *("health.silence", "health.stuck", "health.quarantine"),
+    }
     assert found == expected
     assert sum(counts["scored"] for counts in replayed.counts.values()) == len(script.writes) - 1

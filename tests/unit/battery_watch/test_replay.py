@@ -62,7 +62,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result
 
 def test_a_replay_writes_scores_events_and_charts(run: Callable[..., Result], charge: Path, tmp_path: Path) -> None:
     """A row a sample, a line a message, a picture a device; and says in figures what it found."""
-    result = run("--input", charge, "--out", "out")
+    result = run("--input", charge, "--out", "out", "--publish", "both")
     assert result.exit_code == 0, result.output
     out = tmp_path / "out"
     assert sorted(p.name for p in out.iterdir()) == ["charts", "events.ndjson", "quarantine.ndjson", "scores.parquet"]
@@ -84,7 +84,8 @@ def test_a_replay_writes_scores_events_and_charts(run: Callable[..., Result], ch
     anomalies = [event for event in events if event["type"] == "anomaly.sample"]
     assert [event["data"]["ts"] for event in anomalies] == [row["ts"] for row in rows if row["anomaly"]]
     assert {event["data"]["episode"] for event in anomalies} == {row["episode"] for row in rows if row["anomaly"]}
-    assert [event["type"] for event in events if event not in anomalies] == ["health.quarantine"]
+    others = [event["type"] for event in events if event not in anomalies]
+    assert others == ["anomaly.opened", "anomaly.closed", "health.quarantine"]
     (aside,) = [json.loads(line) for line in (out / "quarantine.ndjson").read_text().splitlines()]
     assert aside["reason"] == "temperature is missing"
     assert aside["record"]["ts"] == str(T + 400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import ceil, floor
 from random import Random
 
 import pytest
@@ -23,12 +24,21 @@ MOST_BYTES = 256_000
 
 
 def crowded(devices: int, *, days: int = 4, shards: int = 40) -> Head:
-    """As full as a head gets: every device has an episode, repeats its readings, and was counted to the second on
-    every open day, with times to the microsecond; half of them have been compared with a new bundle."""
+    """As full as a head gets: every device is in an episode of hours, half of them opened by more than its first
+    sample, repeats its readings, and was counted to the second on every open day, with times to the microsecond; half
+    of them have been compared with a new bundle."""
     rng = Random(7)
 
     def at() -> float:
         return T + rng.randrange(86_400_000_000) / 1e6
+
+    def episode(name: str) -> Episode:
+        opened = at()
+        last = round(opened + rng.randrange(86_400_000_000) / 1e6, 6)
+        peak = round(opened + rng.randrange(3_600_000_000) / 1e6, 6)
+        steps = {"samples": 41_234, "told": int(last) - rng.randrange(300), "steps": 170, "revision": rng.randrange(9)}
+        weak = {"opened_last": round(opened + rng.randrange(60_000_000) / 1e6, 6)} if rng.random() < 0.5 else {}
+        return Episode(name, opened, last, peak, ceil(last), Severity.HIGH, State.OPEN, **steps, **weak)
 
     names = [f"battery-rack-{n:04d}" for n in range(devices)]
     return Head(
@@ -46,10 +56,7 @@ def crowded(devices: int, *, days: int = 4, shards: int = 40) -> Head:
             )
             for n in range(shards)
         },
-        episodes={
-            name: [Episode(name, at(), at(), at(), int(at()), Severity.HIGH, State.OPEN, 412, told=int(at()), steps=17)]
-            for name in names
-        },
+        episodes={name: [episode(name)] for name in names},
         health={
             name: DeviceHealth(
                 last=at(),
@@ -89,8 +96,14 @@ def test_every_device_shard_and_message_stands_on_a_line_of_its_own() -> None:
     (line,) = [line for line in lines if line.startswith(' "battery-rack-0003":')]
     told = json.loads("{" + line.rstrip(",") + "}")["battery-rack-0003"]
     assert told["last"] == full.health["battery-rack-0003"].last
-    assert told["episode"][0] == full.episodes["battery-rack-0003"].id
-    assert told["books"]["scored"] == [full.ledger[day]["battery-rack-0003"]["scored"] for day in sorted(full.ledger)]
+    columns = json.loads(text)["columns"]
+    (episode,) = full.episodes["battery-rack-0003"]
+    row = dict(zip(columns["episodes"], told["episodes"][0], strict=False))
+    assert (row["opened"], row["samples"], row["state"]) == (episode.opened, episode.samples, "open")
+    assert row["last - opened"] == pytest.approx(episode.last - episode.opened, abs=1e-6)
+    assert row["told - last"] == episode.told - floor(episode.last)
+    books = dict(zip(columns["books"], told["books"], strict=True))
+    assert books["scored"] == [full.ledger[day]["battery-rack-0003"]["scored"] for day in sorted(full.ledger)]
     assert len([line for line in lines if '"id":"m1"' in line]) == 2
     assert "\n\n" not in text
     assert Head.model_validate_json(text) == full
@@ -194,18 +207,25 @@ def test_a_head_as_it_was_stored_before_is_read_too() -> None:
     [
         '["a"]',
         '{"a":7}',
-        '{"a":{"last":1,"books":{"scored":[1,2]}}}',
-        '{"a":{"last":1,"books":{"scored":[]}}}',
+        '{"a":{"last":1,"books":[[1,2]]}}',
+        '{"a":{"last":1,"books":[[]]}}',
+        '{"a":{"last":1,"books":[3]}}',
         '{"a":{"last":"soon"}}',
         '{"a":{"surprise":1}}',
         '{"a":{"last":1,"frozen":3}}',
-        '{"a":{"episode":["e"]}}',
+        '{"a":{"frozen":[1.0]}}',
+        '{"a":{"last":"b","frozen":[1.0]}}',
+        '{"a":{"episodes":["e"]}}',
+        '{"a":{"episodes":[[null,1.0]]}}',
+        '{"a":{"episodes":[[1.0,"soon"]]}}',
+        '{"a":{"episodes":[[1.0,[2]]]}}',
         '{"a":{"last":1,"asked":7}}',
         '{"a":{"last":1,"asked":"b"}}',
     ],
 )
 def test_a_line_that_cannot_be_read_makes_the_head_unreadable(devices: str) -> None:
     """As a fault of the state, which says what to do, and never as half a state."""
-    text = '{"lane":"t","owner":"o","bundle":"b","columns":{"frozen":["since"],"episode":["id","opened","last"]},'
+    text = '{"lane":"t","owner":"o","bundle":"b","columns":{"frozen":["since - last"],"books":["scored"],'
+    text += '"episodes":["opened","last - opened"]},'
     with pytest.raises(ValidationError):
         Head.model_validate_json(text + '"asked":["b"],"days":["2026-07-25"],"devices":' + devices + "}")

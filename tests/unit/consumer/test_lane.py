@@ -20,12 +20,14 @@ from consumer.snapshot import Snapshot
 from consumer.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from consumer.state import Head, Outbox
 from reporting.contract.events import ChartLink, parse
+from reporting.episodes import COOL_DOWN_S, QUIET_S
 from reporting.keys import minute_key, quarantine_key
 from reporting.message import Message
 from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from window.merge import IDLE_SLACK_S
+from window.rolling import RETAINED_S
 from window.samples import Names
 
 T = 1_784_989_500  # 2026-07-25 14:25:00 UTC, a minute and a multiple of five
@@ -202,11 +204,14 @@ def test_the_head_promises_what_the_commit_writes(rig: Rig, at: Callable[..., Re
 
 
 def test_adjacent_anomalies_are_one_episode(rig: Rig, at: Callable[..., Record]) -> None:
-    """Its id is in every message, and a quiet minute ends it."""
-    rig.batch("s", at(0, 9.0), at(50, 9.0), at(111, 9.0)).until_quiet()
+    """Its id is in every message; what comes back in the cool-down belongs to it, what comes later does not."""
+    rig.batch("s", at(0, 9.0), at(50, 9.0), at(111, 9.0), at(472, 9.0)).until_quiet()
     episodes = [json.loads(message.body)["data"]["episode"] for message in rig.anomalies]
-    assert episodes[0] == episodes[1] != episodes[2]
-    assert rig.head.episodes["device4"].id == episodes[2]
+    assert episodes[0] == episodes[1] == episodes[2] != episodes[3]
+    assert [(e.id, e.state, e.reopened) for e in rig.head.episodes["device4"]] == [
+        (episodes[0], "closed", 1),
+        (episodes[3], "open", 0),
+    ]
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -513,9 +518,10 @@ def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: 
 
 def test_an_episode_too_old_for_any_sample_to_come_is_not_kept(rig: Rig, at: Callable[..., Record]) -> None:
     """Its device goes on; a sample that could still belong to it would be older than the window."""
-    rig.batch("s", at(1, 9.0), at(2200), at(2200 + 80)).until_quiet()
+    over = 1 + QUIET_S + COOL_DOWN_S + RETAINED_S
+    rig.batch("s", at(1, 9.0), at(over - 80), at(over - 1)).until_quiet()
     assert set(rig.head.episodes) == {"device4"}
-    rig.batch("s", at(2282)).until_quiet(T + 60)
+    rig.batch("s", at(over)).until_quiet(T + 60)
     assert rig.head.episodes == {}
 
 

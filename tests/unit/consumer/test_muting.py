@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from consumer.muting import AT_ONCE, Muting, Untold
 from reporting.contract.events import HealthType
-from reporting.episodes import Episode, Episodes
+from reporting.episodes import Episode, Episodes, Kind, Step
 from reporting.mutes import Mute, Mutes
 from reporting.notice import Notice
 
@@ -37,7 +37,7 @@ def muting() -> Muting:
 def test_samples_are_muted_by_their_time(muting: Muting) -> None:
     """Whenever they are looked at; each is counted at its record's creation."""
     asked = [(9.9, False), (10.0, True), (19.9, True), (20.0, False)]
-    assert [muting.sample(EPISODE, ts, ts + 1, current=True) for ts, _ in asked] == [muted for _, muted in asked]
+    assert [muting.sample(EPISODE, ts, ts + 1, mentioned=True) for ts, _ in asked] == [muted for _, muted in asked]
     assert muting.waiting == 2
     assert muting.drain() == (("d", 11.0), ("d", 20.9))
     assert muting.drain() == ()
@@ -46,26 +46,60 @@ def test_samples_are_muted_by_their_time(muting: Muting) -> None:
 def test_the_first_message_after_a_mute_mentions_what_was_left_out(muting: Muting) -> None:
     """Once, and only of its own episode; an amendment of an older sample is no message after it."""
     for ts in (12.0, 11.0, 13.0):
-        muting.sample(EPISODE, ts, ts, current=True)
+        muting.sample(EPISODE, ts, ts, mentioned=True)
     assert muting.catch_up(EPISODE, 10.5) is None
     assert muting.catch_up(replace(EPISODE, opened=9.0), 21.0) is None
-    assert muting.catch_up(EPISODE, 21.0) == Untold(EPISODE.id, 11.0, 3)
+    assert muting.catch_up(EPISODE, 21.0) == Untold(11.0, 3)
     assert muting.catch_up(EPISODE, 22.0) is None
 
 
-def test_a_sample_from_before_the_episode_does_not_disturb_it(muting: Muting) -> None:
-    """It is counted alone."""
-    muting.sample(EPISODE, 15.0, 15.0, current=True)
-    muting.sample(Episode("d", 9.0, 9.0, 9.0, 9), 10.0, 16.0, current=False)
-    assert muting.untold(Episodes({"d": [EPISODE]})) == {"d": Untold(EPISODE.id, 15.0, 1)}
-    assert muting.waiting == 2
+def test_episodes_of_a_device_do_not_disturb_each_other(muting: Muting) -> None:
+    """Each is mentioned by its own messages; a sample that no later message mentions is counted alone."""
+    other = Episode("d", 9.0, 9.0, 9.0, 9)
+    muting.sample(EPISODE, 15.0, 15.0, mentioned=True)
+    muting.sample(EPISODE, 16.0, 16.0, mentioned=False)
+    assert muting.step(step("opened", 10.0, other))
+    both = Episodes({"d": [other, EPISODE]})
+    assert muting.untold(both) == {EPISODE.id: Untold(15.0, 1), other.id: Untold(10.0, 1, unopened=True)}
+    assert muting.waiting == 3
+
+
+def step(kind: Kind, at: float, episode: Episode = EPISODE) -> Step:
+    return Step(kind, at, episode)
+
+
+def test_what_was_told_to_begin_is_told_to_end(muting: Muting) -> None:
+    """Under the mute too; what came in between is mentioned then."""
+    assert not muting.step(step("opened", 9.0))
+    assert muting.step(step("escalated", 12.0))
+    assert not muting.step(step("closed", 15.0))
+    assert muting.catch_up(EPISODE) == Untold(12.0, 1)
+
+
+def test_of_what_nobody_knows_the_end_is_not_told(muting: Muting) -> None:
+    """Not even when the mute is over; should it open again after that, it mentions what was left out."""
+    assert muting.step(step("opened", 12.0))
+    assert muting.step(step("closed", 77.0))
+    assert not muting.step(step("opened", 100.0))
+    assert muting.catch_up(EPISODE) == Untold(12.0, 2)
+    assert not muting.step(step("closed", 165.0))
+
+
+def test_an_episode_whose_opening_was_muted_goes_on_untold_until_then(muting: Muting) -> None:
+    """The next step after the mute learns of it, also where that is about an earlier time."""
+    assert muting.step(step("opened", 12.0))
+    assert muting.step(step("escalated", 13.0))
+    assert not muting.step(step("escalated", 9.5))
+    assert muting.catch_up(EPISODE) == Untold(12.0, 2, unopened=True)
+    assert not muting.step(step("closed", 90.0))
+    assert muting.drain() == (("d", 12.0), ("d", 13.0))
 
 
 def test_what_is_remembered_of_an_episode_goes_with_it(muting: Muting) -> None:
     """The head holds nothing of those that are over."""
-    muting.sample(EPISODE, 15.0, 15.0, current=True)
-    assert muting.untold(Episodes({"d": [EPISODE, replace(EPISODE, opened=500.0)]})) == {}
-    assert muting.untold(Episodes()) == {}
+    muting.sample(EPISODE, 15.0, 15.0, mentioned=True)
+    assert muting.untold(Episodes({"d": [replace(EPISODE, opened=500.0)]})) == {}
+    assert muting.untold(Episodes({"d": [EPISODE]})) == {}
 
 
 def test_what_begins_and_ends_under_a_mute_is_not_told(muting: Muting) -> None:
@@ -153,10 +187,10 @@ def test_a_clock_that_changed_again_is_told_to_be_right(muting: Muting) -> None:
 def test_a_successor_goes_on_with_what_is_held() -> None:
     """From the head; what is not covered any more when it learns of the mutes is due."""
     held = TypeAdapter(list[Notice]).validate_json(TypeAdapter(list[Notice]).dump_json([told(12.0)]))
-    after = Muting({"d": Untold(EPISODE.id, 11.0, 2)}, held, watermark=15.0)
+    after = Muting({EPISODE.id: Untold(11.0, 2)}, held, watermark=15.0)
     after.learn(Mutes([mute()]), 15.0)
     assert (after.due, after.held) == (20.0, [told(12.0)])
-    assert after.catch_up(EPISODE, 25.0) == Untold(EPISODE.id, 11.0, 2)
+    assert after.catch_up(EPISODE, 25.0) == Untold(11.0, 2)
     late = Muting({}, held, watermark=25.0)
     late.learn(Mutes([mute()]), 25.0)
     assert late.due <= 25.0

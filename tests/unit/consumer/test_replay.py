@@ -57,7 +57,7 @@ def charge(seconds: int, strange: tuple[int, ...] = ()) -> Samples:
 def test_every_sample_has_a_row_and_every_anomaly_a_message(plain_bundle: Bundle) -> None:
     """The scores are those of the scorer, one sample after the other; rows and messages name the same episodes."""
     samples = charge(400, strange=(100, 103, 300))
-    found = replayed(samples, plain_bundle)
+    found = replayed(samples, plain_bundle, publish="samples")
     scorer = Scorer(plain_bundle)
     rows = [scorer.take(samples.take(slice(n, n + 1)), most_anomalies=50)[0] for n in range(len(samples))]
     judged = found.judged
@@ -73,19 +73,59 @@ def test_every_sample_has_a_row_and_every_anomaly_a_message(plain_bundle: Bundle
     events = told(found)
     assert [event["data"]["ts"] for event in events] == judged.ts[anomalous].tolist()
     assert [event["data"]["episode"] for event in events] == judged.episode[anomalous].tolist()
-    assert len({*judged.episode[anomalous]}) == 2
+    assert len({*judged.episode[anomalous]}) == 1
     assert set(judged.episode[judged.severity == 0]) == {""}
     assert found.counts["d"]["scored"] == found.counts["d"]["read"] == 400
 
 
 def test_a_message_is_the_workers_without_place_in_a_stream_and_chart(plain_bundle: Bundle) -> None:
     """The time is the sample's; position: the row of the recording; there is no chart to link to."""
-    (event,) = [e for e in told(replayed(charge(50, (49,)), plain_bundle)) if e["data"]["ts"] == T + 49]
+    events = told(replayed(charge(50, (49,)), plain_bundle, publish="samples"))
+    (event,) = [event for event in events if event["data"]["ts"] == T + 49]
     assert event["time"] == "2026-07-25T14:25:49Z"
     assert event["source"] == "urn:battery-watch:device4"
     assert event["data"]["position"] == {"shard": "charge.csv", "sequence": "50"}
     assert event["data"]["stages"] == ["reconstruction"]
     assert "chart" not in event["data"]
+
+
+def test_what_is_told_of_episodes(plain_bundle: Bundle) -> None:
+    """Each from its opening to its end, with the ids of the rows and the sample that speaks for it; the one that goes
+    on at the end of the recording is not told to be over."""
+    samples = charge(1200, strange=(100, 103, 300, 900, *range(1150, 1200, 3)))
+    found = replayed(samples, plain_bundle)
+    events = [event for event in told(found) if event["type"].startswith("anomaly.")]
+    states = [(event["data"]["state"], event["time"][11:19], event["data"]["reopened"]) for event in events]
+    assert states == [
+        ("opened", "14:26:40", 0),
+        ("closed", "14:27:52", 0),
+        ("opened", "14:30:00", 1),
+        ("closed", "14:31:09", 1),
+        ("opened", "14:40:00", 0),
+        ("closed", "14:41:09", 0),
+        ("opened", "14:44:10", 1),
+    ]
+    judged = found.judged
+    first, second = dict.fromkeys(judged.episode[judged.severity > 0])
+    assert [event["data"]["episode"] for event in events] == [first] * 4 + [second] * 3
+    assert [event["data"]["step"] for event in events] == [1, 2, 3, 4, 1, 2, 3]
+    for event in events:
+        of = event["data"]["evidence"]
+        (row,) = np.flatnonzero(judged.ts == of["ts"])
+        assert of["scores"]["reconstruction_error"]["value"] == judged.reconstruction_error[row]
+        assert judged.episode[row] == event["data"]["episode"]
+    assert {event["data"]["severity"] for event in events} == {"high"}
+
+
+def test_samples_and_episodes_together_are_what_each_is_alone(plain_bundle: Bundle) -> None:
+    """With `both` the topic has the messages of the other two, and a sample before the step that it leads to."""
+    samples = charge(1200, strange=(100, 103, 300, 900))
+    ids = {}
+    for publish in ("samples", "episodes", "both"):
+        ids[publish] = [event["id"] for event in told(replayed(samples, plain_bundle, publish=publish))]
+    assert [each for each in ids["both"] if each in ids["samples"]] == ids["samples"]
+    assert [each for each in ids["both"] if each in ids["episodes"]] == ids["episodes"]
+    assert len(ids["both"]) == len(ids["samples"]) + len(ids["episodes"])
 
 
 def test_the_same_recording_gives_the_same_bytes(plain_bundle: Bundle) -> None:
@@ -138,7 +178,7 @@ def test_what_is_no_sample_is_set_aside(plain_bundle: Bundle) -> None:
 def test_a_sample_written_twice_counts_as_it_was_written_last(plain_bundle: Bundle) -> None:
     """One row; what was said of the first stays said, and the second has a message of its own."""
     samples = Samples.of([T, T + 1, T + 1, T + 2, T + 2], [2.0, 2.0, 9.0, 8.0, 8.0], [25.0] * 5)
-    found = replayed(samples, plain_bundle)
+    found = replayed(samples, plain_bundle, publish="samples")
     assert found.judged.ts.tolist() == [T, T + 1, T + 2]
     assert found.judged.current_a.tolist() == [2.0, 9.0, 8.0]
     assert all(found.judged.episode[1:])
@@ -180,7 +220,8 @@ def test_nothing_but_rows_that_are_no_samples(plain_bundle: Bundle) -> None:
 def test_more_anomalies_than_a_commit_holds(plain_bundle: Bundle) -> None:
     """All are told, each once, in order."""
     samples = Samples.of(T + np.arange(500.0), 6.0 + np.arange(500) / 1000, [25.0] * 500)
-    assert [e["data"]["ts"] for e in told(replayed(samples, plain_bundle))] == samples.ts.tolist()
+    found = told(replayed(samples, plain_bundle, publish="samples"))
+    assert [event["data"]["ts"] for event in found] == samples.ts.tolist()
 
 
 def test_progress_is_told(plain_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +258,7 @@ def test_page_sizes_and_runs_change_nothing(plain_bundle: Bundle, steps: list[tu
     with pytest.MonkeyPatch.context() as patch:
         for page in (1, 7, 10_000):
             patch.setattr(module, "PAGE", page)
-            found.append(replayed(samples, plain_bundle, "a", "b", "c"))
+            found.append(replayed(samples, plain_bundle, "a", "b", "c", publish="both"))
     one, *others = found
     for other in others:
         assert [m.body for m in other.messages] == [m.body for m in one.messages]

@@ -149,10 +149,14 @@ def test_a_run_ends_before_the_anomaly_that_would_be_one_too_many(plain_bundle: 
     assert again.ts.tolist() == [100.0 * k for k in range(taken, 10)]
 
 
-def test_fewer_anomalies_than_one_sample_can_touch_are_not_asked_for(plain_bundle: Bundle) -> None:
-    """One out of order may turn five rows; with less room it could never be taken."""
-    with pytest.raises(ValueError, match="at least that many"):
-        Scorer(plain_bundle).take(columns([(0, 1.0, 2.0, 25.0)]), most_anomalies=ROLLING - 1)
+def test_a_run_has_room_for_one_anomaly_at_least(plain_bundle: Bundle) -> None:
+    """Without, it could never be taken; one out of order is taken with all five rows that it turns."""
+    with pytest.raises(ValueError, match="at least one"):
+        Scorer(plain_bundle).take(columns([(0, 1.0, 2.0, 25.0)]), most_anomalies=0)
+    scorer = Scorer(plain_bundle)
+    scorer.take(columns([(0, float(t), 2.0, 25.0) for t in range(2, 20, 2)]), most_anomalies=1)
+    scored, count = scorer.take(columns([(0, 1.0, 9.0, 25.0), (0, 30.0, 9.0, 25.0)]), most_anomalies=1)
+    assert (count, int((scored.verdicts.anomaly & scored.changed).sum())) == (1, ROLLING)
 
 
 def test_a_sample_out_of_order_has_its_followers_scored_again(plain_bundle: Bundle) -> None:
