@@ -97,7 +97,7 @@ class PlainBoard:
     def _told(self, view: View, message: Message) -> Text:
         # The first sentence about a fault says it all; what follows would fill the page with the same words.
         topic = (message.episode, view.script.begun(message.ts - view.epoch_s))
-        line = _event(message, brief=topic in self._topics)
+        line = _event(message, brief=topic in self._topics and message.step != "closed")
         self._topics.add(topic)
         return line
 
@@ -229,7 +229,8 @@ def _event(message: Message, *, brief: bool = False) -> Text:
     style = SEVERITY_STYLES.get(message.severity, "")
     says = message.summary.partition(";")[0] if brief else message.summary
     again = "told again, same id: " if message.again else ""
-    return Text.assemble((f"{message.severity:<8}", style), " ", (clock(message.ts), "dim"), " ", again, says)
+    step = (f"episode {message.step}: " if message.step else "", "bold")
+    return Text.assemble((f"{message.severity:<8}", style), " ", (clock(message.ts), "dim"), " ", again, step, says)
 
 
 def _outage_style(outage: Outage) -> str:

@@ -12,7 +12,7 @@ _NAMES = frozenset(
     {
         *("AUTH", "BIND_HOST", "GATEWAY_PORT", "EDGE_PORT", "SERVICES", "USE_SSL", "PERSIST_STATE"),
         *("DEVICE_KEY_NAME", "TOPIC_ARN", "LOG_FORMAT", "LOG_LEVEL"),
-        *("NAMESPACE", "START", "LINK_TTL_S", "TAKE_OVER_S", "PULSE_FILE"),
+        *("NAMESPACE", "START", "PUBLISH", "MODEL_EVERY_S", "LINK_TTL_S", "TAKE_OVER_S", "PULSE_FILE"),
     }
 )
 

@@ -76,23 +76,25 @@ class Listener:
 
 
 def parse(body: str, received_s: float) -> Message | None:
-    """An anomaly's message from its body, which raw delivery leaves as the bare event; None for a health notice.
+    """A sample's or an episode's message from its body, which raw delivery leaves as the bare event; None for a health
+    notice.
 
     Raises pydantic's ValidationError where it is not what the contract says.
     """
     event = events.parse(body)
-    if not isinstance(event, events.AnomalyEvent):
+    if isinstance(event, events.HealthEvent):
         return None
     data = event.data
+    sample = data.evidence if isinstance(data, events.AnomalyEpisode) else data
     return Message(
         id=event.id,
         type=event.type,
         device=data.device,
-        ts=data.ts,
+        ts=event.time.timestamp(),
         severity=data.severity,
         episode=data.episode,
         summary=data.summary,
         received_s=received_s,
         body=body,
-        model=data.model,
+        model=sample.model if sample is not None else "unknown",
     )

@@ -207,7 +207,7 @@ class Performance:
             self._ids.add(message.id)
             self._messages.append(replace(message, again=again))
             fault = self.script.at(message.ts - self.epoch_s)
-            if fault is not None and not again:
+            if fault is not None and not again and not message.step:
                 self._found[fault] += 1
         if time.monotonic() - self._looked_s >= LOOK_S:
             self._look()

@@ -23,7 +23,7 @@ def recovery(evidence: Evidence, summary: Summary, outage: Outage, charger: Char
     measured = [charger.measure(offset_s) for offset_s in shown]
     severity = np.zeros(len(shown), np.int8)
     model = "unknown"
-    for message in evidence.messages:
+    for message in (message for message in evidence.messages if not message.step):
         row = int(message.ts) - epoch_s - shown.start
         if 0 <= row < len(shown):
             severity[row] = SEVERITIES.index(message.severity)

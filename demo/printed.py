@@ -49,7 +49,10 @@ def print_summary(console: Console, summary: Summary, left: Left) -> None:
     if summary.passed:
         told = ", nothing lost over the kill" if summary.kills else ""
         console.print(
-            Text(f"Passed: every record accounted for, every fault found, no false alarm{told}.", "bold green"),
+            Text(
+                f"Passed: every record accounted for, every fault found, no false alarm, no false episode{told}.",
+                "bold green",
+            ),
             soft_wrap=True,
         )
     for failure in summary.failures:
@@ -72,6 +75,8 @@ def _rows(summary: Summary, left: Left) -> Iterator[tuple[str, str]]:
         f"{summary.messages} different ones, {summary.duplicate_messages} told again in the same words,"
         f" {summary.conflicting} in others",
     )
+    told = ", ".join(f"{count} {kind}" for kind, count in summary.episodes.items() if count)
+    yield "episodes", f"{told or 'none'}; {summary.false_episodes} that no fault explains"
     found = summary.faults_injected - summary.faults_missed
     yield "faults", f"{found} of {summary.faults_injected} found, {summary.false_alarms} false alarms"
     yield (

@@ -61,7 +61,8 @@ def run(options: Options, console: Console) -> Outcome:
     with interrupts() as interrupt, Emulator(pause=interrupt.pause) as emulator:
         world = World.create(clients(emulator.environment()))
         # A killed worker clears nothing up: its pulse and what its libraries leave go with the emulator's folder.
-        own = {"TAKE_OVER_S": str(TAKE_OVER_S), "TMPDIR": str(emulator.folder)}
+        # Episodes are what people are told; every sample of them is what the score counts and times.
+        own = {"TAKE_OVER_S": str(TAKE_OVER_S), "TMPDIR": str(emulator.folder), "PUBLISH": "both"}
         environment = scrubbed(os.environ) | emulator.environment() | world.worker_settings() | own
         with (
             BoardOn(console) as board,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,15 +10,18 @@ import numpy as np
 
 from demo.outage import Outage
 from demo.script import Fault, Script
+from reporting.episodes import QUIET_S
 
+SAMPLE = "anomaly.sample"
+STEPS = ("opened", "escalated", "ongoing", "closed")
 ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
 """A record that was read is in exactly one of these accounts of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came off the queue, ``body`` and all; ``received_s`` is on the clock of the puts, ``again`` says
-    that its id had come before.
+    """A message as it came off the queue, ``body`` and all: about a sample, or a step of an episode. ``ts`` is its event
+    time, ``received_s`` is on the clock of the puts, ``again`` says that its id had come before.
     """
 
     id: str
@@ -32,6 +35,11 @@ class Message:
     body: str = ""
     model: str = "unknown"
     again: bool = False
+
+    @property
+    def step(self) -> str:
+        """Of an episode: opened, escalated, ongoing or closed; empty for a sample."""
+        return "" if self.type == SAMPLE else self.type.removeprefix("anomaly.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,9 @@ class Evidence:
 class Summary:
     """The figures of a run.
 
-    ``time_in_alarm`` is the share of the written charge that lay inside an episode. ``unaccounted`` is what was written
+    ``episodes`` counts the steps told of them by kind; ``false_episodes`` those openings that no fault explains, as
+    ``false_alarms`` does with samples. ``time_in_alarm`` is the share of the written charge that lay between anomalous
+    samples of which none was more than a quiet minute from the next. ``unaccounted`` is what was written
     less what stands in an account, ``lost`` what the worker itself calls so. ``messages`` counts ids; those that came
     more than once are ``duplicate_messages`` more, and an id that came with two bodies is ``conflicting``.
     ``latency_ms`` is without what waited for the recovery from a kill; that is ``waited``.
@@ -94,6 +104,8 @@ class Summary:
     faults_injected: int
     faults_missed: int
     false_alarms: int
+    episodes: Mapping[str, int]
+    false_episodes: int
     time_in_alarm: float
     latency_ms: Latency
     lost: int
@@ -122,9 +134,12 @@ def summarise(evidence: Evidence) -> Summary:
     # A topic may deliver a message twice; its id tells.
     messages = list({message.id: message for message in reversed(evidence.messages)}.values())[::-1]
     # A fault is found by a message about a sample inside it, and by nothing else.
-    found = {script.at(message.ts - evidence.epoch_s) for message in messages}
+    samples = [message for message in messages if not message.step]
+    steps = [message for message in messages if message.step]
+    found = {script.at(message.ts - evidence.epoch_s) for message in samples}
     missed = [fault for fault in script.faults if fault not in found]
-    false_alarms = [m for m in messages if not script.explains(m.ts - evidence.epoch_s)]
+    begun = [message for message in messages if message.step in ("", "opened")]
+    false = [message for message in begun if not script.explains(message.ts - evidence.epoch_s)]
     outage = evidence.outage
     bodies: dict[str, set[str]] = defaultdict(set)
     for message in evidence.messages:
@@ -141,8 +156,10 @@ def summarise(evidence: Evidence) -> Summary:
         charts=evidence.charts,
         faults_injected=len(script.faults),
         faults_missed=len(missed),
-        false_alarms=len(false_alarms),
-        time_in_alarm=time_in_alarm(messages, evidence.written),
+        false_alarms=sum(not message.step for message in false),
+        episodes={kind: Counter(message.step for message in steps)[kind] for kind in STEPS},
+        false_episodes=sum(bool(message.step) for message in false),
+        time_in_alarm=time_in_alarm(samples, evidence.written),
         latency_ms=latency(messages, evidence.put_s, outage),
         lost=ledger.get("lost", 0),
         unaccounted=evidence.written - _accounted(evidence),
@@ -151,12 +168,12 @@ def summarise(evidence: Evidence) -> Summary:
         kills=int(outage is not None and outage.killed_s is not None),
         recovery_s=outage.recovery_s if outage else None,
         waited=waited(messages, evidence.put_s, outage),
-        failures=tuple(_failures(evidence, messages, conflicting, missed, false_alarms)),
+        failures=tuple(_failures(evidence, messages, conflicting, missed, false)),
     )
 
 
 def latency(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None = None) -> Latency:
-    """Percentiles over the messages whose sample was put live, without those that `waited`."""
+    """Percentiles over the messages about samples that were put live, without those that `waited`."""
     waits = [wait_s * 1000.0 for wait_s, delayed in _waits(messages, put_s, outage) if not delayed]
     if not waits:
         return Latency(None, None)
@@ -171,13 +188,15 @@ def waited(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outa
 
 
 def time_in_alarm(messages: Iterable[Message], written: int) -> float:
-    """Seconds from each episode's first to its last sample, both included, as a share of the seconds written."""
-    spans: dict[tuple[str, str], tuple[float, float]] = {}
+    """Seconds with an anomalous sample, and those up to the device's next one if no quiet minute lies between, as a
+    share of the seconds written."""
+    times: dict[str, set[float]] = defaultdict(set)
     for message in messages:
-        key = (message.device, message.episode)
-        first, last = spans.get(key, (message.ts, message.ts))
-        spans[key] = (min(first, message.ts), max(last, message.ts))
-    alarmed_s = sum(last - first + 1.0 for first, last in spans.values())
+        times[message.device].add(message.ts)
+    alarmed_s = 0.0
+    for each in times.values():
+        gaps = np.diff(sorted(each), append=np.inf)
+        alarmed_s += float(np.where(gaps <= QUIET_S, gaps, 1.0).sum())
     return round(alarmed_s / written, 4) if written else 0.0
 
 
@@ -186,7 +205,7 @@ def _waits(
 ) -> Iterator[tuple[float, bool]]:
     """From put to message, seconds, and whether that was for want of a worker."""
     for message in messages:
-        if message.ts in put_s:
+        if not message.step and message.ts in put_s:
             begin_s = put_s[int(message.ts)]
             yield message.received_s - begin_s, bool(outage and outage.delayed(begin_s, message.received_s))
 
@@ -200,7 +219,7 @@ def _failures(
     messages: Sequence[Message],
     conflicting: int,
     missed: Sequence[Fault],
-    false_alarms: Sequence[Message],
+    false: Sequence[Message],
 ) -> Iterator[str]:
     accounted = _accounted(evidence)
     if accounted != evidence.written:
@@ -210,7 +229,8 @@ def _failures(
         )
     if lost := evidence.ledger.get("lost", 0):
         yield f"The ledger says that {lost} records are lost."
-    if (untold := evidence.anomalies - len({(message.device, message.ts) for message in messages})) > 0:
+    told = {(message.device, message.ts) for message in messages if not message.step}
+    if (untold := evidence.anomalies - len(told)) > 0:
         yield f"{untold} of the archive's anomalies never reached the topic."
     if conflicting:
         yield f"Messages that came in two versions under one id: {conflicting}."
@@ -218,12 +238,16 @@ def _failures(
         yield "After the kill no other worker took over."
     for fault in missed:
         yield f"No message about the {fault.kind} in the {fault.part} part ({fault.start_s:+d} to {fault.end_s:+d} s)."
-    if false_alarms:
-        first = false_alarms[0]
-        yield (
-            f"{len(false_alarms)} false alarms, the first about the sample at "
-            f"{first.ts - evidence.epoch_s:+.0f} s: {first.summary}"
-        )
+    opened = {message.episode for message in messages if message.step == "opened"}
+    if unopened := {message.episode for message in messages if message.step} - opened:
+        yield f"Episodes that nobody was told the beginning of: {len(unopened)}."
+    for what, found in (
+        ("false alarms", [message for message in false if not message.step]),
+        ("false episodes", [message for message in false if message.step]),
+    ):
+        if found:
+            at_s = found[0].ts - evidence.epoch_s
+            yield f"{len(found)} {what}, the first about the sample at {at_s:+.0f} s: {found[0].summary}"
     if not evidence.charts:
         yield "No chart was made."
     if evidence.unreadable:

@@ -128,6 +128,17 @@ def test_only_the_first_sentence_about_a_fault_is_printed_whole_and_a_repetition
     assert ["told again" in line for line in lines] == [False, False, True]
 
 
+def test_steps_of_episodes_are_called_so() -> None:
+    """The end is told whole, though the fault was before."""
+    console, out = plain()
+    opened = replace(MESSAGE, id="2", type="anomaly.opened", summary="It is hot; what stands out: much.")
+    closed = replace(opened, id="3", type="anomaly.closed", summary="Over after 9 s; high at worst.")
+    PlainBoard(console).show(view(0, [MESSAGE, opened, closed]))
+    text = out.getvalue()
+    assert "episode opened: It is hot\n" in text
+    assert "episode closed: Over after 9 s; high at worst.\n" in text
+
+
 def test_a_closed_pipe_ends_the_demo_as_a_signal_does() -> None:
     """Later writes, as those of the cleaning up, go nowhere and raise nothing."""
     reading, writing = os.pipe()

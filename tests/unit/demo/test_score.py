@@ -33,6 +33,10 @@ def message(offset_s: float, *, identity: str = "", episode: str = "", received_
     )
 
 
+def step(kind: str, offset_s: float, *, episode: str = "e") -> Message:
+    return replace(message(offset_s, identity=f"{kind}{offset_s}", episode=episode), type=f"anomaly.{kind}")
+
+
 GOOD = Evidence(
     script=SCRIPT,
     epoch_s=EPOCH_S,
@@ -61,7 +65,9 @@ def test_a_good_run_passes_with_the_figures_of_the_issue() -> None:
         "faults_injected": 2,
         "faults_missed": 0,
         "false_alarms": 0,
-        "time_in_alarm": round(4 / 1260, 4),
+        "episodes": {"opened": 0, "escalated": 0, "ongoing": 0, "closed": 0},
+        "false_episodes": 0,
+        "time_in_alarm": round((15 + 1 + 1 + 1) / 1260, 4),
         "latency_ms": {"p50": 150.0, "p99": 199.0},
         "lost": 0,
         "unaccounted": 0,
@@ -163,11 +169,38 @@ def test_a_kill_without_a_recovery_fails_the_run() -> None:
     assert summarise(replace(GOOD, outage=PLAN)).kills == 0
 
 
-def test_time_in_alarm_counts_an_episode_from_its_first_to_its_last_sample() -> None:
-    """Samples between two messages of an episode were in alarm as well; order of arrival plays no part."""
-    messages = (message(-492, episode="a"), message(-500, episode="a"), message(15, episode="b"))
+def test_time_in_alarm_counts_what_lies_between_samples_without_a_quiet_minute() -> None:
+    """Also where an episode is opened again and both parts have one id; order of arrival plays no part, nor do the
+    steps of episodes."""
+    messages = (message(-432, episode="a"), message(-492, episode="a"), message(-500, episode="a"))
+    messages += (message(15, episode="a"), step("closed", 80, episode="a"))
     summary = summarise(replace(GOOD, messages=messages, written=1000))
-    assert summary.time_in_alarm == 0.01
+    assert summary.time_in_alarm == round((68 + 1 + 1) / 1000, 4)
+
+
+def test_an_episode_that_no_fault_explains_fails_the_run() -> None:
+    """Each opening counts, that of an episode opened again too; where it ends plays no part."""
+    steps = (step("opened", -500), step("escalated", -495), step("closed", -430), step("opened", 16))
+    good = summarise(replace(GOOD, messages=(*GOOD.messages, *steps)))
+    assert good.passed
+    assert good.episodes == {"opened": 2, "escalated": 1, "ongoing": 0, "closed": 1}
+    bad = summarise(replace(GOOD, messages=(*GOOD.messages, *steps, step("opened", -200, episode="f"))))
+    assert (bad.false_episodes, bad.false_alarms) == (1, 0)
+    assert bad.failures == ("1 false episodes, the first about the sample at -200 s: It got hot.",)
+
+
+def test_a_step_is_no_message_about_a_sample() -> None:
+    """It finds no fault, stands for no line of the archive, and has no latency."""
+    only = summarise(replace(GOOD, messages=(step("opened", -500), step("escalated", 15))))
+    assert only.faults_missed == 2
+    assert only.latency_ms == Latency(None, None)
+    assert "4 of the archive's anomalies never" in only.failures[0]
+
+
+def test_an_end_without_a_beginning_fails_the_run() -> None:
+    """Nobody was told that there was an episode."""
+    summary = summarise(replace(GOOD, messages=(*GOOD.messages, step("closed", 59))))
+    assert summary.failures == ("Episodes that nobody was told the beginning of: 1.",)
 
 
 def test_latency_is_that_of_the_live_part_alone() -> None:
