@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
 
 MAX_BYTES = 32 * 1024
 
@@ -25,6 +28,12 @@ class Message:
         size = len(self.body.encode())
         if size >= MAX_BYTES:
             raise ValueError(f"message {self.id} has {size} bytes; a message stays under {MAX_BYTES}")
+
+    @property
+    def at(self) -> float | None:
+        """The event time, epoch seconds; None where the body has none."""
+        time = orjson.loads(self.body).get("time")
+        return None if time is None else datetime.fromisoformat(time).timestamp()
 
     @property
     def attributes(self) -> dict[str, str]:

@@ -1,9 +1,15 @@
-"""The topic: rendered messages go to SNS, in order, in batches."""
+"""The topic: rendered messages go to SNS, in order, in batches.
+
+A message that is published long after its event time is marked so beside its body, which is that of the outbox, word for
+word, whoever sends it and whenever.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reporting.message import Message
@@ -12,59 +18,88 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
+STALE_S = 600.0
+"""A message that is published later than this after its event time is stale."""
 BATCH = 10
 BATCH_BYTES = 200 * 1024  # SNS refuses more than 256 KiB a batch, attributes included
 
 
-class Topic:
-    """Publishes to one topic. Calls block for the client's time-outs and raise botocore's errors."""
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """A message as it leaves now, ``age_s`` after its event time."""
 
-    def __init__(self, client: SNSClient, arn: str) -> None:
+    message: Message
+    age_s: float
+
+    @property
+    def stale(self) -> bool:
+        return self.age_s > STALE_S
+
+    @property
+    def content(self) -> str:
+        """For machines, for e-mail, for phones."""
+        late = f"Told late: this is {_span(self.age_s)} old.\n" if self.stale else ""
+        text = self.message.text
+        return json.dumps({"default": self.message.body, "email": late + text, "sms": late + text.split("\n")[1]})
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return {**self.message.attributes, **({"stale": "true"} if self.stale else {})}
+
+
+class Topic:
+    """Publishes to one topic. Calls block for the client's time-outs and raise botocore's errors. ``clock``: epoch
+    seconds."""
+
+    def __init__(self, client: SNSClient, arn: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client
+        self._clock = clock
         self.arn = arn
 
     def publish(self, messages: Sequence[Message]) -> list[Message]:
         """Publish in order. Returns the messages that SNS did not take and all later batches, to be tried again:
         no batch is sent past a refused message, so what is told keeps the order of what happened."""
-        done = 0
-        for batch in _batches(messages):
+        done, now = 0, self._clock()
+        parcels = [_Parcel(message, now - (now if message.at is None else message.at)) for message in messages]
+        for batch in _batches(parcels):
             answer = self._client.publish_batch(
                 TopicArn=self.arn,
-                PublishBatchRequestEntries=[_entry(row, message) for row, message in enumerate(batch)],
+                PublishBatchRequestEntries=[_entry(row, parcel) for row, parcel in enumerate(batch)],
             )
             refused = [int(failure["Id"]) for failure in answer.get("Failed", [])]
             if refused:
-                rest = [message for row, message in enumerate(batch) if row in refused]
+                rest = [parcel.message for row, parcel in enumerate(batch) if row in refused]
                 return rest + list(messages[done + len(batch) :])
             done += len(batch)
         return []
 
 
-def _batches(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    batch: list[Message] = []
+def _batches(parcels: Sequence[_Parcel]) -> Iterator[list[_Parcel]]:
+    batch: list[_Parcel] = []
     size = 0
-    for message in messages:
-        length = len(_content(message)) + 1024  # all ASCII; the attributes fit into the rest
+    for parcel in parcels:
+        length = len(parcel.content) + 1024  # all ASCII; the attributes fit into the rest
         if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(message)
+        batch.append(parcel)
         size += length
     if batch:
         yield batch
 
 
-def _content(message: Message) -> str:
-    return json.dumps({"default": message.body, "email": message.text, "sms": message.text.split("\n")[1]})
-
-
-def _entry(row: int, message: Message) -> PublishBatchRequestEntryTypeDef:
+def _entry(row: int, parcel: _Parcel) -> PublishBatchRequestEntryTypeDef:
     return {
         "Id": str(row),
-        "Message": _content(message),
+        "Message": parcel.content,
         "MessageStructure": "json",
-        "Subject": f"Battery Watch: {message.severity}, {message.type}",
+        "Subject": f"Battery Watch: {parcel.message.severity}, {parcel.message.type}",
         "MessageAttributes": {
-            name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+            name: {"DataType": "String", "StringValue": value} for name, value in parcel.attributes.items()
         },
     }
+
+
+def _span(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{seconds / 3600:.0f} hours"

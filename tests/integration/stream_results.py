@@ -49,8 +49,9 @@ class Results:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a worker must be told to leave its results here."""
-        return {"NAMESPACE": self.name, "RESULTS_BUCKET_NAME": self.bucket, "TOPIC_ARN": self.topic_arn}
+        """What a worker must be told to leave its results here, and to tell of samples and episodes."""
+        place = {"NAMESPACE": self.name, "RESULTS_BUCKET_NAME": self.bucket, "TOPIC_ARN": self.topic_arn}
+        return {**place, "PUBLISH": "both"}
 
     def books(self) -> Counter[str]:
         """The counts of all days, lanes and devices."""

@@ -175,7 +175,9 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
     assert figures["duplicate"] == figures["quarantined"] == figures["late"] == 0
     assert figures["faults_injected"] == 6
     assert figures["faults_missed"] == 0
-    assert figures["false_alarms"] == 0
+    assert figures["false_alarms"] == figures["false_episodes"] == 0
+    assert figures["episodes"]["opened"] >= 4
+    assert figures["episodes"]["closed"] >= 3
     assert figures["messages"] >= 6
     assert figures["charts"] >= 1
     assert 0.0 < figures["time_in_alarm"] < 0.2

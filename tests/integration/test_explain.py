@@ -20,14 +20,19 @@ FAULT_S, LATER_S = 30, 50
 
 @pytest.fixture
 def told(account: Any, eventually: Callable[..., Any]) -> dict[float, dict[str, Any]]:
-    """A charge with two faults, watched to its end: the messages by the second of the charge they are about."""
+    """A charge with two faults, watched to its end: the messages by the second of the charge they are about, and under
+    -1 that of the episode's opening."""
     start = float(int(time.time()) - 70)
+    account.environment["PUBLISH"] = "both"
     found: dict[float, dict[str, Any]] = {}
 
     def heard() -> bool:
-        events = (json.loads(message["Body"]) for message in account.messages())
-        found.update({event["data"]["ts"] - start: event for event in events if "ts" in event["data"]})
-        return {FAULT_S, LATER_S} <= set(found)
+        for event in (json.loads(message["Body"]) for message in account.messages()):
+            if event["type"] == "anomaly.sample":
+                found[event["data"]["ts"] - start] = event
+            elif event["type"] == "anomaly.opened":
+                found.setdefault(-1, event)
+        return {FAULT_S, LATER_S, -1} <= set(found)
 
     with Worker(account.environment) as worker:
         worker.wait_until_watching()
@@ -70,6 +75,14 @@ def test_an_event_is_explained_and_a_changed_table_is_noticed(
     assert found["archive"] == {**event["data"]["archive"], "found": True}
     assert found["now"]["scores"] == event["data"]["scores"]
     assert found["chart"]["key"].startswith(f"battery-reports/{TABLE}/")
+
+    episode = tmp_path / "episode.json"
+    episode.write_text(json.dumps(told[-1]))
+    done = explain(str(episode), "--json")
+    assert done.exit_code == 0, done.output
+    of_episode = json.loads(done.stdout)
+    assert of_episode["event"] == event["id"]
+    assert (of_episode["ts"], of_episode["differs_from_message"], of_episode["differs_from_archive"]) == (ts, [], [])
 
     message = tmp_path / "message.json"
     message.write_text(json.dumps(event))

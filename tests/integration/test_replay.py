@@ -35,9 +35,11 @@ def replay(account: Any, out: Path, *arguments: str, **environment: str | None) 
 
 
 def test_a_table_is_replayed_as_it_was_watched(account: Any, eventually: Callable[..., Any], tmp_path: Path) -> None:
-    """The same messages with the same ids as the worker's, also of an interval: its windows are filled from before.
-    The settings of the worker are not needed."""
+    """The same messages about samples with the same ids as the worker's, also of an interval: its windows are filled
+    from before. The settings of the worker are not needed. When an episode is told to be over goes by when its records
+    were written, which was at once here."""
     start = float(int(time.time()) - 120)
+    account.environment["PUBLISH"] = "samples"
     with Worker(account.environment) as worker:
         worker.wait_until_watching()
         account.charge(start, 110, faults={10: 61.5, 90: 61.5})

@@ -43,24 +43,27 @@ def lines(account: Any) -> list[dict[str, Any]]:
 
 
 def test_a_fault_becomes_message_archive_line_and_chart(account: Any, worker: Worker, eventually: Any) -> None:
-    """A sample far outside normal charging is told on the topic and archived, with both scores and a chart."""
+    """A sample far outside normal charging opens an episode, which is told on the topic with that sample's readings and
+    both scores; the sample is archived, and there is a chart."""
     start = float(int(time.time()) - 120)
     account.charge(start, 100, faults={60: 61.5})
     found = eventually(account.messages)
     event = json.loads(found[0]["Body"])
     assert event["specversion"] == "1.0"
     assert event["subject"] == "device4"
-    assert event["data"]["ts"] == start + 60
-    assert event["data"]["actual"] == {"current_a": pytest.approx(2.5, abs=0.01), "temperature_c": 61.5}
-    assert abs(event["data"]["expected"]["temperature_c"]) < 1e6
-    assert sum(event["data"]["contributions"].values()) == pytest.approx(1.0)
-    scores = event["data"]["scores"]
+    assert (event["type"], event["data"]["opened"], event["data"]["step"]) == ("anomaly.opened", start + 60, 1)
+    evidence = event["data"]["evidence"]
+    assert evidence["ts"] == start + 60
+    assert evidence["actual"] == {"current_a": pytest.approx(2.5, abs=0.01), "temperature_c": 61.5}
+    assert abs(evidence["expected"]["temperature_c"]) < 1e6
+    assert sum(evidence["contributions"].values()) == pytest.approx(1.0)
+    scores = evidence["scores"]
     assert scores["reconstruction_error"]["exceeded"] or scores["forest"]["exceeded"]
     assert "61.5 °C" in event["data"]["summary"]
     eventually(lambda: books(account).get("scored") == 100)
     attributes = {name: value["StringValue"] for name, value in found[0]["MessageAttributes"].items()}
     assert {"type", "severity", "device", "state", "schema"} == set(attributes)
-    assert attributes["device"] == "device4"
+    assert (attributes["device"], attributes["state"]) == ("device4", "opened")
 
     assert worker.stop() == 0
     first = lines(account)[0]
@@ -93,7 +96,9 @@ def test_a_bad_record_is_set_aside_and_the_next_sample_scored(account: Any, work
 
 
 def test_a_killed_worker_goes_on_where_it_stood(account: Any, eventually: Any) -> None:
-    """After SIGKILL in the middle of a fault nothing is lost: counts, archive and messages are those of one run."""
+    """After SIGKILL in the middle of a fault nothing is lost: counts, archive and messages are those of one run, with
+    one beginning of each episode."""
+    account.environment["PUBLISH"] = "both"
     start = float(int(time.time()) - 600)
     faults = dict.fromkeys((150, 152, 154, 156, 158, 250, 252, 254), 61.5)
     with Worker(account.environment) as first:
@@ -117,7 +122,10 @@ def test_a_killed_worker_goes_on_where_it_stood(account: Any, eventually: Any) -
     for message in told:
         event = json.loads(message["Body"])
         assert by_id.setdefault(event["id"], event) == event
-    assert {event["data"]["ts"] for event in by_id.values()} == archived
+    assert {event["data"]["ts"] for event in by_id.values() if event["type"] == "anomaly.sample"} == archived
+    steps = [event["data"] for event in by_id.values() if event["type"] != "anomaly.sample"]
+    assert [(step["state"], step["step"]) for step in steps if step["step"] == 1] == [("opened", 1)]
+    assert [step["step"] for step in steps] == [*range(1, len(steps) + 1)]
 
 
 def test_sigterm_commits_and_exits_at_once(account: Any, worker: Worker, eventually: Any) -> None:

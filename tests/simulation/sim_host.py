@@ -159,7 +159,7 @@ class Host:
 
     def _owned(self, opened: Opened) -> OwnedLane:
         run, lane = self._run, opened.lane
-        topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn")  # type: ignore[arg-type]
+        topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn", run.clock)  # type: ignore[arg-type]
         committer = SteppedCommitter(
             Sinks(opened.store, Archive(self._s3, BUCKET), topic),  # type: ignore[arg-type]
             run.clock,

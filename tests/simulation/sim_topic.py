@@ -21,6 +21,7 @@ class Published:
     at: float
     device: str
     body: bytes
+    stale: bool = False
 
     @property
     def id(self) -> str:
@@ -57,9 +58,10 @@ class TopicClient:
                 left_out = faults.rng.choice(entries)["Id"]
             for entry in entries:
                 if entry["Id"] != left_out:
-                    device = entry["MessageAttributes"]["device"]["StringValue"]
+                    attributes = {name: each["StringValue"] for name, each in entry["MessageAttributes"].items()}
                     body = orjson.loads(entry["Message"])["default"].encode()
-                    self._subscriber.heard.append(Published(faults.clock.now, device, body))
+                    stale = attributes.get("stale") == "true"
+                    self._subscriber.heard.append(Published(faults.clock.now, attributes["device"], body, stale))
             failed = [{"Id": left_out, "Code": "InternalError", "SenderFault": False}] if left_out else []
             return {"Successful": [{"Id": e["Id"]} for e in entries if e["Id"] != left_out], "Failed": failed}
 
