@@ -9,7 +9,7 @@ BUILD ?= build
 # Else ONNX Runtime reports what tests, benchmarks and training do to its maker.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos bench bundle lock image audit licences sbom advisories clean
+.PHONY: help setup demo test check chaos bench bundle lock contract client image audit licences sbom advisories clean
 
 help:
 	@echo "make demo     see the whole product work on this machine (ARGS=\"--seconds 120\" and others)"
@@ -20,6 +20,8 @@ help:
 	@echo "make bench    the benchmarks"
 	@echo "make bundle   train the default bundle again from its seed"
 	@echo "make lock     pin the dependencies again"
+	@echo "make contract the contract's documents, from its models (ARGS=--release: those of a release too)"
+	@echo "make client   the wheel for those who read events: one file, needs pydantic alone"
 	@echo "make image    build the worker's container image (needs Docker; ARGS=\"--platform linux/arm64\")"
 	@echo "make audit    licences, bill of materials and known flaws of what the image installs; needs the network"
 	@echo "make clean    remove the environments and caches"
@@ -55,6 +57,14 @@ lock: .venv/.dev
 	$(LOCK) pyproject.toml --extra train --extra dev -c requirements/runtime.txt --output-file requirements/dev.txt
 	$(LOCK) requirements/emulator.in --output-file requirements/emulator.txt
 	$(LOCK) requirements/build.in --output-file requirements/build.txt
+
+# Schemas, examples, AsyncAPI, filter policies and the client's file, from the models in reporting/contract.
+contract: .venv/.dev
+	$(BIN)/python -m reporting.contract.documents $(ARGS)
+
+# The client's wheel, for those who read events.
+client: .venv/.dev
+	cd reporting/contract/client && $(CURDIR)/$(BIN)/python -m hatchling build --target wheel --directory $(CURDIR)/$(BUILD)
 
 image:
 	docker build --target worker --build-arg REVISION=$$(git rev-parse HEAD) --tag battery-watch $(ARGS) .

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _IN_MAIL = re.compile(r"battery-watch explain ([0-9a-f]{32})\b")
-_WRAPPINGS = ("Message", "Body", "body")
-"""Where SNS without raw delivery, SQS and a Lambda's record have what was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +61,9 @@ def _message(text: str, where: str) -> Asked:
     from pydantic import ValidationError
 
     from reporting.contract.events import HealthEvent, parse
+    from reporting.contract.receiving import unwrapped
 
-    try:
-        content = _unwrapped(json.loads(text))
-    except json.JSONDecodeError:
-        content = text
+    content = unwrapped(text)
     if isinstance(content, str):
         named = _IN_MAIL.search(content)
         if named is None:
@@ -109,15 +105,3 @@ def _of_episode(event: EpisodeEvent, where: str) -> Asked:
     content = {"device": said.device, **of.model_dump(mode="json", exclude_none=True)}
     told = Told(event.source, said.archive.bucket, said.device, of.ts, of.model, said.summary, content, said.chart)
     return Asked(event_id(event.source, said.device, of.ts, of.model), told)
-
-
-def _unwrapped(content: Any) -> Any:
-    while isinstance(content, dict) and "specversion" not in content:
-        inside = next((content[name] for name in _WRAPPINGS if name in content), None)
-        if not isinstance(inside, str):
-            break
-        try:
-            content = json.loads(inside)
-        except json.JSONDecodeError:
-            return inside
-    return content

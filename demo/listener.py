@@ -18,7 +18,8 @@ POLL_S = 1
 
 
 class Listener:
-    """A thread that long-polls the queue; a context manager. `take` hands its messages to the caller's thread."""
+    """A thread that long-polls the queue; a context manager. `take` hands its messages to the caller's thread;
+    ``bodies`` is all that it heard, notices too, in the order it came."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -26,6 +27,7 @@ class Listener:
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
         self.unreadable: list[str] = []
+        self.bodies: list[str] = []
         self.heard_s = time.monotonic()
 
     def __enter__(self) -> Listener:
@@ -61,6 +63,7 @@ class Listener:
         if not received:
             return
         for found in received:
+            self.bodies.append(found["Body"])
             try:
                 message = parse(found["Body"], now)
             except ValidationError as fault:

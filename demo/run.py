@@ -88,6 +88,7 @@ def run(options: Options, console: Console) -> Outcome:
             evidence = play.evidence(play.finish())
             summary = summarise(evidence)
         archive.copy(world, folder)
+        (folder / "messages.ndjson").write_text("".join(f"{body}\n" for body in listener.bodies), encoding="utf-8")
         last = play.last_chart()
         picture = None
         if evidence.outage is not None and evidence.outage.killed_s is not None:

@@ -1,7 +1,7 @@
 """The topic: rendered messages go to SNS, in order, in batches.
 
-A message that is published long after its event time is marked so beside its body, which is that of the outbox, word for
-word, whoever sends it and whenever.
+A message that is published long after its event time is marked so beside its body, which is that of the outbox, word
+for word, whoever sends it and whenever.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from scoring.bundle import Bundle, Manifest, Scaler, load
 from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds

@@ -6,8 +6,9 @@ The envelope's attributes are those of the CloudEvents specification 1.0.2 and i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -224,6 +225,11 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 def parse(body: str | bytes) -> Event:
     """The event in a message's body. Raises pydantic's `ValidationError` for one that is not in the contract."""
     return _EVENT.validate_json(body)
+
+
+def parse_fields(fields: Mapping[str, Any]) -> Event:
+    """The event of these fields. Raises as `parse`."""
+    return _EVENT.validate_python(fields)
 
 
 SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}

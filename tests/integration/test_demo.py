@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from independent import independently_valid
 
 from demo import archive
 from demo.charger import Charger
@@ -183,6 +184,10 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
     assert 0.0 < figures["time_in_alarm"] < 0.2
     assert 0.0 < figures["latency_ms"]["p50"] < 1000.0
     (folder,) = (tmp_path / "kept").iterdir()
+    told = (folder / "messages.ndjson").read_text().splitlines()
+    assert len(told) >= figures["messages"]
+    for body in told:
+        independently_valid(body)
     assert (folder / "recovery.png").read_bytes().startswith(b"\x89PNG")
     pictures = list(folder.glob("battery-reports/device4/*.png"))
     assert len(pictures) == figures["charts"]

@@ -1,0 +1,336 @@
+"""Battery Watch's events, typed. One file: the standard library and pydantic, nothing else.
+
+    from battery_watch_events import from_sqs
+    event = from_sqs(message)          # as boto3's receive_message gives it; raw delivery or not
+    print(event.severitytext, event.subject, event.data.summary)
+
+`from_lambda` and `from_http` read the rest. Made from the contract in Battery Watch (`make contract`): change it there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+SCHEMA_VERSION = "1"
+SeverityName = Literal["low", "medium", "high", "critical"]
+
+
+class Payload(BaseModel):
+    """Payload models are frozen; a field that this version does not know is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Reading(Payload):
+    """What was measured, or what the autoencoder expected."""
+
+    current_a: float = Field(description="Amperes; charge is positive.")
+    temperature_c: float = Field(description="Degrees Celsius.")
+
+
+class Band(Payload):
+    """From where to where a normal reading would lie."""
+
+    current_a: tuple[float, float] = Field(description="Amperes, low and high.")
+    temperature_c: tuple[float, float] = Field(description="Degrees Celsius, low and high.")
+
+
+class Score(Payload):
+    """One model's score against its threshold."""
+
+    value: float
+    threshold: float
+    exceeded: bool
+
+
+class Scores(Payload):
+    """Both models' scores: the error alarms above its threshold, the forest below."""
+
+    reconstruction_error: Score
+    forest: Score
+
+
+class StreamPosition(Payload):
+    """Where the sample's record lies in the stream."""
+
+    shard: str
+    sequence: str
+
+
+class ArchiveLink(Payload):
+    """The archive object that holds, or is about to hold, this sample."""
+
+    bucket: str
+    key: str
+
+
+class ChartLink(Payload):
+    """The chart that shows this sample. `expires` is when the link dies: with the signature, or before that with
+    the credentials that signed it. The object itself stays; `key` is the stable name."""
+
+    bucket: str
+    key: str
+    url: str
+    expires: datetime
+
+
+class MutedBefore(Payload):
+    """What of an episode was archived and not told because its device was muted."""
+
+    opened: float = Field(description="When the episode opened: its first anomalous sample, epoch seconds.")
+    since: float = Field(description="The first sample that was not told, epoch seconds.")
+    count: int = Field(ge=1, description="Messages not told.")
+
+
+class Finding(Payload):
+    """One anomalous sample, with all that speaks for it."""
+
+    ts: float = Field(description="The sample's time, epoch seconds.")
+    severity: SeverityName
+    actual: Reading
+    expected: Reading
+    expected_band: Band | None = Field(
+        default=None, description="Around `expected`, where nearly all normal samples lie; None where not measured."
+    )
+    scores: Scores
+    stages: tuple[Literal["reconstruction", "forest", "change", "stuck", "range"], ...]
+    contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
+    forest_features: dict[str, float] | None = Field(
+        default=None,
+        description="Where the forest flagged it: by how much its score rises with a feature put right, at most 3.",
+    )
+    rarity: str
+    model: str = Field(description="Id of the bundle that scored it.")
+
+
+class AnomalySample(Finding):
+    """An anomalous sample, told by itself."""
+
+    device: str
+    summary: str = Field(description="One sentence: what happened.")
+    episode: str = Field(description="Adjacent anomalous samples of a device share it.")
+    position: StreamPosition | None = Field(default=None, description="None where the sample came from the table.")
+    archive: ArchiveLink
+    chart: ChartLink | None = None
+    revision: int = Field(
+        default=0, ge=0, description="0 for the first word on a sample; 1 when a later record amends it."
+    )
+    muted: MutedBefore | None = Field(
+        default=None, description="On the first message of an episode after a mute: what was not told of it."
+    )
+
+
+class AnomalyEpisode(Payload):
+    """A step of an episode: adjacent anomalous samples of a device are one incident."""
+
+    device: str
+    summary: str = Field(description="One sentence: what happened.")
+    state: Literal["opened", "escalated", "ongoing", "closed"]
+    severity: SeverityName = Field(description="The highest so far.")
+    episode: str = Field(description="The same in all messages of an episode.")
+    step: int = Field(ge=1, description="Counts the messages of an episode, muted ones included.")
+    opened: float = Field(description="Its first anomalous sample, epoch seconds.")
+    last: float = Field(description="Its latest anomalous sample so far, epoch seconds.")
+    samples: int = Field(ge=0, description="Anomalous samples so far; none where all were withdrawn.")
+    reopened: int = Field(ge=0, description="How often it was closed and opened again.")
+    revision: int = Field(ge=0, description="How often a sample that came late or was written again has changed it.")
+    evidence: Finding | None = Field(
+        default=None,
+        description="Opened, escalated: the sample that caused it. Ongoing, closed: the first of the highest severity, "
+        "as long as it is in the window; later its line is in the archive alone.",
+    )
+    position: StreamPosition | None = Field(default=None, description="Of the record that caused it, if one did.")
+    archive: ArchiveLink = Field(description="Holds the line of that sample.")
+    chart: ChartLink | None = None
+    muted: MutedBefore | None = Field(
+        default=None, description="On the first message of an episode after a mute: what was not told of it."
+    )
+
+
+class Health(Payload):
+    """Something about the watching itself that a user must know."""
+
+    device: str | None = Field(default=None, description="None where it concerns the whole table.")
+    summary: str = Field(description="One sentence: what happened, and what to do where something can be done.")
+    state: Literal["opened", "closed"]
+    since: float | None = Field(default=None, description="Begin of what it is about, epoch seconds.")
+    until: float | None = Field(default=None, description="Its end, epoch seconds.")
+    count: int | None = Field(default=None, description="Records concerned, as far as known.")
+    offset_s: float | None = Field(default=None, description="How far the device's clock is ahead (negative: behind).")
+    model: str | None = Field(default=None, description="Id of the bundle, where it is about one.")
+    command: str | None = Field(default=None, description="The command that helps.")
+
+
+AnomalyType = Literal["anomaly.sample"]
+EpisodeType = Literal["anomaly.opened", "anomaly.escalated", "anomaly.ongoing", "anomaly.closed"]
+HealthType = Literal[
+    "health.silence",
+    "health.stuck",
+    "health.clock_skew",
+    "health.gap",
+    "health.late",
+    "health.lagging",
+    "health.quarantine",
+    "health.warming",
+    "health.bundle",
+    "health.misfit",
+]
+
+
+class Envelope(BaseModel):
+    """The CloudEvents attributes. Extensions carry no underscore: the specification allows [a-z0-9] only."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    subject: str
+    time: datetime = Field(description="Event time: when it happened, not when it was told.")
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str
+    severitytext: str
+    severitynumber: Annotated[int, Field(ge=1, le=24)]
+    sequence: str | None = None
+    partitionkey: str
+    recordedtime: datetime | None = Field(default=None, description="When it was written down; not compared.")
+
+
+class AnomalyEvent(Envelope):
+    """An anomalous sample, as CloudEvent."""
+
+    type: AnomalyType
+    data: AnomalySample
+
+
+class EpisodeEvent(Envelope):
+    """A step of an episode, as CloudEvent."""
+
+    type: EpisodeType
+    data: AnomalyEpisode
+
+
+class HealthEvent(Envelope):
+    """A notice about the watching itself, as CloudEvent."""
+
+    type: HealthType
+    data: Health
+
+
+Event = AnomalyEvent | EpisodeEvent | HealthEvent
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def parse(body: str | bytes) -> Event:
+    """The event in a message's body. Raises pydantic's `ValidationError` for one that is not in the contract."""
+    return _EVENT.validate_json(body)
+
+
+def parse_fields(fields: Mapping[str, Any]) -> Event:
+    """The event of these fields. Raises as `parse`."""
+    return _EVENT.validate_python(fields)
+
+
+SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
+"""OpenTelemetry's severity numbers: info, warn, error, fatal."""
+
+
+def schema_uri(event_type: str) -> str:
+    """The name of a type's schema, as in `dataschema` and the message attribute `schema`."""
+    return f"urn:battery-watch:schema:{event_type}:{SCHEMA_VERSION}"
+
+
+def utc(epoch_s: float) -> datetime:
+    """Epoch seconds as an aware UTC datetime."""
+    return datetime.fromtimestamp(epoch_s, UTC)
+
+
+TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType))
+"""Every type of event in this version of the contract."""
+_WRAPPINGS = ("Message", "Body", "body")
+"""Where SNS without raw delivery, SQS and a Lambda's record have what was published."""
+
+
+class NotAnEvent(ValueError):
+    """What came holds no event, and says so: a mail's text, or something from elsewhere."""
+
+
+class OtherEvent(Envelope):
+    """An event of a type, or of a version of its schema, that is not in this version of the contract. Its envelope can
+    be relied on; ``data`` is as it came."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """SNS asks an HTTP endpoint whether it wants this subscription: get ``url`` if ``topic_arn`` is yours."""
+
+    topic_arn: str
+    url: str
+
+
+def from_sqs(message: Mapping[str, Any] | str) -> Event | OtherEvent:
+    """The event in an SQS message as boto3 gives it, or in its body alone; with raw message delivery or without.
+
+    Raises `NotAnEvent`, and pydantic's `ValidationError` (both are ValueErrors) for a broken event.
+    """
+    return _event(message)
+
+
+def from_lambda(event: Mapping[str, Any]) -> list[Event | OtherEvent]:
+    """The events that a Lambda function was called with, by SNS or by SQS. Raises as `from_sqs`."""
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise NotAnEvent("no Records: this is no call by SNS or SQS")
+    return [_event(record.get("Sns", record)) for record in records]
+
+
+def from_http(body: str | bytes) -> Event | OtherEvent | Confirmation:
+    """What SNS posted to an HTTP endpoint. That it was SNS, its signature tells: this does not check it. Raises as
+    `from_sqs`."""
+    content = _json(body)
+    if isinstance(content, dict) and content.get("Type") == "SubscriptionConfirmation":
+        return Confirmation(str(content.get("TopicArn")), str(content.get("SubscribeURL")))
+    return _event(content)
+
+
+def unwrapped(content: Any) -> Any:
+    """What was published: an event's fields, or text. ``content``: JSON, or what it says, in any of the wrappings."""
+    while not (isinstance(content, dict) and "specversion" in content):
+        inside = content
+        if isinstance(content, dict):
+            inside = next((content[name] for name in _WRAPPINGS if name in content), None)
+        if not isinstance(inside, str | bytes):
+            break
+        try:
+            content = json.loads(inside)
+        except ValueError:
+            return inside
+    return content
+
+
+def _event(message: Any) -> Event | OtherEvent:
+    content = unwrapped(message)
+    if not (isinstance(content, dict) and "specversion" in content):
+        raise NotAnEvent(f"no CloudEvent: {str(content)[:80]!r}")
+    kind = content.get("type")
+    if kind in TYPES and content.get("dataschema") == schema_uri(kind):
+        return parse(json.dumps(content))
+    return OtherEvent.model_validate(content)
+
+
+def _json(body: str | bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise NotAnEvent(f"no JSON: {str(body)[:80]!r}") from None

@@ -1,0 +1,182 @@
+"""An example of every type of event, to read, to build against and to test with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from reporting.contract.events import SEVERITY_NUMBERS, Event, HealthType, parse_fields, schema_uri
+from reporting.contract.receiving import TYPES
+from reporting.notice import SEVERITIES
+
+_SOURCE, _DEVICE, _BUCKET = "urn:battery-watch:device4", "bay-7", "battery-results"
+_BEGAN = datetime(2026, 7, 25, 14, 25, 7, tzinfo=UTC)
+_MODEL = "bw-04f703624b25"
+_FINDING: dict[str, Any] = {
+    "ts": _BEGAN.timestamp(),
+    "severity": "high",
+    "actual": {"current_a": 6.31, "temperature_c": 31.4},
+    "expected": {"current_a": 2.52, "temperature_c": 31.2},
+    "expected_band": {"current_a": [2.31, 2.74], "temperature_c": [30.4, 32.1]},
+    "scores": {
+        "reconstruction_error": {"value": 214.7, "threshold": 10.3, "exceeded": True},
+        "forest": {"value": -0.68, "threshold": -0.607, "exceeded": True},
+    },
+    "stages": ["reconstruction", "forest", "change"],
+    "contributions": {
+        "current": 0.44,
+        "temperature": 0.0,
+        "current_roll_mean": 0.05,
+        "current_roll_std": 0.16,
+        "current_roll_min": 0.0,
+        "current_roll_max": 0.21,
+        "temp_roll_mean": 0.0,
+        "temp_roll_std": 0.0,
+        "current_rate": 0.12,
+        "temp_rate": 0.0,
+        "current_lag1": 0.0,
+        "temp_lag1": 0.0,
+        "current_temp_ratio": 0.02,
+        "current_temp_product": 0.0,
+    },
+    "forest_features": {"current_rate": 0.09, "current_roll_std": 0.07, "current": 0.05},
+    "rarity": "not seen in 111 h of normal charging",
+    "model": _MODEL,
+}
+_SENTENCE = (
+    "Current 6.31 A where 2.31 to 2.74 A was expected, at 31.4 °C; a greater change against the samples before than "
+    "in normal charging; what stands out: highest current of the last 5 samples 6.31 A instead of 2.55 A (21%); not "
+    "seen in 111 h of normal charging."
+)
+_WORST = "critical at worst, at 14:25:11 UTC with 9.12 A and 31.9 °C"
+_ARCHIVE = {"bucket": _BUCKET, "key": "battery-events/device=bay-7/dt=2026-07-25/hour=14/1425.ndjson"}
+_CHART = {
+    "bucket": _BUCKET,
+    "key": "battery-reports/bay-7/20260725T142507Z.png",
+    "url": "https://battery-results.s3.eu-central-1.amazonaws.com/battery-reports/bay-7/20260725T142507Z.png?X-Amz-Expires=43200",
+    "expires": "2026-07-26T02:25:08Z",
+}
+_POSITION = {"shard": "shardId-00000001784989000000-0a1b2c3d", "sequence": "49600000000000012345"}
+_AFTER_S = {"opened": 0.0, "escalated": 4.0, "ongoing": 300.0, "closed": 371.0}
+
+
+def examples() -> dict[str, Event]:
+    """By type, in the order of `TYPES`."""
+    return {kind: _example(kind) for kind in TYPES}
+
+
+def _example(kind: str) -> Event:
+    data, after_s, severity = _health(kind) if kind in SEVERITIES else _anomaly(kind.split(".")[1])
+    device = data["device"] or "device4"
+    at = _BEGAN + timedelta(seconds=after_s)
+    return parse_fields(
+        {
+            "id": f"{TYPES.index(kind):032x}",
+            "source": _SOURCE,
+            "type": kind,
+            "subject": device,
+            "time": at,
+            "dataschema": schema_uri(kind),
+            "severitytext": severity,
+            "severitynumber": SEVERITY_NUMBERS[severity],
+            "sequence": _POSITION["sequence"] if data.get("position") else None,
+            "partitionkey": device,
+            "recordedtime": at + timedelta(seconds=0.8),
+            "data": data,
+        }
+    )
+
+
+def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
+    shared = {"device": _DEVICE, "episode": "5f1d8c2e9b7a4036", "archive": _ARCHIVE, "chart": _CHART}
+    if name == "sample":
+        return {**_FINDING, **shared, "summary": _SENTENCE, "position": _POSITION}, 0.0, "high"
+    after_s = _AFTER_S[name]
+    severity = "high" if name == "opened" else "critical"
+    worst = {**_FINDING, "severity": severity}
+    if name != "opened":
+        worst |= {"ts": _FINDING["ts"] + 4.0, "actual": {"current_a": 9.12, "temperature_c": 31.9}}
+    summary = {
+        "opened": _SENTENCE,
+        "escalated": f"Now critical: {_SENTENCE.replace('6.31', '9.12').replace('31.4', '31.9')}",
+        "ongoing": f"Anomalous for 5 min 0 s now: 301 anomalous samples so far, {_WORST}.",
+        "closed": f"Over after 5 min 6 s: 307 anomalous samples, {_WORST}.",
+    }[name]
+    return (
+        {
+            **shared,
+            "summary": summary,
+            "state": name,
+            "severity": severity,
+            "step": 1 + list(_AFTER_S).index(name),
+            "opened": _FINDING["ts"],
+            "last": _FINDING["ts"] + min(after_s, 306.0),
+            "samples": int(1 + min(after_s, 306.0)),
+            "reopened": 0,
+            "revision": 0,
+            "evidence": worst,
+            "position": _POSITION if name in ("opened", "escalated") else None,
+        },
+        after_s,
+        severity,
+    )
+
+
+def _health(kind: str) -> tuple[dict[str, Any], float, str]:
+    since = _BEGAN.timestamp()
+    told: dict[str, dict[str, Any]] = {
+        "health.silence": {"summary": "No sample from bay-7 since 14:25:07 UTC, 120 s ago.", "since": since},
+        "health.stuck": {
+            "summary": "bay-7 has reported exactly 2.52 A and 31.2 °C for 60 s: a sensor or its logger is stuck.",
+            "since": since,
+        },
+        "health.clock_skew": {
+            "summary": "The clock of bay-7 is 95 s ahead: its samples are scored on its own clock.",
+            "offset_s": 95.0,
+        },
+        "health.gap": {
+            "device": None,
+            "summary": "Samples between 2026-07-25 14:25:07 and 2026-07-25 14:37:07 UTC were not in the stream any "
+            "more (the stream was made anew); they are read from the table and scored now; nothing later is told "
+            "before.",
+            "since": since,
+            "until": since + 720.0,
+        },
+        "health.late": {
+            "summary": "17 samples of bay-7 came more than 25 minutes late and were not scored.",
+            "since": since,
+            "until": since + 16.0,
+            "count": 17,
+            "command": "battery-watch replay --table device4 --since 2026-07-25T14:25:07Z",
+        },
+        "health.lagging": {
+            "device": None,
+            "summary": "Nothing after 2026-07-25 14:25:07 UTC is told: a shard of the stream cannot be read, and going "
+            "on without it would be a guess.",
+            "since": since,
+        },
+        "health.quarantine": {
+            "summary": "A record of bay-7 was set aside (malformed); more within the hour are not told.",
+            "since": since,
+        },
+        "health.warming": {
+            "device": None,
+            "summary": "The windows begin empty at 2026-07-25 14:25:07 UTC, the oldest record of the stream: for 25 "
+            "minutes charts show less, and what began before cannot be seen.",
+            "since": since,
+        },
+        "health.bundle": {
+            "device": None,
+            "summary": "Bundle bw-0123456789ab was refused, bw-04f703624b25 goes on scoring. Its golden rows score "
+            "otherwise than when it was made.",
+            "since": since,
+            "model": "bw-0123456789ab",
+        },
+        "health.misfit": {
+            "summary": "71 % of the first 5 minutes of bay-7 lie outside of what bw-04f703624b25 has learnt from.",
+            "since": since,
+            "model": _MODEL,
+            "command": "battery-watch train --table device4 --out my-bundle",
+        },
+    }
+    return {"device": _DEVICE, "state": "opened", **told[kind]}, 0.0, SEVERITIES[cast("HealthType", kind)]

@@ -1,0 +1,104 @@
+"""Reading events, however they come: from SQS, to a Lambda function, by HTTP, wrapped by SNS or raw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import ConfigDict
+
+from reporting.contract.events import (
+    AnomalyType,
+    Envelope,
+    EpisodeType,
+    Event,
+    HealthType,
+    parse,
+    schema_uri,
+)
+
+TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType))
+"""Every type of event in this version of the contract."""
+_WRAPPINGS = ("Message", "Body", "body")
+"""Where SNS without raw delivery, SQS and a Lambda's record have what was published."""
+
+
+class NotAnEvent(ValueError):
+    """What came holds no event, and says so: a mail's text, or something from elsewhere."""
+
+
+class OtherEvent(Envelope):
+    """An event of a type, or of a version of its schema, that is not in this version of the contract. Its envelope can
+    be relied on; ``data`` is as it came."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """SNS asks an HTTP endpoint whether it wants this subscription: get ``url`` if ``topic_arn`` is yours."""
+
+    topic_arn: str
+    url: str
+
+
+def from_sqs(message: Mapping[str, Any] | str) -> Event | OtherEvent:
+    """The event in an SQS message as boto3 gives it, or in its body alone; with raw message delivery or without.
+
+    Raises `NotAnEvent`, and pydantic's `ValidationError` (both are ValueErrors) for a broken event.
+    """
+    return _event(message)
+
+
+def from_lambda(event: Mapping[str, Any]) -> list[Event | OtherEvent]:
+    """The events that a Lambda function was called with, by SNS or by SQS. Raises as `from_sqs`."""
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise NotAnEvent("no Records: this is no call by SNS or SQS")
+    return [_event(record.get("Sns", record)) for record in records]
+
+
+def from_http(body: str | bytes) -> Event | OtherEvent | Confirmation:
+    """What SNS posted to an HTTP endpoint. That it was SNS, its signature tells: this does not check it. Raises as
+    `from_sqs`."""
+    content = _json(body)
+    if isinstance(content, dict) and content.get("Type") == "SubscriptionConfirmation":
+        return Confirmation(str(content.get("TopicArn")), str(content.get("SubscribeURL")))
+    return _event(content)
+
+
+def unwrapped(content: Any) -> Any:
+    """What was published: an event's fields, or text. ``content``: JSON, or what it says, in any of the wrappings."""
+    while not (isinstance(content, dict) and "specversion" in content):
+        inside = content
+        if isinstance(content, dict):
+            inside = next((content[name] for name in _WRAPPINGS if name in content), None)
+        if not isinstance(inside, str | bytes):
+            break
+        try:
+            content = json.loads(inside)
+        except ValueError:
+            return inside
+    return content
+
+
+def _event(message: Any) -> Event | OtherEvent:
+    content = unwrapped(message)
+    if not (isinstance(content, dict) and "specversion" in content):
+        raise NotAnEvent(f"no CloudEvent: {str(content)[:80]!r}")
+    kind = content.get("type")
+    if kind in TYPES and content.get("dataschema") == schema_uri(kind):
+        return parse(json.dumps(content))
+    return OtherEvent.model_validate(content)
+
+
+def _json(body: str | bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise NotAnEvent(f"no JSON: {str(body)[:80]!r}") from None
