@@ -81,7 +81,7 @@ def _message(text: str, where: str) -> Asked:
         raise click.UsageError(
             f"{where} holds a notice ({event.type}), which no score led to. It says all there is: {event.data.summary}"
         )
-    return _of_sample(event) if event.type == "anomaly.sample" else _of_episode(event, where)
+    return _of_sample(event) if event.type == "anomaly.sample" else _of_episode(event)
 
 
 def _of_sample(event: AnomalyEvent) -> Asked:
@@ -92,16 +92,11 @@ def _of_sample(event: AnomalyEvent) -> Asked:
     return Asked(event.id, told)
 
 
-def _of_episode(event: EpisodeEvent, where: str) -> Asked:
-    """The sample that an episode's message is about."""
-    from reporting.evidence import event_id
-
+def _of_episode(event: EpisodeEvent) -> Asked:
+    """The sample that an episode's message is about. Where time caused it, it names the gravest alone."""
     said, of = event.data, event.data.evidence
     if of is None:
-        raise click.UsageError(
-            f"{where} is of an episode whose gravest sample had left the window. Its line is in "
-            f"s3://{said.archive.bucket}/{said.archive.key}."
-        )
+        return Asked(said.sample.event)
     content = {"device": said.device, **of.model_dump(mode="json", exclude_none=True)}
     told = Told(event.source, said.archive.bucket, said.device, of.ts, of.model, said.summary, content, said.chart)
-    return Asked(event_id(event.source, said.device, of.ts, of.model), told)
+    return Asked(said.sample.event, told)

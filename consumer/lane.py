@@ -90,7 +90,6 @@ class Lane:
             self._muting,
             devices=devices,
             shards=shards,
-            newest=self._newest,
         )
         self._quarantine = Quarantine(shards, devices, head.quarantined)
         self._sole = SoleDevice(devices, head.device, head.device_last) if one_device else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,12 +72,9 @@ class Outgoing:
         *,
         devices: Names,
         shards: Names,
-        newest: Callable[[str], float],
     ) -> None:
-        """``newest``: the time of a device's newest sample, epoch seconds."""
         self._bundles = bundles
         self._to = to
-        self._newest = newest
         self._devices = devices
         self._shards = shards
         self.episodes = episodes
@@ -140,8 +137,7 @@ class Outgoing:
     def fire(self, *, now: float) -> None:
         """The watermark has reached `due`."""
         for step in self.episodes.fire():
-            newest = self._newest(step.episode.device)
-            self._messages.extend(self._step(step, None, None, newest, now))
+            self._messages.extend(self._step(step, None, None, now))
 
     def recall(self, scored: Scored) -> None:
         """Take in rows that were told of before a restart: their archive lines are known again, nothing is sent."""
@@ -196,7 +192,6 @@ class Outgoing:
         stamp, created = float(run.stamp[record]), float(run.samples.created[record])
         shard = self._shards[int(run.samples.shard[record])]
         position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[record]))
-        newest = ts if len(run) > 1 else self._newest(device)
         if evidence is None:
             steps = self.episodes.withdraw(device, ts, stamp)
         else:
@@ -207,7 +202,7 @@ class Outgoing:
                 yield from self._sample(evidence, episode, position, created, int(scored.rescored[row]), now)
         for step in steps:
             about = None if step.kind == "closed" else evidence
-            yield from self._step(step, about, position, newest, now)
+            yield from self._step(step, about, position, now)
 
     def _seen(self, scored: Scored, row: int, evidence: Evidence, stamp: float) -> Anomaly:
         config = self._bundles.at(int(scored.device[row]), evidence.ts).config
@@ -244,7 +239,7 @@ class Outgoing:
         )
 
     def _step(
-        self, step: Step, evidence: Evidence | None, position: StreamPosition | None, newest: float, now: float
+        self, step: Step, evidence: Evidence | None, position: StreamPosition | None, now: float
     ) -> Iterator[Message]:
         episode = step.episode
         if step.kind == "opened" and episode.shown != episode.opened:
@@ -252,11 +247,12 @@ class Outgoing:
         if self._to.publish == "samples" or self._muting.step(step):
             return
         untold = self._muting.catch_up(episode)
-        line = evidence.line() if evidence is not None else self._line(episode.device, episode.peak, newest)
+        code = self._devices.code(episode.device)
         yield incident.message(
             step,
-            kind="opened" if untold is not None and untold.unopened else None,
-            line=None if line is None else orjson.loads(line),
+            told_as="opened" if untold is not None and untold.unopened else None,
+            line=None if evidence is None else orjson.loads(evidence.line()),
+            model=self._bundles.at(code, episode.peak).id if evidence is None else evidence.model,
             sentence=evidence.explanation.sentence if evidence is not None else "",
             source=self._to.source,
             bucket=self._to.bucket,
@@ -265,11 +261,6 @@ class Outgoing:
             recorded=utc(now),
             muted=_before(episode, untold),
         )
-
-    def _line(self, device: str, ts: float, newest: float) -> bytes | None:
-        """The archive line of an anomalous sample, while the window whose newest sample is at ``newest`` holds it."""
-        minute = (device, minute_of(ts))
-        return self._lines.get(minute, {}).get(ts) if self.whole(minute, newest) else None
 
     def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
         bundle = self._bundles.at(int(scored.device[row]), float(scored.ts[row]))

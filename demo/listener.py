@@ -88,7 +88,6 @@ def parse(body: str, received_s: float) -> Message | None:
     if isinstance(event, events.HealthEvent):
         return None
     data = event.data
-    sample = data.evidence if isinstance(data, events.AnomalyEpisode) else data
     return Message(
         id=event.id,
         type=event.type,
@@ -99,5 +98,5 @@ def parse(body: str, received_s: float) -> Message | None:
         summary=data.summary,
         received_s=received_s,
         body=body,
-        model=sample.model if sample is not None else "unknown",
+        model=data.model if isinstance(data, events.AnomalySample) else "unknown",
     )

@@ -20,8 +20,8 @@ ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came off the queue, ``body`` and all: about a sample, or a step of an episode. ``ts`` is its event
-    time, ``received_s`` is on the clock of the puts, ``again`` says that its id had come before.
+    """A message as it came off the queue, ``body`` and all: about a sample, or a step of an episode. ``ts`` is its
+    event time, ``received_s`` is on the clock of the puts, ``again`` says that its id had come before.
     """
 
     id: str

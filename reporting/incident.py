@@ -31,6 +31,7 @@ def message(
     step: Step,
     *,
     line: Mapping[str, Any] | None,
+    model: str,
     sentence: str,
     source: str,
     bucket: str,
@@ -38,19 +39,20 @@ def message(
     chart: ChartLink | None,
     recorded: datetime,
     muted: MutedBefore | None = None,
-    kind: Kind | None = None,
+    told_as: Kind | None = None,
 ) -> Message:
-    """The step's message. ``line``: the archive line of the sample it is about, or None where that has left the window;
-    ``sentence``: what is said of that sample, empty where nothing caused the step but time. ``kind``: told as another
-    one, because the opening was muted.
+    """The step's message. ``line`` and ``sentence``: the archive line of the sample that caused it, and what is said of
+    that one; None and empty where time did, for a later owner might not know the line as it was. ``model``: the bundle
+    of the sample that is named. ``told_as``: another step, because the opening was muted.
 
     Its id depends on the episode and on how many steps were before it.
     """
     episode = step.episode
-    kind = kind or step.kind
+    kind = told_as or step.kind
     severity = SEVERITIES[episode.severity]
-    summary = _summary(kind, step, sentence, line)
+    summary = _summary(kind, step, sentence)
     ts = episode.peak if line is None else float(line["ts"])
+    sample = event_id(source, episode.device, ts, model)
     event = EpisodeEvent(
         id=hashlib.sha256(f"{source}\n{episode.device}\n{episode.id}\n{episode.steps}".encode()).hexdigest()[:32],
         source=source,
@@ -76,6 +78,7 @@ def message(
                 "samples": episode.samples,
                 "reopened": episode.reopened,
                 "revision": episode.revision,
+                "sample": {"ts": ts, "event": sample},
                 "evidence": None if line is None else {k: v for k, v in line.items() if k not in NOT_SHARED},
                 "position": position,
                 "archive": ArchiveLink(bucket=bucket, key=minute_key(episode.device, ts)),
@@ -90,7 +93,7 @@ def message(
         *([_scores(line["scores"])] if line is not None else []),
         *([muted_words(muted)] if muted is not None else []),
         *([f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}"] if chart is not None else []),
-        *([explained_by(event_id(source, episode.device, ts, line["model"]))] if line is not None else []),
+        explained_by(sample),
     ]
     return Message(
         id=event.id,
@@ -104,7 +107,7 @@ def message(
     )
 
 
-def _summary(kind: Kind, step: Step, sentence: str, line: Mapping[str, Any] | None) -> str:
+def _summary(kind: Kind, step: Step, sentence: str) -> str:
     episode = step.episode
     severity = SEVERITIES[episode.severity]
     if kind == "opened" and sentence:
@@ -114,16 +117,10 @@ def _summary(kind: Kind, step: Step, sentence: str, line: Mapping[str, Any] | No
     if episode.samples == 0:
         return "Withdrawn: the samples that were anomalous have been written again with other readings."
     samples = "1 anomalous sample" if episode.samples == 1 else f"{episode.samples} anomalous samples"
-    worst = f"{severity} at worst, at {utc(episode.peak):%H:%M:%S} UTC{_reading(line)}"
+    worst = f"{severity} at worst, at {utc(episode.peak):%H:%M:%S} UTC"
     if kind == "closed":
         return f"Over after {_span(episode.last - episode.opened)}: {samples}, {worst}."
     return f"Anomalous for {_span(step.at - episode.opened)} now: {samples} so far, {worst}."
-
-
-def _reading(line: Mapping[str, Any] | None) -> str:
-    if line is None:
-        return ""
-    return f" with {line['actual']['current_a']:.2f} A and {line['actual']['temperature_c']:.1f} °C"
 
 
 def _span(seconds: float) -> str:

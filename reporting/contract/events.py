@@ -121,6 +121,13 @@ class AnomalySample(Finding):
     )
 
 
+class SampleLink(Payload):
+    """A sample, and where to ask about it."""
+
+    ts: float = Field(description="The sample's time, epoch seconds.")
+    event: str = Field(description="Id of the message about it, told or not: `battery-watch explain` finds it.")
+
+
 class AnomalyEpisode(Payload):
     """A step of an episode: adjacent anomalous samples of a device are one incident."""
 
@@ -135,11 +142,8 @@ class AnomalyEpisode(Payload):
     samples: int = Field(ge=0, description="Anomalous samples so far; none where all were withdrawn.")
     reopened: int = Field(ge=0, description="How often it was closed and opened again.")
     revision: int = Field(ge=0, description="How often a sample that came late or was written again has changed it.")
-    evidence: Finding | None = Field(
-        default=None,
-        description="Opened, escalated: the sample that caused it. Ongoing, closed: the first of the highest severity, "
-        "as long as it is in the window; later its line is in the archive alone.",
-    )
+    sample: SampleLink = Field(description="The sample that caused it, if one did; else the first of that severity.")
+    evidence: Finding | None = Field(default=None, description="What speaks for the sample that caused it, if one did.")
     position: StreamPosition | None = Field(default=None, description="Of the record that caused it, if one did.")
     archive: ArchiveLink = Field(description="Holds the line of that sample.")
     chart: ChartLink | None = None

@@ -48,7 +48,7 @@ _SENTENCE = (
     "in normal charging; what stands out: highest current of the last 5 samples 6.31 A instead of 2.55 A (21%); not "
     "seen in 111 h of normal charging."
 )
-_WORST = "critical at worst, at 14:25:11 UTC with 9.12 A and 31.9 °C"
+_WORST = "critical at worst, at 14:25:11 UTC"
 _ARCHIVE = {"bucket": _BUCKET, "key": "battery-events/device=bay-7/dt=2026-07-25/hour=14/1425.ndjson"}
 _CHART = {
     "bucket": _BUCKET,
@@ -114,7 +114,8 @@ def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
             "samples": int(1 + min(after_s, 306.0)),
             "reopened": 0,
             "revision": 0,
-            "evidence": worst,
+            "sample": {"ts": worst["ts"], "event": "7c1e0d5a3b9f48627c1e0d5a3b9f4862"},
+            "evidence": worst if name in ("opened", "escalated") else None,
             "position": _POSITION if name in ("opened", "escalated") else None,
         },
         after_s,

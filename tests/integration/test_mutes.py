@@ -41,7 +41,7 @@ def test_rule_22_a_muted_anomaly_is_archived_and_not_heard(account: Any, eventua
     with Worker(account.environment, log=tmp_path / "first") as first:
         first.wait_until_watching()
         strange = round(time.time(), 1)
-        account.put(strange, "2.5", "58.0")
+        account.put(strange, "7.5", "25.0")
         eventually(lambda: strange in lines(account))
         assert first.stop() == 0
     said = [json.loads(line) for line in (tmp_path / "first").read_text().splitlines() if line.startswith("{")]

@@ -56,8 +56,13 @@ def test_a_table_is_replayed_as_it_was_watched(account: Any, eventually: Callabl
 
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + 55))
     later, part = replay(account, tmp_path / "part", "--table", TABLE, "--since", since)
-    assert later == [event for event in events if event["data"]["ts"] >= start + 55]
-    assert part == rows[55:]
+    assert _alone(later) == _alone([event for event in events if event["data"]["ts"] >= start + 55])
+    assert [{**row, "episode": None} for row in part] == [{**row, "episode": None} for row in rows[55:]]
+
+
+def _alone(events: list[Any]) -> list[Any]:
+    """Without their episode: one that began before the interval begins with it."""
+    return [{**event, "data": {**event["data"], "episode": None}} for event in events]
 
 
 def times(messages: list[Any]) -> set[float]:

@@ -24,8 +24,8 @@ def test_a_sink_down_for_minutes_delays_and_marks_and_loses_nothing(
     bundle: Bundle, edge: str, publish: Publish
 ) -> None:
     """Twenty minutes, in which an episode opens, goes on and is closed, and another begins; the worker is killed too.
-    Afterwards the messages are those of the undisturbed run in its order, none of them twice but for the kill, and those
-    that are more than ten minutes old by then say so. Their bodies do not: these are what they would have been."""
+    Afterwards the messages are those of the undisturbed run in its order, none of them twice but for the kill. Those
+    that are more than ten minutes old by then are marked so, and their bodies are what they would have been."""
     strange = [*(float(t) for t in range(90, 460, 10)), *(float(t) for t in range(1000, 1450, 20))]
     script = stream(charge(0.0, 1600.0, period_s=5.0, strange=strange), [shard(high=0.5), shard(low=0.5)])
     live = Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest")

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from battery_watch.asked import asked
 from battery_watch.cli import cli
+from reporting import incident
+from reporting.episodes import Episode, Step
 from reporting.evidence import Evidence
 from reporting.message import Message
 from reporting.notice import Notice
@@ -21,12 +23,14 @@ from scoring.verdict import Severity, Stage
 NOW = datetime(2026, 7, 25, 14, 25, tzinfo=UTC)
 
 
+TOLD = Explanation({"current": 1.0}, 2.0, 25.0, "rare", "Too much.")
+LINE = Evidence("d", 60.5, 9.0, 25.0, 9.0, 5.0, -0.4, -0.5, Stage.RECONSTRUCTION, Severity.HIGH, TOLD, "bw-x")
+
+
 @pytest.fixture
 def message() -> Message:
     """Of a sample."""
-    told = Explanation({"current": 1.0}, 2.0, 25.0, "rare", "Too much.")
-    evidence = Evidence("d", 60.5, 9.0, 25.0, 9.0, 5.0, -0.4, -0.5, Stage.RECONSTRUCTION, Severity.HIGH, told, "bw-x")
-    return evidence.message(
+    return LINE.message(
         source="urn:battery-watch:t", bucket="b", episode="e", position=None, chart=None, revision=0, recorded=NOW
     )
 
@@ -34,7 +38,7 @@ def message() -> Message:
 def test_an_id_is_an_id() -> None:
     """As it stands in a message."""
     assert asked("0123456789abcdef" * 2).id == "0123456789abcdef" * 2
-    assert asked("0123456789abcdef" * 2).event is None
+    assert asked("0123456789abcdef" * 2).told is None
 
 
 @pytest.mark.parametrize("wrapping", ["", "Message", "Body", "body", "body Message"])
@@ -46,8 +50,9 @@ def test_a_message_is_taken_out_of_its_wrapping(message: Message, tmp_path: Path
     (tmp_path / "m.json").write_text(text)
     found = asked(str(tmp_path / "m.json"))
     assert found.id == message.id
-    assert found.event is not None
-    assert (found.event.data.device, found.event.data.ts) == ("d", 60.5)
+    assert found.told is not None
+    assert (found.told.device, found.told.ts, found.told.summary) == ("d", 60.5, "Too much.")
+    assert found.told.content["summary"] == "Too much."
 
 
 def test_an_e_mail_names_the_id(message: Message, tmp_path: Path) -> None:
@@ -55,7 +60,38 @@ def test_an_e_mail_names_the_id(message: Message, tmp_path: Path) -> None:
     for text in (f"Dear all,\n{message.text}\n--", json.dumps({"Message": message.text})):
         (tmp_path / "mail").write_text(text)
         found = asked(str(tmp_path / "mail"))
-        assert (found.id, found.event) == (message.id, None)
+        assert (found.id, found.told) == (message.id, None)
+
+
+@pytest.mark.parametrize("with_sample", [True, False])
+def test_of_an_episode_it_is_the_sample_that_its_message_shows(
+    message: Message, tmp_path: Path, with_sample: bool
+) -> None:
+    """The id is that of the sample's own message, also in the text; what the message says in words is of the episode.
+    Where time caused it there are no numbers to compare with, but the id."""
+    line = {**json.loads(LINE.line()), "device": "d"} if with_sample else None
+    step = Step("ongoing", 90.0, Episode("d", 60.5, 80.0, 60.5, 80, Severity.HIGH, samples=3, steps=2))
+    told = incident.message(
+        step,
+        line=line,
+        model="bw-x",
+        sentence="",
+        source="urn:battery-watch:t",
+        bucket="b",
+        position=None,
+        chart=None,
+        recorded=NOW,
+    )
+    (tmp_path / "m").write_text(told.body)
+    (tmp_path / "mail").write_text(told.text)
+    found = asked(str(tmp_path / "m"))
+    assert found.id == asked(str(tmp_path / "mail")).id == message.id
+    if line is None:
+        assert found.told is None
+        return
+    assert found.told is not None
+    assert (found.told.ts, found.told.model, found.told.summary[:9]) == (60.5, "bw-x", "Anomalous")
+    assert found.told.content == {name: value for name, value in line.items() if name != "datetime"}
 
 
 def notice() -> str:

@@ -68,7 +68,7 @@ def step(kind: Kind, at: float, episode: Episode = EPISODE) -> Step:
     return Step(kind, at, episode)
 
 
-def test_what_was_told_to_begin_is_told_to_end(muting: Muting) -> None:
+def test_an_episode_that_was_told_to_begin_is_told_to_end(muting: Muting) -> None:
     """Under the mute too; what came in between is mentioned then."""
     assert not muting.step(step("opened", 9.0))
     assert muting.step(step("escalated", 12.0))

@@ -110,9 +110,11 @@ def test_what_is_told_of_episodes(plain_bundle: Bundle) -> None:
     assert [event["data"]["episode"] for event in events] == [first] * 4 + [second] * 3
     assert [event["data"]["step"] for event in events] == [1, 2, 3, 4, 1, 2, 3]
     for event in events:
-        of = event["data"]["evidence"]
-        (row,) = np.flatnonzero(judged.ts == of["ts"])
-        assert of["scores"]["reconstruction_error"]["value"] == judged.reconstruction_error[row]
+        of = event["data"].get("evidence")
+        assert (of is None) == (event["data"]["state"] == "closed")
+        (row,) = np.flatnonzero(judged.ts == event["data"]["sample"]["ts"])
+        if of is not None:
+            assert of["scores"]["reconstruction_error"]["value"] == judged.reconstruction_error[row]
         assert judged.episode[row] == event["data"]["episode"]
     assert {event["data"]["severity"] for event in events} == {"high"}
 
