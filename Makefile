@@ -101,7 +101,7 @@ clean:
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.runtime
-	@echo "Setting up training and tests (about 900 MB of downloads) ..."
+	@echo "Setting up training and tests (about 1 GB of downloads) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/build.txt
 	@touch $@
 

@@ -11,6 +11,7 @@ import structlog
 
 from consumer.commit import Commit
 from consumer.lane import Lane
+from consumer.progress import LATE_RUN
 from consumer.source import Source
 from reporting.message import Message
 
@@ -100,5 +101,6 @@ class OwnedLane:
         for message in commit.messages:
             self._told["messages"] += 1
             if message.type.startswith("health.") and message.state == "opened":
-                self._told[message.type.removeprefix("health.")] += 1
+                kind = message.type.removeprefix("health.")
+                self._told[LATE_RUN if kind == "late" else kind] += 1
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id)

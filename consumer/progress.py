@@ -16,8 +16,11 @@ from consumer.ledger import CLASSES
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-HEALTH = ("silence", "stuck", "clock_skew", "gap", "late", "lagging", "quarantine", "warming", "bundle", "misfit")
+LATE_RUN = "late_run"
+"""`health.late`, one for a run of late records: ``late`` counts the records."""
+HEALTH = ("silence", "stuck", "clock_skew", "gap", LATE_RUN, "lagging", "quarantine", "warming", "bundle", "misfit")
 COUNTS = (*CLASSES, "messages", "forced", *HEALTH)
+LAG, HEARTBEAT, FENCED = "LagSeconds", "Heartbeat", "Fenced"
 log = structlog.get_logger(__name__)
 
 
@@ -54,14 +57,14 @@ class Progress:
             counted += lane.tally()
         lag_s = round(now - watermark, 1) if isfinite(watermark) else None
         counts: dict[str, Any] = {_metric(name): counted[name] for name in COUNTS}
-        counts |= {"Heartbeat": 1, "Fenced": int(fenced)}
+        counts |= {HEARTBEAT: 1, FENCED: int(fenced)}
         if lag_s is not None:
-            counts["LagSeconds"] = lag_s
+            counts[LAG] = lag_s
         if not self._embedded:
             shown = {name: count for name, count in counted.items() if count}
             log.info("progress", lag_s=lag_s, **shown)
             return
-        metrics = [{"Name": name, "Unit": "Seconds" if name == "LagSeconds" else "Count"} for name in counts]
+        metrics = [{"Name": name, "Unit": "Seconds" if name == LAG else "Count"} for name in counts]
         directive = {"Namespace": NAMESPACE, "Dimensions": [list(self._dimensions)], "Metrics": metrics}
         about = {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]}
         log.info("progress", _aws=about, **self._dimensions, **counts)
@@ -70,3 +73,7 @@ class Progress:
 def _metric(name: str) -> str:
     """CloudWatch's habit: ``clock_skew`` is ``ClockSkew``."""
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+METRICS = (*map(_metric, COUNTS), HEARTBEAT, FENCED, LAG)
+"""The names of all metrics: alarms are made of them."""

@@ -193,15 +193,16 @@ def test_stopping_ends_the_commits() -> None:
 
 
 def test_what_was_told_is_counted_once_it_is_durable() -> None:
-    """Beside what the lane counts; and only once."""
+    """Beside what the lane counts, whose `late` are records; and only once."""
     notice = Message("n", "health.silence", "high", "d", "opened", "urn:s", "{}", "t")
     ended = Message("o", "health.silence", "low", "d", "closed", "urn:s", "{}", "t")
-    lane = LaneTwin(Commit(Head(lane="table", owner="me", commit=1, bundle="b"), (MESSAGE, notice, ended)))
+    late = Message("l", "health.late", "medium", "d", "opened", "urn:s", "{}", "t")
+    lane = LaneTwin(Commit(Head(lane="table", owner="me", commit=1, bundle="b"), (MESSAGE, notice, ended, late)))
     sinks, source = CommitsTwin(), SourceTwin()
     owned_lane, any_source = OwnedLane(cast("Any", lane), sinks), cast("Any", source)
     owned_lane.turn(any_source, 0.0)
     assert owned_lane.tally() == Counter(scored=4)
     sinks.futures[0].set_result(sinks.submitted[0])
     owned_lane.turn(any_source, 1.0)
-    assert owned_lane.tally() == Counter(scored=4, messages=3, silence=1)
+    assert owned_lane.tally() == Counter(scored=4, messages=4, silence=1, late_run=1)
     assert owned_lane.tally() == Counter(scored=4)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from structlog.testing import capture_logs
 
-from consumer.progress import EVERY_S, Progress
+from consumer.progress import EVERY_S, METRICS, Progress
 
 
 @dataclass
@@ -45,7 +45,7 @@ def test_in_json_the_line_is_in_the_embedded_metric_format() -> None:
     """Every name it declares is there as a number, with its dimensions (source: CloudWatch's specification of it)."""
     progress = Progress(table="device4", namespace="default", embedded=True)
     with capture_logs() as logs:
-        progress.say(1000.0, [LaneTwin(998.0, Counter(scored=3, clock_skew=1))])
+        progress.say(1000.0, [LaneTwin(998.0, Counter(scored=3, clock_skew=1, late=7, late_run=1))])
     (line,) = logs
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert line["_aws"]["Timestamp"] == 1_000_000
@@ -53,7 +53,9 @@ def test_in_json_the_line_is_in_the_embedded_metric_format() -> None:
     assert (line["table"], line["namespace"]) == ("device4", "default")
     names = [metric["Name"] for metric in directive["Metrics"]]
     assert all(isinstance(line[name], int | float) for name in names)
+    assert sorted(names) == sorted(METRICS)
     assert len(names) == len(set(names)) <= 100
+    assert (line["Late"], line["LateRun"]) == (7, 1)
     assert (line["Scored"], line["ClockSkew"], line["LagSeconds"], line["Heartbeat"], line["Lost"]) == (3, 1, 2.0, 1, 0)
 
 

@@ -1,0 +1,58 @@
+"""One page on which an operator sees whether the worker watches, how far behind it is, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from infra.cdk.metrics import WorkerMetrics
+
+HEALTH = ["Silence", "Stuck", "ClockSkew", "Gap", "LateRun", "Lagging", "Quarantine", "Warming", "Bundle", "Misfit"]
+
+
+class Dashboard(Construct):
+    """The page. ``dashboard`` has its name."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        metrics: WorkerMetrics,
+        errors: cloudwatch.IMetric,
+        service: ecs.FargateService,
+        alarms: Sequence[cloudwatch.IAlarm],
+    ) -> None:
+        super().__init__(scope, name)
+        cpu, memory = service.metric_cpu_utilization(), service.metric_memory_utilization()
+        five = Duration.minutes(5)
+        self.dashboard = cloudwatch.Dashboard(self, "Page", default_interval=Duration.hours(6))
+        self.dashboard.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=24, height=3))
+        self.dashboard.add_widgets(
+            _graph("Seconds behind", [metrics.worst("LagSeconds")]),
+            _graph("Signs of life", [metrics.total("Heartbeat", five), metrics.total("Fenced", five)]),
+            _graph("Messages", [metrics.total("Messages"), metrics.total("Muted")]),
+        )
+        self.dashboard.add_widgets(
+            _graph("Records", [metrics.total("Read"), metrics.total("Scored")]),
+            _graph(
+                "Records not scored",
+                [metrics.total(each) for each in ("Duplicate", "Late", "Quarantined", "Ignored", "Lost")],
+            ),
+            _graph("Read from the table, passed by", [metrics.total("Backfilled"), metrics.total("Forced")]),
+        )
+        self.dashboard.add_widgets(
+            _graph("Told of the watching itself", [metrics.total(each, five) for each in HEALTH]),
+            _graph("Errors in the log", [errors]),
+            _graph("CPU and memory, %", [cpu, memory]),
+        )
+
+
+def _graph(title: str, metrics: list[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(
+        title=title, left=metrics, left_y_axis=cloudwatch.YAxisProps(min=0), width=8, height=6
+    )

@@ -1,0 +1,63 @@
+"""The bucket for all results: events, charts, books, state."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.cdk import nag
+from infra.cdk.config import Config
+
+CHARTS = "battery-reports"
+
+
+class Results(Construct):
+    """A bucket that nobody but the account sees, kept when its stack is deleted.
+
+    The head is written every 5 s and versions are counted by bucket: it is the lifecycle that keeps them few, where a
+    version is of use and where it is none.
+    """
+
+    def __init__(self, scope: Construct, name: str, config: Config) -> None:
+        super().__init__(scope, name)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            removal_policy=RemovalPolicy.RETAIN,
+            lifecycle_rules=[
+                _rule("charts", f"{CHARTS}/", days=config.chart_days, earlier_days=1),
+                _rule("events", "battery-events/", days=config.archive_days, earlier_days=7),
+                _rule("quarantine", "battery-quarantine/", days=config.archive_days, earlier_days=7),
+                _rule("books", "battery-ledger/", earlier_days=1),
+                _rule("mutes", "battery-mutes/", earlier_days=90),
+                # Never expired: without its head a worker begins anew. Earlier versions are what one goes back to.
+                _rule("state", "state/", earlier_days=2),
+                s3.LifecycleRule(
+                    id="left-overs",
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                    expired_object_delete_marker=True,
+                ),
+            ],
+        )
+        nag.accept(
+            self.bucket,
+            "AwsSolutions-S1",
+            "An access log would need a second bucket for one writer. CloudTrail data events tell who read or wrote, "
+            "where that is wanted.",
+        )
+
+
+def _rule(name: str, prefix: str, *, days: int | None = None, earlier_days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id=name,
+        prefix=prefix,
+        expiration=None if days is None else Duration.days(days),
+        noncurrent_version_expiration=Duration.days(earlier_days),
+    )

@@ -1,0 +1,104 @@
+"""Topics and who gets what is published: e-mails and queues, each with a queue for what could not be delivered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.cdk import nag
+
+
+class TopicKey(Construct):
+    """The key that topics are encrypted with. It is one of the account's own because CloudWatch's alarms may not use
+    the one that AWS keeps for SNS."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        self.key = kms.Key(
+            self,
+            "Key",
+            description="Battery Watch: messages in its topics",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.DESTROY,  # after 30 days; nothing that is stored is encrypted with it
+        )
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+            )
+        )
+
+
+class TopicWithSubscribers(Construct):
+    """An encrypted topic that takes nothing without TLS. ``dead``: the queues of what could not be delivered."""
+
+    def __init__(self, scope: Construct, name: str, key: kms.IKey) -> None:
+        super().__init__(scope, name)
+        self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        self.dead: list[sqs.Queue] = []
+        self.queues: list[sqs.Queue] = []
+
+    def mail(self, address: str, severities: Sequence[str] = ()) -> None:
+        """Subscribe an address, which must confirm. ``severities``: only messages of these; empty: all."""
+        only = {"severity": sns.SubscriptionFilter.string_filter(allowlist=[*severities])} if severities else None
+        short = hashlib.sha256(address.encode()).hexdigest()[:8]  # the same whoever comes or goes before it
+        self.topic.add_subscription(
+            subscriptions.EmailSubscription(
+                address, dead_letter_queue=self._dead_letters(f"Mail{short}"), filter_policy=only
+            )
+        )
+
+    def queue(self, name: str) -> None:
+        """Make a queue that gets every message, and keeps it for two weeks."""
+        title = name[0].upper() + name[1:]
+        queue = sqs.Queue(
+            self,
+            f"{title}Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+            visibility_timeout=Duration.seconds(60),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self._dead_letters(f"{title}Unread"), max_receive_count=5),
+        )
+        self.topic.add_subscription(
+            subscriptions.SqsSubscription(queue, dead_letter_queue=self._dead_letters(f"{title}Undelivered"))
+        )
+        self.queues.append(queue)
+
+    def take_alarms(self) -> None:
+        """Let CloudWatch's alarms of this account publish: a topic with a policy of its own does not by itself."""
+        stack = Stack.of(self)
+        alarms = stack.format_arn(
+            service="cloudwatch", resource="alarm", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": alarms}},
+            )
+        )
+
+    def _dead_letters(self, name: str) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            f"{name}DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        nag.accept(queue, "AwsSolutions-SQS3", "This is a dead-letter queue itself.")
+        self.dead.append(queue)
+        return queue
