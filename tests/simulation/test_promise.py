@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,17 @@ def test_promise_schedules_are_of_every_kind() -> None:
     assert min(sum(name in s.plan.rates for s in schedules) for name in EVERYTHING.faults if "down" not in name) > 20
     assert all(any(name == down for s in schedules for down, _, _ in s.plan.down) for name in ("s3 down", "sns down"))
     assert {cls for s in schedules for cls in s.script.expected} == {"scored", "late", "quarantined", "ignored"}
+
+
+def test_promise_is_about_episodes_too(bundle: Bundle) -> None:
+    """Opened again, and amended by late samples. They are too short for one to go on for five minutes."""
+    told: list[Any] = []
+    for seed in range(10):
+        found = Outcome.of(drawn(seed).undisturbed(bundle))
+        told += [m for each in found.messages.values() for m in each if m["data"].get("step")]
+    assert {m["data"]["state"] for m in told} == {"opened", "escalated", "closed"}
+    assert any(m["data"]["reopened"] for m in told)
+    assert any(m["data"]["revision"] for m in told)
 
 
 @pytest.mark.parametrize("seed", [3, 11])

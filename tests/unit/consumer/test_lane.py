@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from consumer.commit import Commit
 from consumer.lane import MAX_MESSAGES, Lane
-from consumer.outgoing import Reporting
+from consumer.outgoing import Publish, Reporting
 from consumer.ownership import HEARTBEATS, STALE_S
 from consumer.records import Decoder
 from consumer.snapshot import Snapshot
@@ -48,7 +49,13 @@ class Rig:
     aside."""
 
     def __init__(
-        self, bundle: Bundle, head: Head | None = None, snapshot: Snapshot | None = None, *, one_device: bool = False
+        self,
+        bundle: Bundle,
+        head: Head | None = None,
+        snapshot: Snapshot | None = None,
+        *,
+        one_device: bool = False,
+        publish: Publish = "samples",
     ) -> None:
         devices, shards = Names(), Names()
         self.decoder = Decoder(table="device4", device_key="device", devices=devices, shards=shards)
@@ -57,7 +64,7 @@ class Rig:
         self.lane = Lane(
             Scorer(bundle),
             self.head,
-            REPORTING,
+            replace(REPORTING, publish=publish),
             devices=devices,
             shards=shards,
             snapshot=snapshot,
@@ -365,6 +372,20 @@ def test_a_message_cuts_a_commit_at_once_and_nothing_else_does(rig: Rig, at: Cal
     assert later.head.positions["s"].sequence == "2000"
     assert [commit.head.commit for commit in rig.commits] == [1, 2, 3]
     assert rig.turn(T + 0.3 + 2 * HEARTBEAT_S) is not None
+
+
+@pytest.mark.parametrize("publish", ["episodes", "both"])
+def test_fifty_also_where_many_episodes_open_at_once(
+    plain_bundle: Bundle, at: Callable[..., Record], publish: Publish
+) -> None:
+    """A hundred devices in one second, and again later, when the ones before end with it."""
+    rig = Rig(plain_bundle, publish=publish).open("s")
+    for second in (1, 400):
+        found = [at(second, 9.0, device=named(f"d{n:03}"), number=10_000 * second + n) for n in range(100)]
+        rig.batch("s", *found).until_quiet()
+    steps = [message for message in rig.messages if message.type in ("anomaly.opened", "anomaly.closed")]
+    assert [message.state for message in steps] == ["opened"] * 100 + ["closed"] * 100 + ["opened"] * 100
+    assert max(len(commit.messages) for commit in rig.commits) <= MAX_MESSAGES
 
 
 def test_a_commit_holds_at_most_fifty_messages(rig: Rig, at: Callable[..., Record]) -> None:
