@@ -17,6 +17,8 @@ COMMANDS = {
     "run": "Watch a table: score every sample, tell of anomalies.",
     "doctor": "Check everything the worker needs.",
     "demo": "See the whole product work on this machine.",
+    "tail": "The topic's events as they come.",
+    "events": "Archived anomalies of the last hours or days.",
     "explain": "Why was this sample flagged, and does that still hold?",
     "mute": "Publish nothing about a device for a while.",
     "unmute": "End a mute before its time.",

@@ -9,6 +9,20 @@ from typing import Any
 import click
 
 _FROM_NOW = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?", re.ASCII)
+_LASTING = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
+
+
+class Lasting(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
+    """A length of time on the command line, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType`."""
+        try:
+            return lasting(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
@@ -61,6 +75,20 @@ def _moment(text: str, now: datetime, sign: int) -> datetime:
         if "time zone" in str(error):
             raise
         raise ValueError(f"{text!r} is no time: write 30m, 2h, 3d, 1h30m, or {now:%Y-%m-%d}T15:00Z") from None
+
+
+def lasting(text: str) -> float:
+    """A length of time in seconds. Raises ValueError that says how to write one.
+
+    >>> lasting("30s"), lasting("1h30m")
+    (30.0, 5400.0)
+    """
+    found = _LASTING.fullmatch(text.strip())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found is not None else (0, 0, 0)
+    total = 3600.0 * hours + 60.0 * minutes + seconds
+    if not total:
+        raise ValueError(f"{text!r} is no length of time: write 30s, 10m, 2h, 1h30m")
+    return total
 
 
 def left(until: float, now: float) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from consumer.checks import refused
 from consumer.errors import ConfigurationError
 from reporting.archive import status
 from reporting.evidence import event_id
-from reporting.keys import ARCHIVE, chart_key, device_prefix, minute_in, minute_key
+from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
 from window.rolling import SHOWN_S
 
 if TYPE_CHECKING:
@@ -88,6 +89,36 @@ class Archived:
                         return Searched(found, len(prefixes), done)
         return Searched(None, len(prefixes), done)
 
+    def minutes(self, devices: Sequence[str], since: float, until: float, progress: Progress) -> list[str]:
+        """The keys of the minute objects from ``since`` to ``until`` (epoch seconds) of these devices, or of all where
+        none is named; in order of time. Only those hours are listed, several at once."""
+        try:
+            prefixes = [device_prefix(device) for device in devices] if devices else self._devices()
+            hours = [(prefix, hour) for prefix in prefixes for hour in hours_in(prefix, since, until)]
+            keys: list[str] = []
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
+                for done, found in enumerate(pool.map(self._listed, (hour for _, hour in hours)), start=1):
+                    prefix = hours[done - 1][0]
+                    first, last = minute_in(prefix, since), minute_in(prefix, until)
+                    keys += (key for key in found if first <= key <= last)
+                    progress(done, len(hours))
+        except (ClientError, BotoCoreError) as error:
+            raise self._refused(error) from error
+        return sorted(keys, key=_by_minute)
+
+    def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[Line]]:
+        """The lines of these objects, in the order of `minutes`: those of a minute, of all devices, together."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
+
+            def bodies() -> Iterator[tuple[str, list[Line]]]:
+                for start in range(0, len(keys), AT_ONCE):
+                    part = keys[start : start + AT_ONCE]
+                    yield from zip(part, pool.map(self._lines, part), strict=True)
+                    progress(start + len(part), len(keys))
+
+            for _, minute in groupby(bodies(), key=lambda each: _by_minute(each[0])[0]):
+                yield [line for _, lines in minute for line in lines]
+
     def chart(self, prefix: str, device: str, ts: float) -> str | None:
         """The key of the first chart that shows a sample; None where there is none yet."""
         after, last = chart_key(prefix, device, floor(ts) - 1.0), chart_key(prefix, device, ts + SHOWN_S)
@@ -118,6 +149,10 @@ class Archived:
                     return
                 yield found["Key"]
 
+    def _listed(self, prefix: str) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
     def _lines(self, key: str) -> list[Line]:
         try:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
@@ -138,3 +173,9 @@ class Archived:
 
 def _id(line: dict[str, Any], source: str) -> str:
     return event_id(source, line["device"], line["ts"], line["model"])
+
+
+def _by_minute(key: str) -> tuple[str, str]:
+    """Of a minute object's key, what its minute is and whose it is."""
+    _, device, minute = key.split("/", 2)
+    return minute, device

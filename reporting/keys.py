@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import floor
 from urllib.parse import quote
 
 from reporting.contract.events import utc
 
 MINUTE_S = 60
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
 MUTES = "battery-mutes/"
 ARCHIVE = "battery-events/"
 
@@ -34,6 +37,21 @@ def device_prefix(device: str) -> str:
 def minute_in(prefix: str, ts: float) -> str:
     """The archive object of a minute under a device's prefix; those of a device sort by time."""
     return f"{prefix}{utc(minute_of(ts)):dt=%Y-%m-%d/hour=%H/%H%M}.ndjson"
+
+
+def hours_in(prefix: str, since: float, until: float) -> Iterator[str]:
+    """Under a device's prefix, what the keys of the hours from ``since`` to ``until`` (epoch seconds) begin with; of a
+    day that lies wholly within, what those of the day do.
+
+    >>> list(hours_in("p/", 79_200.0, 176_400.0))
+    ['p/dt=1970-01-01/hour=22/', 'p/dt=1970-01-01/hour=23/', 'p/dt=1970-01-02/', 'p/dt=1970-01-03/hour=00/', \
+'p/dt=1970-01-03/hour=01/']
+    """
+    hour, last = (floor(ts / HOUR_S) * HOUR_S for ts in (since, until))
+    while hour <= last:
+        whole_day = hour % DAY_S == 0 and hour + DAY_S - HOUR_S <= last
+        yield f"{prefix}{utc(hour):dt=%Y-%m-%d/}" if whole_day else f"{prefix}{utc(hour):dt=%Y-%m-%d/hour=%H/}"
+        hour += DAY_S if whole_day else HOUR_S
 
 
 def chart_key(prefix: str, device: str, ts: float) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from battery_watch.moments import ago, left, moment
+from battery_watch.moments import ago, lasting, left, moment
 
 NOW = datetime(2026, 11, 22, 13, 0, 5, 250_000, tzinfo=UTC)
 
@@ -78,3 +78,18 @@ def test_no_time_ago(text: str) -> None:
     """Said as for a time to come."""
     with pytest.raises(ValueError, match=r"time|calendar"):
         ago(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30.0), ("10m", 600.0), ("2h", 7200.0), (" 1h1m1s ", 3661.0), ("90m", 5400.0)]
+)
+def test_a_length_of_time_is_read(text: str, seconds: float) -> None:
+    """In hours, minutes and seconds."""
+    assert lasting(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0s", "30", "-30s", "1.5h", "30s1m", "2d", "for ever"])
+def test_what_is_no_length_of_time_is_said(text: str) -> None:
+    """With how to write one."""
+    with pytest.raises(ValueError, match="is no length of time: write 30s, 10m"):
+        lasting(text)

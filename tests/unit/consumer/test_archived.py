@@ -100,6 +100,41 @@ def test_the_chart_is_the_first_that_shows_the_sample(archived: Archived, s3: An
     assert archived.chart("reports", "other", T) is None
 
 
+def test_an_interval_is_read_minute_by_minute(archived: Archived, s3: Any) -> None:
+    """The devices' lines of a minute together, the oldest minute first; only the hours asked for are listed."""
+    since, until = T + 600, T + 900  # 14:35 to 14:40 UTC
+    s3.calls.clear()
+    keys = archived.minutes((), since, until, lambda *_: None)
+    assert {key for operation, key in s3.calls if operation == "list"} == {
+        "battery-events/",
+        "battery-events/device=a/dt=2026-07-25/hour=14/",
+        "battery-events/device=rack%2F7/dt=2026-07-25/hour=14/",
+    }
+    assert keys == [minute_key(device, T + 60 * n) for n in range(10, 16) for device in ("a", "rack/7")]
+    minutes = [[(line.content["device"], line.content["ts"]) for line in each] for each in archived.read(keys, told)]
+    assert minutes == [
+        [(device, T + 60 * n + half) for device in ("a", "rack/7") for half in (0, 30)] for n in range(10, 16)
+    ]
+
+
+def test_named_devices_are_read_without_a_listing_of_all(archived: Archived, s3: Any) -> None:
+    """Over the turn of an hour; one that has nothing has no minutes."""
+    s3.calls.clear()
+    keys = archived.minutes(("rack/7", "nobody"), T + 1800, T + 2400, lambda *_: None)
+    assert keys == [minute_key("rack/7", T + 60 * n) for n in range(30, 41)]
+    assert sorted(key.split("/", 2)[1:] for operation, key in s3.calls if operation == "list") == [
+        ["device=nobody", "dt=2026-07-25/hour=14/"],
+        ["device=nobody", "dt=2026-07-25/hour=15/"],
+        ["device=rack%2F7", "dt=2026-07-25/hour=14/"],
+        ["device=rack%2F7", "dt=2026-07-25/hour=15/"],
+    ]
+
+
+def told(done: int, total: int) -> None:
+    """Progress within bounds."""
+    assert 0 < done <= total
+
+
 def test_a_bucket_that_refuses_is_said(archived: Archived, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to look at."""
 

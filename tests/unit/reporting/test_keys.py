@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reporting.keys import chart_key, ledger_key, minute_key, minute_of, quarantine_key
+from reporting.keys import chart_key, device_prefix, hours_in, ledger_key, minute_key, minute_of, quarantine_key
 
 T = 1_784_989_507.25  # 2026-07-25 14:25:07.25 UTC
 
@@ -69,3 +69,14 @@ def test_a_record_set_aside_and_the_books_have_keys_without_a_clock() -> None:
     assert quarantine_key(T, "shardId-0001-a", "4200") == "battery-quarantine/dt=2026-07-25/shardId-0001-a-4200.json"
     assert ledger_key("2026-07-25", "table") == "battery-ledger/2026-07-25/table.json"
     assert ledger_key("2026-07-25", "shard/1") == "battery-ledger/2026-07-25/shard%2F1.json"
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 60 * 24 * 90), st.integers(0, 60 * 24 * 20), st.integers(-3600, 60 * 24 * 20 + 3600))
+def test_an_hour_that_was_asked_for_is_listed_once(start: int, length: int, probe: int) -> None:
+    """By itself or with its day; no other hour is. All in minutes."""
+    prefixes = list(hours_in(device_prefix("d"), start * 60.0, (start + length) * 60.0))
+    at = max(0, start + probe)
+    asked = start // 60 <= at // 60 <= (start + length) // 60
+    assert sum(minute_key("d", at * 60.0).startswith(prefix) for prefix in prefixes) == asked
+    assert len(prefixes) <= 46 + length // 1440

@@ -1,0 +1,153 @@
+"""`battery-watch events`: the archive's anomalies of a time."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from battery_watch.moments import Moment
+from battery_watch.wanted import LEVELS, levels_from
+
+if TYPE_CHECKING:
+    from battery_watch.inputs import Tell
+    from battery_watch.shown import Output
+    from consumer.archived import Archived, Line
+
+LOOKED_AT = timedelta(hours=24)
+EPILOG = """\b
+Examples:
+  battery-watch events --since 2h --severity high
+  battery-watch events --since 2026-11-22T15:00Z --until 2026-11-22T16:00Z --device cell-7
+  battery-watch events --since 7d --json > anomalies.ndjson
+
+\b
+Exit codes: 0 read, whatever was found; 1 the archive holds what is no line of it; 2 the options, the
+settings or the bucket must be put right; 130 ended by Ctrl-C; 141 nobody reads on (events | head)."""
+
+
+@click.command("events", epilog=EPILOG)
+@click.option(
+    "--since", type=Moment(), metavar="T", help="From when on; 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
+)
+@click.option("--until", type=Moment(), metavar="T", help="Up to when. Default: now.")
+@click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be given several times.")
+@click.option("--severity", type=click.Choice(LEVELS), help="Only from that one on.")
+@click.option("--json", "as_json", is_flag=True, help="The archive's lines, byte for byte.")
+def command(
+    since: datetime | None, until: datetime | None, devices: tuple[str, ...], severity: str | None, as_json: bool
+) -> None:
+    """Print the anomalous samples that the archive has of a time, muted ones too, the oldest first.
+
+    The time is the sample's own. The archive has numbers and no sentence: a line says what was measured and expected,
+    the feature with most of the error, and the scores; `explain` says more of one.
+
+    Needs the worker's settings, s3:ListBucket on the bucket and GetObject under battery-events/. Writes nothing.
+    """
+    now = datetime.now(UTC)
+    # Devices' clocks may be a little ahead.
+    ends = until or now + timedelta(minutes=5)
+    begins = since or (until or now) - LOOKED_AT
+    if begins >= ends:
+        raise click.UsageError("--until must be later than --since.")
+
+    from battery_watch.shown import NobodyReads, Output
+    from consumer.archived import Archived
+    from consumer.aws import session
+    from consumer.errors import ConfigurationError
+    from consumer.settings import load_settings
+
+    output = Output()
+    try:
+        settings = load_settings()
+        archived = Archived(session(settings.region), settings.bucket)
+        with _bars(sys.stderr.isatty()) as tell:
+            keys = archived.minutes(devices, begins.timestamp(), ends.timestamp(), lambda *of: tell("listing", *of))
+        found = _print(archived, keys, (begins.timestamp(), ends.timestamp()), severity, output, as_json=as_json)
+    except ConfigurationError as error:
+        click.echo(f"battery-watch: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except NobodyReads:
+        sys.exit(141)
+    shown = f"{found['shown']:,} shown" + (f" ({' or '.join(levels_from(severity))})" if severity else "")
+    span = f"{begins:%Y-%m-%d %H:%M} to {ends if until else now:%Y-%m-%d %H:%M} UTC"
+    click.echo(f"Read {len(keys):,} minute objects, {found['read']:,} anomalous samples of {span}: {shown}.", err=True)
+    sys.exit(1 if found["broken"] else 0)
+
+
+def _print(
+    archived: Archived,
+    keys: list[str],
+    interval: tuple[float, float],
+    severity: str | None,
+    output: Output,
+    *,
+    as_json: bool,
+) -> Counter[str]:
+    """Print minute by minute; how many samples were read and shown, and how many lines are none."""
+    levels = levels_from(severity)
+    count: Counter[str] = Counter()
+    # On a terminal the lines themselves show that it goes on, and a bar would run through them.
+    with _bars(sys.stderr.isatty() and not output.is_terminal) as tell:
+        for minute in archived.read(keys, lambda *of: tell("reading", *of)):
+            for ts, level, line in _sorted(minute, count):
+                if not interval[0] <= ts <= interval[1]:
+                    continue
+                count["read"] += 1
+                if level in levels:
+                    count["shown"] += 1
+                    _one(line, count, output, as_json=as_json)
+            output.check()
+    return count
+
+
+def _one(line: Line, count: Counter[str], output: Output, *, as_json: bool) -> None:
+    from battery_watch.shown import of_line
+
+    if as_json:
+        output.verbatim(line.raw)
+        return
+    try:
+        said = of_line(line.content)
+    except (ValueError, KeyError, TypeError):
+        count["shown"] -= 1
+        _no_line(line, count)
+    else:
+        output.print(said, soft_wrap=True)
+
+
+def _sorted(minute: list[Line], count: Counter[str]) -> list[tuple[float, str, Line]]:
+    """A minute's lines of all devices in order of time."""
+    found = []
+    for line in minute:
+        try:
+            content = line.content
+            found.append((float(content["ts"]), str(content["severity"]), str(content["device"]), line))
+        except (ValueError, KeyError, TypeError):
+            _no_line(line, count)
+    found.sort(key=lambda each: (each[0], each[2]))
+    return [(ts, level, line) for ts, level, _, line in found]
+
+
+def _no_line(line: Line, count: Counter[str]) -> None:
+    count["broken"] += 1
+    click.echo(f"battery-watch: {line.key} holds what is no line of the archive: {line.raw[:80]!r}", err=True)
+
+
+@contextmanager
+def _bars(watched: bool) -> Iterator[Tell]:
+    """Progress bars where a person watches."""
+    if not watched:
+        yield lambda *_: None
+        return
+    from battery_watch.bars import bars
+
+    with bars() as tell:
+        yield tell

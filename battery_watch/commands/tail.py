@@ -1,0 +1,167 @@
+"""`battery-watch tail`: the topic's events as they come."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from battery_watch.moments import Lasting
+from battery_watch.wanted import LEVELS, EventType, Wanted
+
+if TYPE_CHECKING:
+    from battery_watch.listening import TemporaryQueue
+    from battery_watch.shown import Output
+
+EPILOG = """\b
+Examples:
+  battery-watch tail                                     everything, until Ctrl-C
+  battery-watch tail --severity high --type anomaly.     anomalies, high and critical
+  battery-watch tail --device cell-7 --device cell-8
+  battery-watch tail --json --for 10m | jq .data.summary
+  battery-watch tail --type health.silence --count 1     wait for one
+
+\b
+Exit codes: 0 ended by --for or --count; 1 the same, but something could not be removed; 2 the options, the
+settings, the topic or the rights must be put right; 130 Ctrl-C; 143 SIGTERM; 141 nobody reads on (tail | head)."""
+
+
+@click.command("tail", epilog=EPILOG)
+@click.option(
+    "--severity", type=click.Choice(LEVELS), help="Only from that one on. The end of a health notice is always low."
+)
+@click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be given several times.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=EventType(),
+    metavar="T",
+    help="Only this type, like health.silence; with a dot at its end all that begin so, like `anomaly.`. Repeatable.",
+)
+@click.option("--for", "lasting_s", type=Lasting(), metavar="TIME", help="End after so long: 30s, 10m, 1h30m.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
+@click.option("--json", "as_json", is_flag=True, help="Each event's CloudEvents JSON on a line, as it was published.")
+def command(
+    severity: str | None,
+    devices: tuple[str, ...],
+    types: tuple[str, ...],
+    lasting_s: float | None,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """Print the topic's events as they come.
+
+    Makes a temporary SQS queue that only this topic may send to, and subscribes it with a filter. Both are removed at
+    the end, also on Ctrl-C. What was published before is not heard (see `events`). SNS and SQS promise no order, and
+    may bring an event twice: its id is the same.
+
+    Needs the worker's settings, sns:Subscribe and Unsubscribe on the topic, and on queues named battery-watch-tail-*
+    sqs:CreateQueue, GetQueueAttributes, SetQueueAttributes, ReceiveMessage, DeleteMessage and DeleteQueue.
+    """
+    from battery_watch.listening import TemporaryQueue
+    from battery_watch.shown import NobodyReads, Output
+    from consumer.aws import session
+    from consumer.errors import ConfigurationError
+    from consumer.settings import load_settings
+
+    wanted = Wanted(severity, devices, types)
+    with _noted() as signals:
+        try:
+            settings = load_settings()
+            queue = TemporaryQueue(session(settings.region), settings.topic_arn, wanted.policy())
+        except ConfigurationError as error:
+            _complain(error)
+            sys.exit(2)
+        code = 2
+        try:
+            queue.open()
+            if not signals:
+                click.echo(
+                    f"Listening to {settings.topic_arn} for {wanted.words()}, by the temporary queue {queue.name}. "
+                    "Ctrl-C ends it.",
+                    err=True,
+                )
+            code = _listen(queue, Output(), wanted, signals, lasting_s, count, as_json=as_json)
+        except ConfigurationError as error:
+            _complain(error)
+        except NobodyReads:
+            code = 141
+        finally:
+            left = queue.remove()
+            for each in left:
+                click.echo(f"battery-watch: {each}", err=True)
+    if not left and code not in (2, 141):
+        click.echo("Ended; queue and subscription are removed.", err=True)
+    sys.exit(code or (1 if left else 0))
+
+
+def _listen(
+    queue: TemporaryQueue,
+    output: Output,
+    wanted: Wanted,
+    signals: list[int],
+    lasting_s: float | None,
+    count: int | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Until a signal, the time or the count is reached; the exit code."""
+    deadline = time.monotonic() + (inf if lasting_s is None else lasting_s)
+    shown = 0
+    while not signals:
+        output.check()
+        if time.monotonic() >= deadline:
+            return 0
+        for body in queue.receive():
+            event = _event(body)
+            if event is None:
+                click.echo(f"battery-watch: not shown, as it is no event: {body[:100]!r}", err=True)
+            elif wanted.wants(event):
+                if as_json:
+                    output.verbatim((body if "\n" not in body else json.dumps(event)).encode() + b"\n")
+                else:
+                    output.event(event)
+                shown += 1
+                if shown == count:
+                    return 0
+    return 128 + signals[0]
+
+
+def _event(body: str) -> dict[str, Any] | None:
+    """What is shown of a message must be there; what a later version adds is no fault."""
+    try:
+        event = json.loads(body)
+        told = event["data"]["summary"], event["time"], event["type"], event["severitytext"], event["subject"]
+        datetime.fromisoformat(event["time"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return event if all(isinstance(each, str) for each in told) else None
+
+
+def _complain(error: Exception) -> None:
+    """In one line, also where several settings are wrong."""
+    first, *rest = (line.strip() for line in str(error).splitlines())
+    click.echo(f"battery-watch: {first} {'; '.join(rest)}".rstrip(), err=True)
+
+
+@contextmanager
+def _noted() -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and a closed terminal are only noted: an exception could come between the making of a queue and
+    its noting, or cut its removal short."""
+    signals: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda signum, _: signals.append(signum)) for number in numbers}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,83 @@
+"""Which events are asked for, by severity, device and type: as SNS filters them, and as we do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import click
+
+LEVELS = ("low", "medium", "high", "critical")
+"""The contract's severities, the mildest first; here without importing it."""
+
+
+def levels_from(severity: str | None) -> tuple[str, ...]:
+    """A severity and the graver ones; None is all of them.
+
+    >>> levels_from("high")
+    ('high', 'critical')
+    """
+    return LEVELS if severity is None else LEVELS[LEVELS.index(severity) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``severity``: from that one on, None for all. ``devices`` and ``types``: any of them, none for all; a type that
+    ends with a dot is the beginning of types."""
+
+    severity: str | None = None
+    devices: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    def policy(self) -> dict[str, list[Any]]:
+        """The filter policy of an SNS subscription, on message attributes; empty where everything is wanted."""
+        levels = levels_from(self.severity)
+        types = [{"prefix": each} if each.endswith(".") else each for each in self.types]
+        found: dict[str, list[Any]] = {
+            "severity": [] if levels == LEVELS else list(levels),
+            "device": list(self.devices),
+            "type": types,
+        }
+        return {name: values for name, values in found.items() if values}
+
+    def wants(self, event: Mapping[str, Any]) -> bool:
+        """The same, of an event. SNS takes up to 15 minutes until a filter policy is in force everywhere."""
+        kind = str(event.get("type"))
+        return (
+            event.get("severitytext") in levels_from(self.severity)
+            and (not self.devices or event.get("subject") in self.devices)
+            and (
+                not self.types
+                or any(kind.startswith(each) if each.endswith(".") else kind == each for each in self.types)
+            )
+        )
+
+    def words(self) -> str:
+        """For people."""
+        said = [
+            "" if self.severity in (None, LEVELS[0]) else f"severity {' or '.join(levels_from(self.severity))}",
+            f"device {' or '.join(self.devices)}" if self.devices else "",
+            f"type {' or '.join(each + '*' if each.endswith('.') else each for each in self.types)}"
+            if self.types
+            else "",
+        ]
+        return ", ".join(filter(None, said)) or "everything"
+
+
+class EventType(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
+    """A type of the contract, or the beginning of some up to a dot. A misspelt one would be waited for in vain."""
+
+    name = "type"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        from reporting.contract.events import AnomalyType, EpisodeType, HealthType
+
+        known = [*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType)]
+        text = str(value)
+        if text not in known and not (text.endswith(".") and any(each.startswith(text) for each in known)):
+            self.fail(
+                f"{text!r} is no type of event: it is anomaly., health., or one of {', '.join(known)}", param, ctx
+            )
+        return text
