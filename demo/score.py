@@ -10,9 +10,10 @@ import numpy as np
 
 from demo.outage import Outage
 from demo.script import Fault, Script
-from reporting.episodes import QUIET_S
 
 SAMPLE = "anomaly.sample"
+QUIET_S = 60.0
+"""As in `reporting.episodes`, which is not imported: it loads the ONNX runtime, which leaves a file where it is loaded."""
 STEPS = ("opened", "escalated", "ongoing", "closed")
 ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
 """A record that was read is in exactly one of these accounts of the ledger."""

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from demo import score
 from demo.outage import planned
 from demo.score import Evidence, Latency, Message, Waited, summarise
 from demo.script import Fault, FaultKind, Script
+from reporting import episodes
 
 EPOCH_S = 1_700_000_000
 SCRIPT = Script(
@@ -208,3 +210,8 @@ def test_latency_is_that_of_the_live_part_alone() -> None:
     summary = summarise(replace(GOOD, messages=(message(-500, received_s=5e6),)))
     assert summary.latency_ms.p50 is None
     assert summary.latency_ms.p99 is None
+
+
+def test_a_quiet_minute_is_the_workers() -> None:
+    """Written twice, since the demo loads no models."""
+    assert score.QUIET_S == episodes.QUIET_S
