@@ -81,10 +81,11 @@ def _message(text: str, where: str) -> Asked:
         raise click.UsageError(
             f"{where} holds a notice ({event.type}), which no score led to. It says all there is: {event.data.summary}"
         )
-    return _of_sample(event) if event.type == "anomaly.sample" else _of_episode(event)
+    return of_sample(event) if event.type == "anomaly.sample" else _of_episode(event)
 
 
-def _of_sample(event: AnomalyEvent) -> Asked:
+def of_sample(event: AnomalyEvent) -> Asked:
+    """The sample that its own message is about."""
     said = event.data
     content = said.model_dump(mode="json", exclude_none=True)
     bucket = said.archive.bucket

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from battery_watch.agreement import Difference
-from battery_watch.asked import Asked
+from battery_watch.asked import of_sample
 from battery_watch.explained import as_json, show
 from battery_watch.recheck import Checked, reasons
 from consumer.archived import Line
@@ -57,7 +57,7 @@ def checked(evidence: Evidence) -> Checked:
     event = parse(message.body)
     assert isinstance(event, AnomalyEvent)
     return Checked(
-        asked=Asked(message.id, event),
+        asked=of_sample(event),
         table=Table("t", 1, ("ts",)),
         bucket="b",
         device="rack/7",
