@@ -26,7 +26,7 @@ from infra.supply.lock import IMAGE_PYTHON, RUNTIME, pins
 from scoring.bundle import FILES, MANIFEST
 
 ROOT = Path(__file__).parents[2]
-ASKED = {"run", "healthcheck", "doctor", "explain", "ledger", "mute", "unmute", "mutes"}
+ASKED = {"run", "healthcheck", "doctor", "explain", "events", "ledger", "mute", "unmute", "mutes", "tail"}
 """The commands that somebody needs where the worker runs."""
 
 
