@@ -21,7 +21,7 @@ from reporting.contract.events import (
 from reporting.episodes import Kind, Step
 from reporting.evidence import SEVERITIES, event_id, explained_by, muted_words
 from reporting.keys import minute_key
-from reporting.message import Message
+from reporting.message import Message, span
 
 NOT_SHARED = ("device", "datetime")
 """Of an archive line, what a message has in another place."""
@@ -119,19 +119,8 @@ def _summary(kind: Kind, step: Step, sentence: str) -> str:
     samples = "1 anomalous sample" if episode.samples == 1 else f"{episode.samples} anomalous samples"
     worst = f"{severity} at worst, at {utc(episode.peak):%H:%M:%S} UTC"
     if kind == "closed":
-        return f"Over after {_span(episode.last - episode.opened)}: {samples}, {worst}."
-    return f"Anomalous for {_span(step.at - episode.opened)} now: {samples} so far, {worst}."
-
-
-def _span(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    return (
-        f"{whole} s"
-        if whole < 120
-        else f"{whole // 60} min {whole % 60} s"
-        if whole < 7200
-        else f"{whole / 3600:.1f} h"
-    )
+        return f"Over after {span(episode.last - episode.opened)}: {samples}, {worst}."
+    return f"Anomalous for {span(step.at - episode.opened)} now: {samples} so far, {worst}."
 
 
 def _scores(scores: Mapping[str, Any]) -> str:

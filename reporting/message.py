@@ -45,3 +45,11 @@ class Message:
             "state": self.state,
             "schema": self.schema_uri,
         }
+
+
+def span(seconds: float) -> str:
+    """How long, in words: "90 s", "12 min 5 s", "26.0 h"."""
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 7200 else f"{whole / 3600:.1f} h"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reporting.message import Message
+from reporting.message import Message, span
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -38,7 +38,7 @@ class _Parcel:
     @property
     def content(self) -> str:
         """For machines, for e-mail, for phones."""
-        late = f"Told late: this is {_span(self.age_s)} old.\n" if self.stale else ""
+        late = f"Told late: this is {span(self.age_s)} old.\n" if self.stale else ""
         text = self.message.text
         return json.dumps({"default": self.message.body, "email": late + text, "sms": late + text.split("\n")[1]})
 
@@ -98,8 +98,3 @@ def _entry(row: int, parcel: _Parcel) -> PublishBatchRequestEntryTypeDef:
             name: {"DataType": "String", "StringValue": value} for name, value in parcel.attributes.items()
         },
     }
-
-
-def _span(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    return f"{minutes} minutes" if minutes < 120 else f"{seconds / 3600:.0f} hours"
