@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +19,8 @@ HEALTH_PATH = "/_ministack/health"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 ATTEMPTS = 3
+SERVICES = ("dynamodb", "dynamodbstreams", "s3", "sns", "sqs", "iam", "sts")
+"""What the demo needs of it."""
 
 
 class EmulatorError(RuntimeError):
@@ -44,13 +46,17 @@ def program() -> Path:
 class Emulator:
     """DynamoDB with Streams, S3, SNS, SQS, IAM and STS in one process; a context manager.
 
-    ``auth=True`` makes it check signatures and policies. ``pause`` is what waits between two looks at its health; a
-    caller that wants to leave early raises from it. Entering blocks up to `START_TIMEOUT_S`, leaving up to
-    `STOP_TIMEOUT_S`; whatever it writes lies in ``folder``, which goes with it.
+    ``auth=True`` makes it check signatures and policies; ``also`` names services that it shall have beside those.
+    ``pause`` is what waits between two looks at its health; a caller that wants to leave early raises from it. Entering
+    blocks up to `START_TIMEOUT_S`, leaving up to `STOP_TIMEOUT_S`; whatever it writes lies in ``folder``, which goes
+    with it.
     """
 
-    def __init__(self, *, auth: bool = False, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, *, auth: bool = False, also: Sequence[str] = (), pause: Callable[[float], object] = time.sleep
+    ) -> None:
         self._auth = auth
+        self._services = (*SERVICES, *also)
         self._pause = pause
         self._child: Child | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -131,7 +137,7 @@ class Emulator:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AUTH": "true" if self._auth else "false",
-            "SERVICES": "dynamodb,dynamodbstreams,s3,sns,sqs,iam,sts",
+            "SERVICES": ",".join(self._services),
             "LOG_LEVEL": "WARNING",
             # It would listen on all addresses for services that nobody asked for, and look for containers to remove.
             "IOT_MTLS_ENABLED": "0",
