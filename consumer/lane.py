@@ -512,7 +512,7 @@ class Lane:
             # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(run.sequence[0]))
             self._ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
-        self._outgoing.tell(scored, run, seen.notices, now=now)
+        self._outgoing.tell(scored, run, self._times(run), seen.notices, now=now)
         for row in self._quarantine.set_unscorable_aside(scored, run):
             self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in self._outgoing.opened():

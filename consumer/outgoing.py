@@ -24,7 +24,7 @@ from scoring.scorer import Scored
 from scoring.succession import Succession
 from window.merge import Released
 from window.rolling import RETAINED_S
-from window.samples import Names
+from window.samples import Floats, Names
 
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
@@ -106,18 +106,21 @@ class Outgoing:
         """True when nothing waits."""
         return not (self._messages or self._minutes)
 
-    def tell(self, scored: Scored, run: Released, notices: Sequence[tuple[int, Notice]], *, now: float) -> None:
+    def tell(
+        self, scored: Scored, run: Released, times: Floats, notices: Sequence[tuple[int, Notice]], *, now: float
+    ) -> None:
         """Tell of rows just scored, and of what else those records mean, in their order.
 
         ``run``: the records the rows come from, one a row where they were in order; else one record, whose row is the
-        first, and followers it touched. ``now``: when it is written down.
+        first, and followers it touched. ``times``: when each record shows its device to be alive, shape (n,).
+        ``now``: when it is written down.
         """
         told: list[tuple[int, Message]] = [
             (row, self._notice(notice, now)) for row, notice in notices if not self._muting.notice(notice)
         ]
         for row, evidence in self._record(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
-            told += [(row, message) for message in self._anomaly(scored, row, evidence, run, now)]
+            told += [(row, message) for message in self._anomaly(scored, row, evidence, run, times, now)]
         told.sort(key=lambda found: found[0])
         self._messages.extend(message for _, message in told)
 
@@ -184,12 +187,12 @@ class Outgoing:
         return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
 
     def _anomaly(
-        self, scored: Scored, row: int, evidence: Evidence | None, run: Released, now: float
+        self, scored: Scored, row: int, evidence: Evidence | None, run: Released, times: Floats, now: float
     ) -> Iterator[Message]:
         """What is to be told of a row that has become an anomaly, or another one, or (None) is none any more."""
         device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
         record = row if row < len(run) else 0
-        stamp, created = float(run.stamp[record]), float(run.samples.created[record])
+        stamp, created = float(times[record]), float(run.samples.created[record])
         shard = self._shards[int(run.samples.shard[record])]
         position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[record]))
         if evidence is None:

@@ -24,6 +24,9 @@ COOL_DOWN_S = 300.0
 """One that comes back within that time after its quiet minute is opened again: it is no new incident."""
 ONGOING_S = 300.0
 """How often an episode that goes on is told again."""
+LIFT_S = 7.0
+"""A record is processed at most so long after its own time, by stamps: others in its shard may lift its stamp by that
+much (rule 3). A step that time causes waits so long, and comes in the same place whatever the shards are."""
 WEAK_SAMPLES = 3
 """So many weak anomalies within an episode are worth telling."""
 CLEARLY_ABOVE = 1.5
@@ -41,8 +44,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """An anomalous sample. ``stamp``: its record's; ``strong``: it is worth telling by itself; ``again``: it was
-    anomalous before, and was scored again; ``late``: scored again, or out of order."""
+    """An anomalous sample. ``stamp``: its record's own, whatever its shard holds besides; ``strong``: it is worth
+    telling by itself; ``again``: it was anomalous before, and was scored again; ``late``: scored again, or out of
+    order."""
 
     ts: float
     stamp: float
@@ -85,7 +89,7 @@ class Episode:
 
     @property
     def due(self) -> float:
-        """The stamp of its next step if no anomalous sample comes before; infinite where none is due."""
+        """When its next step is, by stamps, if no anomalous sample comes before; infinite where none is due."""
         if self.state is not State.OPEN:
             return inf
         return min(self.stamp + CLOSED_AFTER_S, self.told + ONGOING_S)
@@ -117,7 +121,7 @@ class Episodes:
     >>> first, steps = episodes.see("d", strong(0.0)); [step.kind for step in steps]
     ['opened']
     >>> episodes.due, [step.kind for step in episodes.fire()], episodes.due
-    (65.0, ['closed'], inf)
+    (72.0, ['closed'], inf)
     """
 
     def __init__(self, stored: Mapping[str, Iterable[Episode]] | None = None) -> None:
@@ -134,12 +138,12 @@ class Episodes:
 
     @property
     def due(self) -> float:
-        """The stamp of the next step if nothing comes before; infinite where none is due."""
-        return min((episode.due for each in self._of.values() for episode in each), default=inf)
+        """The stamp at which the next step can be told if nothing comes before; infinite where none is due."""
+        return min((episode.due for each in self._of.values() for episode in each), default=inf) + LIFT_S
 
     def see(self, device: str, anomaly: Anomaly) -> tuple[Episode, list[Step]]:
         """An anomalous sample: its episode, and what is to be told."""
-        steps = self._overtaken(device, anomaly)
+        steps = [*self._due_by(device, anomaly.stamp), *self._overtaken(device, anomaly)]
         there = [e for e in self._of.get(device, []) if e.opened - QUIET_S <= anomaly.ts <= e.until]
         before = there[-1] if there else None
         if before is None:
@@ -153,27 +157,22 @@ class Episodes:
 
     def withdraw(self, device: str, ts: float, stamp: float) -> list[Step]:
         """A sample that was anomalous is not any more: it, or one before it, was written again."""
+        steps = self._due_by(device, stamp)
         for before in reversed(self._of.get(device, [])):
             if before.opened <= ts <= before.last:
                 after = replace(before, samples=max(0, before.samples - 1), revision=before.revision + 1)
                 if after.samples or before.state is State.CLOSED:
                     self._keep(before, after)
-                    return []
+                    return steps
                 if before.state is State.SUSPECTED:
                     self._drop(before)
-                    return []
-                return [self._close(before, after, stamp)]
-        return []
+                    return steps
+                return [*steps, self._close(before, after, stamp)]
+        return steps
 
     def fire(self) -> list[Step]:
         """The watermark has reached `due`: what is to be told of the one episode concerned, the first by device."""
-        due = self.due
-        before = next(episode for episode in self if episode.due == due)
-        if before.stamp + CLOSED_AFTER_S <= due:
-            return [self._close(before, before, due)]
-        after = replace(before, steps=before.steps + 1, told=ceil(due))
-        self._keep(before, after)
-        return [Step("ongoing", due, after)]
+        return [self._time(min(self, key=lambda episode: episode.due))]
 
     def settle(self, device: str, before: float) -> None:
         """No sample of the device with a ``ts`` of ``before`` or less will be scored any more: episodes that only such
@@ -186,6 +185,21 @@ class Episodes:
     def forget(self, device: str) -> None:
         """The device is forgotten, and with it its episodes."""
         self._of.pop(device, None)
+
+    def _due_by(self, device: str, stamp: float) -> list[Step]:
+        """What is to be told of the device before a record with that stamp of its own."""
+        steps = []
+        while late := [episode for episode in self._of.get(device, []) if episode.due <= stamp]:
+            steps.append(self._time(min(late, key=lambda episode: episode.due)))
+        return steps
+
+    def _time(self, before: Episode) -> Step:
+        """Time has gone on to what is due of an episode."""
+        if before.stamp + CLOSED_AFTER_S <= before.due:
+            return self._close(before, before, before.due)
+        after = replace(before, steps=before.steps + 1, told=ceil(before.due))
+        self._keep(before, after)
+        return Step("ongoing", before.due, after)
 
     def _overtaken(self, device: str, anomaly: Anomaly) -> list[Step]:
         """A sample of more than a quiet minute later comes, while by the stamps that minute is not over."""

@@ -41,6 +41,10 @@ class Times(Sequence[float]):
         return self.first + row // self.repeat
 
 
+BLOCK = 200
+"""So many records are made at once."""
+
+
 class Records(Sequence[Mapping[str, Any]]):
     """The records of a shard: every second one sample of every device, all made up from their row."""
 
@@ -51,8 +55,7 @@ class Records(Sequence[Mapping[str, Any]]):
         self._sequence = sequence
         self._count = seconds * len(devices)
         self._names = [{"S": device} for device in devices]
-        self._rows = range(0)
-        self._made: list[Mapping[str, Any]] = []
+        self._made: dict[int, list[Mapping[str, Any]]] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -63,22 +66,27 @@ class Records(Sequence[Mapping[str, Any]]):
     def __getitem__(self, row: slice) -> list[Mapping[str, Any]]: ...
     def __getitem__(self, row: int | slice) -> Mapping[str, Any] | list[Mapping[str, Any]]:
         if isinstance(row, int):
-            # A page is looked at record by record for its size before it is taken.
-            if row not in self._rows:
-                self._keep(range(row, min(row + 1000, self._count)))
-            return self._made[row - self._rows.start]
+            return self._block(row // BLOCK)[row % BLOCK]
         rows = range(*row.indices(self._count))
-        if rows and (rows.start not in self._rows or rows[-1] not in self._rows):
-            self._keep(rows)
-        start = self._rows.start
-        return self._made[rows.start - start : rows.stop - start] if rows else []
+        if not rows:
+            return []
+        blocks = range(rows.start // BLOCK, rows[-1] // BLOCK + 1)
+        made = [record for block in blocks for record in self._block(block)]
+        start = rows.start - blocks.start * BLOCK
+        return made[start : start + len(rows)]
 
     def forget(self) -> None:
-        """Drop the page that was made last."""
-        self._rows, self._made = range(0), []
+        """Drop the records that were made last."""
+        self._made.clear()
 
-    def _keep(self, rows: range) -> None:
-        self._rows, self._made = rows, [self._record(n) for n in rows]
+    def _block(self, number: int) -> list[Mapping[str, Any]]:
+        """Many records at once: a page is looked at record by record for its size before it is taken, and the next
+        one may begin in the same block."""
+        if number not in self._made:
+            kept = {near: made for near, made in self._made.items() if near == number - 1}
+            rows = range(number * BLOCK, min((number + 1) * BLOCK, self._count))
+            self._made = {**kept, number: [self._record(row) for row in rows]}
+        return self._made[number]
 
     def _record(self, row: int) -> Mapping[str, Any]:
         second, device = divmod(row, len(self._devices))

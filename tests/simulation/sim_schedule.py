@@ -19,7 +19,7 @@ from sim_world import World
 from scoring.bundle import Bundle
 
 FIRST = 1_700_000_000.0
-SAMPLES = [10, 20, 30, 60]
+SAMPLES = [8, 12, 20, 40]
 """How many there are in a schedule at most, about: a schedule takes a tenth of a second."""
 
 ANOMALIES = ("anomaly.",)

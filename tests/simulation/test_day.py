@@ -45,7 +45,7 @@ def test_a_day(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     monkeypatch.setattr(sim_world, "MOST_STEPS", 10**6)
     script = day(BEGIN, HOURS * 3600, DEVICES, roll_overs=6)
     assert len(script.shards) == 7
-    world = World(script, bundle, Plan(begins=BEGIN - 40.0, start="latest", pace=Pace(poll_s=8.0, tick_s=8.0)))
+    world = World(script, bundle, Plan(begins=BEGIN - 40.0, start="latest", pace=Pace(poll_s=9.0, tick_s=9.0)))
     world.edges.table.sort = "device"  # ten devices in one table
     oldest_s = 0.0
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reporting.episodes import (
     CLOSED_AFTER_S,
     COOL_DOWN_S,
+    LIFT_S,
     ONGOING_S,
     QUIET_S,
     WEAK_SAMPLES,
@@ -308,3 +309,28 @@ def test_a_story_of_one_sample_ends_when_it_began() -> None:
         replace(told.steps[0].episode, state=State.CLOSED, steps=2, told=int(T + CLOSED_AFTER_S))
         == told.steps[1].episode
     )
+
+
+@pytest.mark.parametrize("lift_s", [0.0, 3.0, LIFT_S])
+def test_what_is_told_does_not_depend_on_what_lifts_the_stamps(lift_s: float) -> None:
+    """Processed seconds later, as another device in its shard is ahead, a sample leads to the same steps: the end and
+    the repetition come before it if they were due by its own time, at the time at which they were due, and else not."""
+    at = [0.0, 50.0, *(114.0 + step for step in range(0, 300, 50)), 470.0, 520.0, 584.9]
+
+    def play(lift: float) -> list[tuple[str, float]]:
+        told = Told()
+        for ts in at:
+            told.until(T + ts + lift)
+            told.steps += told.episodes.see("d", anomaly(T + ts))[1]
+        return told.until(END).said
+
+    assert play(lift_s) == play(0.0)
+    assert {"opened", "ongoing", "closed"} <= {kind for kind, _ in play(lift_s)}
+
+
+def test_a_withdrawal_comes_after_what_is_due(told: Told) -> None:
+    """By its own stamp the episode was over."""
+    told.see(anomaly(T))
+    told.steps += told.episodes.withdraw("d", T, T + CLOSED_AFTER_S)
+    assert told.said == [("opened", T), ("closed", T + CLOSED_AFTER_S)]
+    assert told.until(END).said[2:] == []
