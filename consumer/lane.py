@@ -413,8 +413,8 @@ class Lane:
         notices = self._watch.fire()
         for code in self._watch.forgotten():
             self._forget(self._devices[code])
-        # While recovering, they were told before the restart.
-        self._outgoing.notify([] if self.recovering else notices, now=now)
+        # While recovering, they were told before the restart: those that the head's watermark had reached.
+        self._outgoing.notify([] if self.recovering and due <= self._begun else notices, now=now)
 
     def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``. A run ends before any

@@ -86,6 +86,13 @@ def anomalies(world: World) -> list[Any]:
     return found
 
 
+def silences(world: World) -> list[tuple[str, str]]:
+    """When devices fell silent and came back, up to the stream's end: also while nobody watched."""
+    found = told(world, "health.silence")
+    within = [event for event in found if datetime.fromisoformat(event["time"]).timestamp() <= world.ends]
+    return [(event["time"], event["data"]["state"]) for event in within]
+
+
 def samples(world: World) -> list[Any]:
     """Those about samples."""
     return [event for event in anomalies(world) if event["type"] == "anomaly.sample"]
@@ -117,6 +124,7 @@ def test_bug_08_25_hours_down(shards: list[Shard], how: str, bundle: Bundle) -> 
     assert found.guesses == 0
     assert anomalies(world) == anomalies(calm)
     assert {event["type"] for event in anomalies(world)} >= {"anomaly.sample", "anomaly.opened", "anomaly.closed"}
+    assert silences(world) == silences(calm)
     opened, closed = told(world, "health.gap")
     assert [opened["data"]["state"], closed["data"]["state"]] == ["opened", "closed"]
     assert BEGIN + 550.0 <= opened["data"]["since"] <= BEGIN + 601.0
