@@ -8,6 +8,8 @@ ARGS ?=
 BUILD ?= build
 # Else ONNX Runtime reports what tests, benchmarks and training do to its maker.
 export ORT_DISABLE_TELEMETRY := 1
+# The tests start a hundred processes, which would all compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check chaos bench bundle lock contract client image audit licences sbom advisories clean
 

@@ -11,7 +11,7 @@ from random import Random
 from sim_script import Script, Shard, Write, script
 
 BEGIN = 1_700_000_000.0
-CRASH_EVERY = int(os.environ.get("CRASH_EVERY", "3"))
+CRASH_EVERY = int(os.environ.get("CRASH_EVERY", "5"))
 """Of the calls at which a process may crash, every so manieth is tried; `make chaos` tries all."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,33 +65,55 @@ class Trained:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """`battery-watch train --input`, seed 3, with a small recipe."""
-    root = tmp_path_factory.mktemp("small")
-    of, out = charges(root / "charges"), root / "bundle"
-    with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
-        # Keras warns about numpy, and whose test asks first for this fixture need not know.
-        warnings.simplefilter("ignore")
-        patched.setattr(pipeline, "Recipe", lambda: SMALL)
-        arguments = ["--input", str(of / "charge_*.csv"), "--out", str(out), "--seed", "3", "--critical", "9", "70"]
-        done = CliRunner().invoke(command, arguments)
-    assert done.exit_code == 0, done.output
-    return Trained(load(out), out, of, done.output)
+
+    def train(root: Path) -> str:
+        of, out = charges(root / "charges"), root / "bundle"
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(pipeline, "Recipe", lambda: SMALL)
+            arguments = ["--input", str(of / "charge_*.csv"), "--out", str(out), "--seed", "3", "--critical", "9", "70"]
+            done = CliRunner().invoke(command, arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    root, said = _once(tmp_path_factory, "small", train)
+    return Trained(load(root / "bundle"), root / "bundle", root / "charges", said)
 
 
 @pytest.fixture(scope="session")
 def again(small: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The same by a second training, without the command."""
-    out, steps = tmp_path_factory.mktemp("again") / "bundle", dict[str, None]()
+    """The same by a second training, without the command; ``said`` names the steps, and the bundle as returned."""
 
-    def tell(step: str, done: int, total: int) -> None:
-        assert 0 <= done <= total
-        steps[step.split(" (")[0]] = None
+    def train(root: Path) -> str:
+        steps = dict[str, None]()
 
-    with warnings.catch_warnings():
-        # TensorFlow warns about its own insides, the pipeline about the few hours.
-        warnings.simplefilter("ignore")
+        def tell(step: str, done: int, total: int) -> None:
+            assert 0 <= done <= total
+            steps[step.split(" (")[0]] = None
+
         of = material(read([small.charges], labels=True), 3)
-        bundle = pipeline.train(of, out, 3, SMALL, tell, limits={"critical": (9.0, 70.0)})
-    return Trained(bundle, out, small.charges, "\n".join(steps))
+        made = pipeline.train(of, root / "bundle", 3, SMALL, tell, limits={"critical": (9.0, 70.0)})
+        return "\n".join([*steps, made.id])
+
+    root, said = _once(tmp_path_factory, "again", train)
+    return Trained(load(root / "bundle"), root / "bundle", small.charges, said)
+
+
+def _once(factory: pytest.TempPathFactory, name: str, train: Callable[[Path], str]) -> tuple[Path, str]:
+    """A folder with what ``train`` made, and what it said. Of the processes that run tests the first one trains, the
+    others wait for it."""
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    root, said = shared / name, shared / f"{name}.said"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            root.mkdir()
+            with warnings.catch_warnings():
+                # TensorFlow warns about its own insides and Keras about numpy, the pipeline about the few hours.
+                warnings.simplefilter("ignore")
+                text = train(root)
+            said.write_text(text)
+    return root, said.read_text()
 
 
 @pytest.fixture
