@@ -464,9 +464,10 @@ class Lane:
         self._watch.apply(seen)
         if self._sole is not None:
             self._sole.seen(run.samples, run.stamp)
+        # A broken promise: it came below what was processed, be it among what is read again.
+        processed = self._floor if silent else max(self._floor, self._begun)
+        self._forced += int((run.stamp < processed).sum())
         if not silent:
-            # A broken promise: it came below what was processed.
-            self._forced += int((run.stamp < max(self._floor, self._begun)).sum())
             self._account(run, seen, scored, now, duplicate=duplicate)
         elif scored is not None:
             self._outgoing.recall(scored)
