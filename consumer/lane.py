@@ -226,7 +226,8 @@ class Lane:
     def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
         """The stream has nothing after ``since`` (a stamp, epoch s); the head stands for what is up to ``known_to``."""
         self._shards.declare_gap(since, reason, now, known_to)
-        self._recovering = self.recovering
+        if self.recovering and not self._recovering:
+            self._recovering, self._floor = True, -inf
 
     def gaps_to_read(self) -> list[Gap]:
         """Gaps that are to be read from the table now; each is named once. `take_items` takes what was found."""
