@@ -20,6 +20,15 @@ from scoring.bundle import Bundle, Manifest, Scaler, load
 from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds
 from scoring.graph import Graph, Scores
 
+HEAVY = ("tests/unit/models/", "tests/infra/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever the order otherwise: tests that import TensorFlow or the CDK follow one another, so that of several
+    test processes one has to import it and not all."""
+    items.sort(key=lambda item: next((n for n, folder in enumerate(HEAVY) if folder in item.nodeid), len(HEAVY)))
+
 
 @pytest.fixture(scope="session")
 def default_bundle() -> Bundle:

@@ -45,7 +45,8 @@ class Run:
     clock: Clock
     faults: Faults
     rng: Random
-    pace: Pace
+    pace: Callable[[], Pace]
+    """How it works at the moment."""
     start: Start
     namespace: str
     lies_there: Callable[[], Bundle | BundleError]

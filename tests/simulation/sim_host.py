@@ -138,7 +138,7 @@ class Host:
         )
         client = TableClient(kept, run.faults)
         history = TableHistory(client, "t", partition=kept.partition, sort=kept.sort)  # type: ignore[arg-type]
-        self.tables = SteppedTables(history, self._decoder, run.clock, run.rng, latency_s=run.pace.latency_s)
+        self.tables = SteppedTables(history, self._decoder, run.clock, run.rng, latency_s=run.pace().latency_s)
         self.worker = worker.Worker(
             lanes,
             self.source,
@@ -164,7 +164,7 @@ class Host:
             Sinks(opened.store, Archive(self._s3, BUCKET), topic),  # type: ignore[arg-type]
             run.clock,
             run.rng,
-            latency_s=run.pace.latency_s,
+            latency_s=run.pace().latency_s,
             recovering=lambda: lane.recovering,
             durable=partial(self._committed, lane.name),
         )
@@ -228,7 +228,7 @@ class Host:
 
     def _turn(self) -> None:
         self.worker.turn(0.0)
-        self.turn_due = self.clock.now + self._run.rng.uniform(0.0, self._run.pace.tick_s)
+        self.turn_due = self.clock.now + self._run.rng.uniform(0.0, self._run.pace().tick_s)
 
     def _look(self) -> None:
         self.bundles.look()

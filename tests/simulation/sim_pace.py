@@ -18,8 +18,8 @@ class Pace:
 
     page: int = 1000
     credit: int = 20_000
-    poll_s: float = 2.0
-    tick_s: float = 1.0
+    poll_s: float = 4.0
+    tick_s: float = 3.0
     latency_s: float = 0.05
 
 

@@ -22,6 +22,10 @@ FIRST = 1_700_000_000.0
 SAMPLES = [8, 12, 20, 40]
 """How many there are in a schedule at most, about: a schedule takes a tenth of a second."""
 
+CALM = Pace(poll_s=5.0, tick_s=5.0)
+SETTLED_S = 10.0
+"""So long after the last trouble a disturbed run goes on at the pace of a calm one."""
+
 ANOMALIES = ("anomaly.",)
 """What is compared between different shard graphs. A record set aside has no time of its own, so it cannot be in order:
 where it falls among its neighbours, and so when a silence ends, depends on its shard."""
@@ -79,7 +83,12 @@ class Schedule:
 
     def disturbed(self, bundle: Bundle) -> World:
         """The run with all of it."""
-        return World(self.script, bundle, self.plan, seed=self.seed).run()
+        world = World(self.script, bundle, self.plan, seed=self.seed)
+        settled = max(self.script.ends, self.plan.calm_from) + SETTLED_S
+        world.run(until=lambda now: now.clock.now >= settled or now.all_durable())
+        # From here on it is a question of time alone: most of a schedule's turns would be idle ones.
+        world.plan = replace(self.plan, pace=replace(self.plan.pace, poll_s=CALM.poll_s, tick_s=CALM.tick_s))
+        return world.run()
 
     def over_one_shard(self, bundle: Bundle) -> World:
         """The run without any trouble over the same writes in one shard."""
@@ -126,7 +135,7 @@ def drawn(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
         begins=begins,
         calm_from=begins,
         calm_until=begin,
-        pace=Pace(poll_s=5.0, tick_s=5.0),
+        pace=CALM,
         start="latest" if latest else "trim_horizon",
     )
     return Schedule(seed, stream, workload, _plan(rng, calm, stream, begin, ailments), calm)

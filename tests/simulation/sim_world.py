@@ -184,7 +184,13 @@ class World:
     def _start(self, slot: int) -> None:
         self._born += 1
         run = Run(
-            self.clock, self.faults, self.rng, self.plan.pace, self.plan.start, self._namespace, lambda: self.bundle
+            self.clock,
+            self.faults,
+            self.rng,
+            lambda: self.plan.pace,
+            self.plan.start,
+            self._namespace,
+            lambda: self.bundle,
         )
         self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, run)
         if self.hosts[slot] is None:

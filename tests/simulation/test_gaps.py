@@ -13,7 +13,6 @@ import pytest
 from sim_cases import BEGIN, Reading, calls, charge, rotation, shard, stream, writes
 from sim_faults import S3, TABLE
 from sim_outcome import ARCHIVE, Outcome
-from sim_pace import Pace
 from sim_plan import Later, Plan
 from sim_reader import StreamReader
 from sim_script import Script, Shard
@@ -31,9 +30,8 @@ still, and one when it is back."""
 
 
 def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip, in no hurry."""
-    pace = Pace(poll_s=2.0, tick_s=2.0)
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", pace=pace, **more)  # type: ignore[arg-type]
+    """A host that is there before the first record, reading from the tip."""
+    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 def readings() -> list[Reading]:
@@ -60,7 +58,7 @@ HALVES = [shard(high=0.5), shard(low=0.5)]
 
 def away(script: Script, bundle: Bundle, *, how: str = "stop", later: Later = Later(), seed: int = 0) -> World:  # noqa: B008
     """A world whose worker is gone for 25 hours, with ten minutes read."""
-    plan = Plan(begins=BEGIN + 585.0, pace=Pace(poll_s=2.0, tick_s=2.0), downtime_s=(DOWN_S,))
+    plan = Plan(begins=BEGIN + 585.0, downtime_s=(DOWN_S,))
     world = World(script, bundle, plan, seed=seed, later=later)
     world.run(until=lambda w: w.clock.now >= BEGIN + 615.0)
     world.stop() if how == "stop" else world.kill()
@@ -156,8 +154,8 @@ def test_bug_08_a_crash_at_any_call_while_the_gap_is_read(
 ) -> None:
     """Whichever S3 call is the last: what the gap brought is in the archive, told once, and its end too."""
     script = stream(readings(), shards)
-    calm = Outcome.of(undisturbed(script, bundle))
-    expected = anomalies(undisturbed(script, bundle))
+    quiet = undisturbed(script, bundle)
+    calm, expected = Outcome.of(quiet), anomalies(quiet)
     for call in calls(60):
         world = away(script, bundle, how=how)
         world.faults.crash_at = (S3, world.faults.calls[S3] + call, moment)
@@ -231,6 +229,7 @@ def test_bug_07_a_shard_deleted_while_its_iterator_is_expired(bundle: Bundle) ->
     first, second = shard(closed=1500.0, high=0.5), shard(low=0.5)
     child = shard(1500.0, parent=first.name, high=0.5)
     script = stream(charge(1.0, 2100.0, period_s=3.0, strange=[301.0, 901.0, 1201.0, 2062.0]), [first, second, child])
+    calm = undisturbed(script, bundle)
     for seed in range(4):
         later = Later(deleted={first.name: BEGIN + 1600.0})
         world = World(script, bundle, live(), seed=seed, later=later)
@@ -238,8 +237,8 @@ def test_bug_07_a_shard_deleted_while_its_iterator_is_expired(bundle: Bundle) ->
         world.host.stall(1200.0)  # nothing is read for 20 minutes: iterators live 15
         world.run()
         found = Outcome.of(world)
-        assert found.events == Outcome.of(undisturbed(script, bundle)).events
-        assert anomalies(world) == anomalies(undisturbed(script, bundle))
+        assert found.events == Outcome.of(calm).events
+        assert anomalies(world) == anomalies(calm)
         assert (found.conflicts, found.imbalance) == ((), 0)
         opened, closed = told(world, "health.gap")
         assert [opened["data"]["state"], closed["data"]["state"]] == ["opened", "closed"]

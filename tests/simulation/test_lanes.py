@@ -55,9 +55,8 @@ def drawn(seed: int) -> tuple[Script, Plan, Plan]:
     )
     latest = backlog_s == 0.0 and rng.random() < 0.5
     begins = BEGIN - 40.0 if latest else live
-    pace = Pace(poll_s=2.0, tick_s=2.0)
     start = "latest" if latest else "trim_horizon"
-    calm = Plan(begins=begins, calm_from=begins, calm_until=BEGIN, pace=pace, start=start)  # type: ignore[arg-type]
+    calm = Plan(begins=begins, calm_from=begins, calm_until=BEGIN, start=start)  # type: ignore[arg-type]
     stream = script(rng, load.writes(rng), shards)
     page = rng.choice([1, 5, 1000])
     plan = replace(

@@ -171,6 +171,19 @@ def of_a_muted(steps: list[Any], since: float, until: float) -> list[Any]:
     return told
 
 
+@pytest.fixture(scope="module")
+def two_episodes() -> Script:
+    """One of eight minutes, and one of a single sample."""
+    strange = [*(float(t) for t in range(30, 500, 10)), 600.0]
+    return stream(charge(2.0, 800.0, period_s=2.0, strange=strange), [shard(high=0.5), shard(low=0.5)])
+
+
+@pytest.fixture(scope="module")
+def both_told(two_episodes: Script, bundle: Bundle) -> Outcome:
+    """What comes of them where nobody mutes anything."""
+    return Outcome.of(telling(World(two_episodes, bundle, plan()), "episodes").run())
+
+
 @pytest.mark.parametrize(
     ("since", "until", "heard"),
     [
@@ -183,17 +196,15 @@ def of_a_muted(steps: list[Any], since: float, until: float) -> list[Any]:
     ],
 )
 def test_rule_22_of_a_muted_episode_nobody_hears_an_end_without_a_beginning(
-    since: float, until: float, heard: list[str], bundle: Bundle
+    since: float, until: float, heard: list[str], two_episodes: Script, both_told: Outcome, bundle: Bundle
 ) -> None:
     """Whatever of it is covered, and killed in between; the archive and the counts are those of the calm run."""
-    strange = [*(float(t) for t in range(30, 500, 10)), 600.0]
-    script = stream(charge(1.0, 800.0, strange=strange), [shard(high=0.5), shard(low=0.5)])
-    calm = Outcome.of(telling(World(script, bundle, plan()), "episodes").run())
+    calm = both_told
     steps = calm.messages["device4"]
     assert [step["data"]["state"] for step in steps] == ["opened", "ongoing", "closed", "opened", "closed"]
     for seed in range(2):
         mute = Mute("m1", "device4", BEGIN + since, BEGIN + until, "new fan", "ann")
-        world = muted(script, bundle, mute, seed=seed, kills=3, calm_from=BEGIN + 800.0)
+        world = muted(two_episodes, bundle, mute, seed=seed, kills=3, calm_from=BEGIN + 800.0)
         found = Outcome.of(telling(world, "episodes").run())
         told = found.messages.get("device4", [])
         assert [step["data"]["state"] for step in told] == heard

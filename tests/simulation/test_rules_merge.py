@@ -271,7 +271,7 @@ def test_rule_07_never_more_than_twenty_minutes_past_the_slowest_shard(
     script = stalling(2900.0, period_s=5.0, strange=(31.0, 601.0, 1101.0, 1501.0, 2601.0))
     calm = Outcome.of(World(script, bundle, live()).run())
     Outage({script.shards[1].name: (BEGIN + 60.0, BEGIN + 2760.0)}).strike(monkeypatch)
-    world = World(script, bundle, live(pace=Pace(poll_s=2.0, tick_s=2.0)))
+    world = World(script, bundle, live())
     furthest = -inf
     lagging = False
 
@@ -409,17 +409,25 @@ def _last(world: World) -> list[str]:
     return [key for key in world.edges.bucket.writes[-1:] if "outbox" in head_of(world)]
 
 
+@pytest.fixture(scope="module")
+def late_in_its_minute() -> Script:
+    """A sample comes 25 minutes late into a minute that has lines."""
+    readings = charge(1.0, 2700.0, period_s=3.0, strange=[31.0, 40.0, 1501.0])
+    return stream([replace(r, written=1510.0) if r.ts == 40.0 else r for r in readings], [shard()])
+
+
+@pytest.fixture(scope="module")
+def added_in_peace(late_in_its_minute: Script, bundle: Bundle) -> Outcome:
+    """What comes of it where nothing goes wrong."""
+    return Outcome.of(World(late_in_its_minute, bundle, live()).run())
+
+
 @pytest.mark.parametrize("at", [1505.0, 1511.0, 1512.0, 1530.0, 2000.0])
 def test_rule_09_a_minute_written_again_keeps_what_it_held(
-    monkeypatch: pytest.MonkeyPatch, bundle: Bundle, at: float
+    monkeypatch: pytest.MonkeyPatch, late_in_its_minute: Script, added_in_peace: Outcome, bundle: Bundle, at: float
 ) -> None:
-    """A sample comes 25 minutes late into a minute that has lines, and the worker dies around that, for long enough
-    that the minute leaves the window: it is written while all of it is known, or not at all."""
-    readings = charge(1.0, 2700.0, period_s=3.0, strange=[31.0, 40.0, 1501.0])
-    readings = [replace(r, written=1510.0) if r.ts == 40.0 else r for r in readings]
-    script = stream(readings, [shard()])
-    pace = Pace(poll_s=2.0, tick_s=2.0)
-    calm = Outcome.of(World(script, bundle, live(pace=pace)).run())
+    """The worker dies around the time of the late sample, for long enough that the minute leaves the window: it is
+    written while all of it is known, or not at all."""
     put = BucketClient.put_object
     written: list[str] = []
 
@@ -434,11 +442,11 @@ def test_rule_09_a_minute_written_again_keeps_what_it_held(
             written.append(request["Key"])
         return put(client, **request)
 
-    world = World(script, bundle, live(downtime_s=(600.0,), pace=pace))
+    world = World(late_in_its_minute, bundle, live(downtime_s=(600.0,)))
     monkeypatch.setattr(BucketClient, "put_object", noting)
     world.run(until=lambda w: w.clock.now > BEGIN + at)
     world.kill()
-    assert differences(calm, Outcome.of(world.run())) == []
+    assert differences(added_in_peace, Outcome.of(world.run())) == []
     assert written
 
 
