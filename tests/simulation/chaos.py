@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from time import monotonic
-from typing import Any
 
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sim_bundle import arithmetic_bundle
-from sim_schedule import Verdict, judge
+from sim_schedule import Judge, Verdict
 
 BLOCK = 20
 BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
@@ -88,13 +87,13 @@ def _is_loss(said: str) -> bool:
 
 def _judge_block(seeds: range) -> list[Verdict]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    bundle = arithmetic_bundle()
-    return [_judge(seed, bundle) for seed in seeds]
+    judge = Judge(arithmetic_bundle())
+    return [_judge(seed, judge) for seed in seeds]
 
 
-def _judge(seed: int, bundle: Any) -> Verdict:
+def _judge(seed: int, judge: Judge) -> Verdict:
     try:
-        return judge(seed, bundle)
+        return judge.judge(seed)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is this seed's result
         return Verdict(seed, [f"{type(error).__name__}: {error}"])
 

@@ -17,7 +17,7 @@ from sim_bundle import arithmetic_bundle
 
 from scoring.bundle import Bundle
 
-SEEDS_IN_A_TEST = 25
+SEEDS_IN_A_TEST = 20
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

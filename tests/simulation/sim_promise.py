@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sim_schedule import EVERYTHING, Ailments, Verdict, judge
+from sim_schedule import EVERYTHING, Ailments, Judge, Verdict
 
 from scoring.bundle import Bundle
 
@@ -15,13 +15,14 @@ class Broken(AssertionError):
 
 def keeps(seeds: Iterable[int], bundle: Bundle, ailments: Ailments = EVERYTHING) -> list[Verdict]:
     """The verdicts on all seeds. Raises `Broken` at the first that breaks the promise, hangs or raises."""
-    return [_judged(seed, bundle, ailments) for seed in seeds]
+    judge = Judge(bundle, ailments)
+    return [_judged(seed, judge) for seed in seeds]
 
 
-def _judged(seed: int, bundle: Bundle, ailments: Ailments) -> Verdict:
+def _judged(seed: int, judge: Judge) -> Verdict:
     again = f"seed {seed}; again: SIMULATION_SEED={seed} pytest tests/simulation -k promise"
     try:
-        verdict = judge(seed, bundle, ailments)
+        verdict = judge.judge(seed)
     except Exception as error:
         raise Broken(f"{again}\n{type(error).__name__}: {error}") from error
     if verdict.broken:

@@ -1,4 +1,7 @@
-"""A schedule: a stream, how it is written, and everything that goes wrong, all drawn from one number."""
+"""A schedule: a stream, how it is written, and everything that goes wrong, all drawn from one number.
+
+Schedules that follow each other share stream and records, and with them the undisturbed run they are compared to.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ from scoring.bundle import Bundle
 FIRST = 1_700_000_000.0
 SAMPLES = [8, 12, 20, 40]
 """How many there are in a schedule at most, about: a schedule takes a tenth of a second."""
+PLANS = 4
+"""So many schedules share a stream. What goes wrong is drawn for each."""
 
 CALM = Pace(poll_s=5.0, tick_s=5.0)
 SETTLED_S = 10.0
@@ -110,7 +115,7 @@ class Verdict:
 
 def drawn(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
     """The schedule of a seed; the same one everywhere."""
-    rng = Random(f"schedule {seed}")
+    rng = Random(f"stream {seed // PLANS}")
     backlog_s = rng.choice([0.0, 240.0, 2400.0, 5000.0])
     live_s = rng.choice([5.0, 30.0, 90.0])
     begin = FIRST + rng.uniform(0.0, 86_400.0)
@@ -138,23 +143,43 @@ def drawn(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
         pace=CALM,
         start="latest" if latest else "trim_horizon",
     )
-    return Schedule(seed, stream, workload, _plan(rng, calm, stream, begin, ailments), calm)
+    plan = _plan(Random(f"plan {seed}"), calm, stream, begin, ailments)
+    return Schedule(seed, stream, workload, plan, calm)
 
 
-def judge(seed: int, bundle: Bundle, ailments: Ailments = EVERYTHING) -> Verdict:
-    """Run a seed's schedule twice, and compare."""
-    schedule = drawn(seed, ailments)
-    world = schedule.disturbed(bundle)
-    found = Outcome.of(world)
-    expected = Outcome.of(schedule.undisturbed(bundle))
-    broken = [f"undisturbed: {said}" for said in _unaccounted(schedule, expected)]
-    broken += differences(expected, found, types=ailments.types)
-    if schedule.in_order and not expected.guesses:
-        alone = Outcome.of(schedule.over_one_shard(bundle))
-        broken += [f"one shard: {said}" for said in differences(alone, expected, across_shards=True, types=ANOMALIES)]
-    return Verdict(
-        seed, broken, found.guesses, len(schedule.script.writes), dict(world.faults.injected), world.recovery_s
-    )
+class Judge:
+    """Runs schedules disturbed and undisturbed, and compares. The undisturbed run is made once for schedules of one
+    stream, when they are judged one after another."""
+
+    def __init__(self, bundle: Bundle, ailments: Ailments = EVERYTHING) -> None:
+        self._bundle = bundle
+        self._ailments = ailments
+        self._stream = -1
+        self._expected: tuple[Outcome, list[str]]
+
+    def judge(self, seed: int) -> Verdict:
+        """The verdict on a seed's schedule."""
+        schedule = drawn(seed, self._ailments)
+        world = schedule.disturbed(self._bundle)
+        found = Outcome.of(world)
+        if self._stream != seed // PLANS:
+            self._expected = self._undisturbed(schedule)
+            self._stream = seed // PLANS
+        expected, broken = self._expected
+        broken = broken + differences(expected, found, types=self._ailments.types)
+        return Verdict(
+            seed, broken, found.guesses, len(schedule.script.writes), dict(world.faults.injected), world.recovery_s
+        )
+
+    def _undisturbed(self, schedule: Schedule) -> tuple[Outcome, list[str]]:
+        """What a schedule is compared to, and what is wrong even with that."""
+        expected = Outcome.of(schedule.undisturbed(self._bundle))
+        broken = [f"undisturbed: {said}" for said in _unaccounted(schedule, expected)]
+        if schedule.in_order and not expected.guesses:
+            alone = Outcome.of(schedule.over_one_shard(self._bundle))
+            found = differences(alone, expected, across_shards=True, types=ANOMALIES)
+            broken += [f"one shard: {said}" for said in found]
+        return expected, broken
 
 
 def _unaccounted(schedule: Schedule, outcome: Outcome) -> list[str]:

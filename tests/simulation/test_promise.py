@@ -20,16 +20,6 @@ def test_the_promise(seeds: range, bundle: Bundle) -> None:
     keeps(seeds, bundle)
 
 
-BROKE_IT = [5022, 10713, 14169, 18860, 18912]
-"""Of 20,000: an empty shard in a lineage, notices left to the next commit, a device first seen among records read again
-after a guess; and a shard that seemed idle among what was read again, which nobody counted as a guess (10713)."""
-
-
-def test_promise_schedules_that_broke_it_once(bundle: Bundle) -> None:
-    """As they are drawn today."""
-    keeps(BROKE_IT, bundle)
-
-
 def test_the_promise_where_devices_are_forgotten(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a day of three minutes many devices vanish and come back: they are forgotten at the same record in every
     run. Seed 177 forgot in the reading again what the head knew of later."""
@@ -54,11 +44,11 @@ def test_promise_holds_where_verdicts_lean_on_neighbours() -> None:
 
 def test_promise_schedules_are_of_every_kind() -> None:
     """What is drawn is not all alike: the property would prove little."""
-    schedules = [drawn(seed) for seed in range(300)]
+    schedules = [drawn(seed) for seed in range(600)]
     assert len({len(s.script.shards) for s in schedules}) > 10
     assert {s.plan.start for s in schedules} == {"latest", "trim_horizon"}
-    assert 60 < sum(s.in_order for s in schedules) < 240
-    assert min(sum(name in s.plan.rates for s in schedules) for name in EVERYTHING.faults if "down" not in name) > 20
+    assert 120 < sum(s.in_order for s in schedules) < 480
+    assert min(sum(name in s.plan.rates for s in schedules) for name in EVERYTHING.faults if "down" not in name) > 40
     assert all(any(name == down for s in schedules for down, _, _ in s.plan.down) for name in ("s3 down", "sns down"))
     assert {cls for s in schedules for cls in s.script.expected} == {"scored", "late", "quarantined", "ignored"}
 

@@ -815,6 +815,43 @@ def test_what_was_told_before_a_restart_is_not_told_again(rig: Rig, at: Callable
     assert after.counts == everything.counts
 
 
+@pytest.mark.parametrize(("seems_idle", "guesses"), [(False, 0), (True, 2)])
+def test_rule_07_a_guess_among_what_is_read_again_is_counted(
+    plain_bundle: Bundle, at: Callable[..., Record], seems_idle: bool, guesses: int
+) -> None:
+    """A shard says three times that it has nothing, and then has what the head stands for: the windows are filled in
+    another order than the first time, which nobody may take for certain."""
+    first, second = [at(1), at(4)], [at(2), at(6)]
+    rig = Rig(plain_bundle).open("a", "b")
+    rig.turn()
+    rig.batch("a", *first).batch("b", *second).idle("a", "b", at=T + 7 + IDLE_SLACK_S).until_quiet(T + 20)
+    after = rig.successor().open("a", "b", now=T + 30)
+    after.batch("b", *second)
+    if seems_idle:
+        after.idle("a", at=T + 30)
+    after.turn(T + 31)
+    assert after.lane.recovering
+    after.batch("a", *first).idle("a", "b", at=T + 40).until_quiet(T + 40)
+    assert not after.lane.recovering
+    assert after.lane.tally()["forced"] == guesses
+
+
+def test_rule_07_a_device_first_seen_among_what_is_read_again_stays_known(
+    plain_bundle: Bundle, at: Callable[..., Record]
+) -> None:
+    """Its shard seemed idle before the restart, so the head knows nothing of it: its windows and its silence go on."""
+    first, second = [at(3, 9.0, device={"S": "x"})], [at(2), at(6)]
+    rig = Rig(plain_bundle).open("a", "b")
+    rig.turn()
+    rig.batch("b", *second).idle("a", "b", at=T + 7 + IDLE_SLACK_S).until_quiet(T + 20)
+    after = rig.successor().open("a", "b", now=T + 30)
+    after.batch("a", *first).batch("b", *second).idle("a", "b", at=T + 40).until_quiet(T + 40)
+    assert not after.lane.recovering
+    assert after.lane.devices == ["device4", "x"]
+    after.idle("a", "b", at=T + 200).until_quiet(T + 200)
+    assert ("health.silence", "x", "opened") in after.notices
+
+
 def test_at_a_first_start_what_table_and_stream_both_have_is_scored_as_new(
     plain_bundle: Bundle, at: Callable[..., Record]
 ) -> None:
