@@ -49,6 +49,8 @@ class Config(BaseModel):
     start: Literal["latest", "trim_horizon"] = "latest"
     model_dir: str | None = Field(default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^*?]*)?$")
     """`s3://bucket/prefix` of bundles; without it the one in the image."""
+    publish: Literal["episodes", "samples", "both"] = "episodes"
+    """What goes to the topic: the steps of episodes, every anomalous sample, or both."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     emails: Emails = ()

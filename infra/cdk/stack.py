@@ -121,6 +121,7 @@ class ServiceStack(Stack):
             "TOPIC_ARN": data.events.topic.topic_arn,
             "NAMESPACE": config.namespace,
             "START": config.start,
+            "PUBLISH": config.publish,
             "LOG_FORMAT": "json",
             "LOG_LEVEL": config.log_level,
         }

@@ -115,6 +115,7 @@ def other(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Synthesised:
         "standby=true",
         "network=endpoints",
         "modelDir=s3://my-models/bundles",
+        "publish=both",
         "imageUri=123456789012.dkr.ecr.eu-central-1.amazonaws.com/battery-watch:1.2",
         "architecture=arm64",
     ]

@@ -65,6 +65,7 @@ def test_the_worker_knows_every_setting_it_is_given(plain: Synthesised, other: S
     more = {each["Name"]: each["Value"] for each in container(other)["Environment"]}
     assert set(more) - known == {"AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_ACCOUNT_ID_ENDPOINT_MODE"}
     assert (more["MODEL_DIR"], more["NAMESPACE"]) == ("s3://my-models/bundles", "two")
+    assert (settings["PUBLISH"], more["PUBLISH"]) == ("episodes", "both")
 
 
 def test_nothing_comes_in_and_no_gateway_costs(plain: Synthesised, other: Synthesised) -> None:
