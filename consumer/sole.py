@@ -30,7 +30,7 @@ class SoleDevice:
         _, self.name, self.last = self._follow(samples, stamp)
 
     def _follow(self, samples: Samples, stamp: Floats) -> tuple[Kinds, str | None, float | None]:
-        rows = np.flatnonzero(np.isin(samples.kind, _OF_A_DEVICE))
+        rows = np.flatnonzero(_OF_A_DEVICE[samples.kind])
         if len(rows) == 0:
             return samples.kind, self.name, self.last
         own = None if self.name is None else self._names.code(self.name)
@@ -50,4 +50,4 @@ class SoleDevice:
 
 
 _CLAIMING = (Kind.SAMPLE, Kind.BACKFILL)
-_OF_A_DEVICE = (*_CLAIMING, Kind.LATE, Kind.FUTURE)
+_OF_A_DEVICE = np.array([kind in (*_CLAIMING, Kind.LATE, Kind.FUTURE) for kind in sorted(Kind)])

@@ -166,8 +166,8 @@ class StreamReader:
         if end - row > 1 and self._stream.drawn(shard.name, row, "short") < self._stream.weather.short_pages:
             end = row + 1 + int(self._stream.drawn(shard.name, row, "length") * (end - row - 1))
         size = 0
-        for at in range(row, end):
-            size += shard.records[at]["dynamodb"]["SizeBytes"]
+        for at, record in enumerate(shard.records[row:end], row):
+            size += record["dynamodb"]["SizeBytes"]
             if size > MOST_BYTES and at > row:
                 return at
         return end
