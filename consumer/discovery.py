@@ -26,6 +26,10 @@ OVER_LISTINGS = 10
 REPEATS = 6
 FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
+"""For so many listings a shard waits for a parent that is not listed: the oldest ones of a first start have none."""
+LATER_ORPHAN_LISTINGS = 30
+"""The same for a shard that comes later. Its parent is or was among those that are known: it is sure to be listed soon,
+and its records come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +156,13 @@ class Discovery:
     def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
         """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
         while, and then its records come first: only the next listings tell."""
-        if node.parent is None or node.parent in known or node.shard in self._positions:
+        if node.parent is None or node.parent in known or node.parent in self._finished:
+            return False
+        if node.shard in self._positions:
             return False
         self._alone[node.shard] += 1
-        return self._alone[node.shard] < ORPHAN_LISTINGS
+        later = self._complete or self._positions
+        return self._alone[node.shard] < (LATER_ORPHAN_LISTINGS if later else ORPHAN_LISTINGS)
 
     def _left_out(self, nodes: Iterable[ShardNode]) -> set[str]:
         """Ancestors of the shards that a first start took at their tip: it did not want them."""

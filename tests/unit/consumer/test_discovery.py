@@ -11,6 +11,9 @@ from consumer.discovery import (
     DISCOVER_S,
     EAGER_LISTINGS,
     EAGER_S,
+    LATER_ORPHAN_LISTINGS,
+    ORPHAN_LISTINGS,
+    ORPHAN_S,
     OVER_LISTINGS,
     Discovery,
     Found,
@@ -118,6 +121,42 @@ def test_a_shard_that_appears_later_is_read_from_its_beginning() -> None:
     stream.listings = [(A, B)]
     (begin,) = stream.look(discovery).begin
     assert (begin.kind, begin.position) == ("TRIM_HORIZON", Position(None))
+
+
+def test_a_first_start_waits_for_few_listings_for_a_parent_that_was_trimmed() -> None:
+    """The oldest shards that are left have none, or one that never was in this stream."""
+    stream = Scripted([(CHILD,)])
+    discovery = stream.discovery()
+    assert [names(stream.look(discovery)) for _ in range(ORPHAN_LISTINGS)] == [[]] * (ORPHAN_LISTINGS - 1) + [["c"]]
+
+
+@pytest.mark.parametrize("positions", [None, {"a": Position("17")}], ids=["running", "started again"])
+def test_rule_04_a_shard_that_is_listed_long_before_its_parent_is_not_read_before_it(
+    positions: dict[str, Position] | None,
+) -> None:
+    """Of a stream that is known every new shard has a parent that comes to light: its records are first in line, and
+    stamps go on from it."""
+    between = ShardNode("b", "a", closed=True)
+    grandchild = ShardNode("c", "b", closed=False)
+    known = [(A,)] * (1 + AGREEING)
+    stream = Scripted([*known, *[(CLOSED, grandchild)] * 20, (CLOSED, between, grandchild)])
+    discovery = stream.discovery(positions=positions)
+    begun = [names(stream.look(discovery)) for _ in range(len(known) + 20)]
+    assert begun == [["a"], *[[]] * (len(known) + 19)]
+    discovery.finished("a")
+    assert names(stream.look(discovery)) == ["b"]
+    assert names(stream.look(discovery)) == []
+    discovery.finished("b")
+    assert names(stream.look(discovery)) == ["c"]
+
+
+def test_a_parent_that_never_comes_to_light_is_not_waited_for_longer_than_half_a_minute() -> None:
+    """It was trimmed while nobody read; what the child has is better read than not."""
+    stream = Scripted([(ShardNode("c", "b", closed=False),)])
+    discovery = stream.discovery(positions={"a": Position("17", ended=True)})
+    begun = [names(stream.look(discovery)) for _ in range(LATER_ORPHAN_LISTINGS)]
+    assert begun == [[]] * (LATER_ORPHAN_LISTINGS - 1) + [["c"]]
+    assert LATER_ORPHAN_LISTINGS * ORPHAN_S <= 30.0
 
 
 def test_a_shard_with_a_position_is_there_though_no_listing_names_it() -> None:
