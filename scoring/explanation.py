@@ -182,15 +182,15 @@ def _sentence(
 ) -> str:
     """The reading that is off against its expectation, the other one, what stands out, and how rare it is."""
     about_current = sum(share for name, share in shares.items() if name.startswith("current")) >= 0.5
-    if about_current:
-        said = f"Current {_off(row, expected, band, 'current', config)}, at {_value(row, 'temperature')}"
-    else:
-        said = f"Temperature {_off(row, expected, band, 'temperature', config)}, at {_value(row, 'current')}"
-    clauses = [said]
+    reading, other = ("current", "temperature") if about_current else ("temperature", "current")
+    off, then = _off(row, expected, band, reading, config)
+    said = f"{reading.capitalize()} {off}, at {_value(row, other)}"
+    clauses: list[str] = []
     if Stage.RANGE in stages:
         clauses += _outside(row, config)
     if stages == Stage.FOREST:
-        clauses.append(f"each reading is near what was expected, but {_apart(row, isolating)}")
+        near = "each reading is near what was expected, but " if then == _ALSO else ""
+        clauses.append(near + _apart(row, isolating))
     if Stage.CHANGE in stages:
         clauses.append("a greater change against the samples before than in normal charging")
     if Stage.STUCK in stages:
@@ -203,8 +203,11 @@ def _sentence(
         if shares[name] >= _WORTH_NAMING
     ]
     if named and not (isolating and stages == Stage.FOREST):
-        clauses.append(f"what stands out: {' and '.join(named)}")
-    return "; ".join([*clauses, f"{rarity}."])
+        found = "" if then != _ALSO and not clauses else "what stands out: "
+        clauses.append(found + " and ".join(named))
+    if clauses:
+        said += then + clauses.pop(0)
+    return "; ".join([said, *clauses, f"{rarity}."])
 
 
 def _outside(row: Floats, config: BundleConfig) -> list[str]:
@@ -235,16 +238,25 @@ def _apart(row: Floats, isolating: dict[str, float]) -> str:
     return f"set apart from normal charging by {' and '.join(named)}"
 
 
-def _off(row: Floats, expected: Floats, band: Band | None, reading: str, config: BundleConfig) -> str:
-    """A reading, with what was expected where that makes sense: far from all it has learnt the autoencoder may expect
-    what no charge shows, or after a jump more than the jump itself, and a rise would be told as a fall."""
+_ALSO, _BUT, _NAMELY = "; ", ", but ", ": "
+
+
+def _off(row: Floats, expected: Floats, band: Band | None, reading: str, config: BundleConfig) -> tuple[str, str]:
+    """A reading, and how the first reason joins it. With what was expected where that makes sense: far from all it has
+    learnt the autoencoder may expect what no charge shows, or after a jump more than the jump itself, and a rise would
+    be told as a fall. A reading that is as expected is said to be: something else about it is not."""
     rate, learnt = _RATE[reading], config.training_range
     low, high = learnt.current_a if reading == "current" else learnt.temperature_c
     if not low - _CREDIBLE * (high - low) <= expected[_AT[reading]] <= high + _CREDIBLE * (high - low):
-        return _value(row, reading)
+        return _value(row, reading), _NAMELY
     if (row[_AT[reading]] - expected[_AT[reading]]) * row[_AT[rate]] < 0 and abs(row[_AT[rate]]) > _JUMP[rate]:
-        return _value(row, reading)
-    return f"{_value(row, reading)} where {_expectation(expected, band, reading)} was expected"
+        return _value(row, reading), _NAMELY
+    usually = _expectation(expected, band, reading)
+    usual = None if band is None else band.current_a if reading == "current" else band.temperature_c
+    if usual is not None and usual[0] <= row[_AT[reading]] <= usual[1]:
+        within = f"within the {usually} expected" if usually != _value(row, reading) else "as expected"
+        return f"{_value(row, reading)}, {within}", _BUT
+    return f"{_value(row, reading)} where {usually} was expected", _ALSO
 
 
 def _expectation(expected: Floats, band: Band | None, reading: str) -> str:

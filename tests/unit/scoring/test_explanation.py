@@ -84,8 +84,7 @@ def test_a_rise_is_not_told_as_a_fall(bundle: Bundle) -> None:
     actual = row(current=2.5, temperature=33.0, temp_rate=8.0)
     found = explain(actual, scored(5.0, -0.5, expected), bundle)
     assert found.sentence.startswith(
-        "Temperature 33.0 °C, at 2.50 A; "
-        "what stands out: change of the temperature 8.00 °C/s instead of 0.10 °C/s (100%)"
+        "Temperature 33.0 °C, at 2.50 A: change of the temperature 8.00 °C/s instead of 0.10 °C/s (100%)"
     )
 
 
@@ -173,6 +172,29 @@ def test_the_band_lies_around_the_expectation(bundle: Bundle) -> None:
     assert found.sentence.startswith("Current 4.60 A where 2.38 to 2.75 A was expected, at 25.2 °C; ")
     hot = explain(row(temperature=60.0), scored(5.0, -0.5, row(temperature=25.0)), banded(bundle, (0, 0), (-0.5, 1)))
     assert hot.sentence.startswith("Temperature 60.0 °C where 24.5 to 26.0 °C was expected")
+
+
+def test_a_reading_within_its_band_is_not_told_as_what_is_wrong(bundle: Bundle) -> None:
+    """Something else about it is: that follows at once, whichever stage found it."""
+    wide = banded(bundle, (-0.5, 0.5), (-5.0, 5.0))
+    expected = row(current=2.5, temperature=31.4, temp_rate=0.15)
+    actual = row(current=2.5, temperature=29.6, temp_rate=0.25)
+    drifting = explain(actual, scored(5.0, -0.5, expected), wide)
+    assert drifting.sentence == (
+        "Temperature 29.6 °C, within the 26.4 to 36.4 °C expected, at 2.50 A, but change of the temperature 0.25 °C/s "
+        "instead of 0.15 °C/s (100%); not seen in 52 h of normal charging."
+    )
+    changed = explain(actual, scored(5.0, -0.5, expected), wide, Stage.RECONSTRUCTION | Stage.CHANGE)
+    assert "at 2.50 A, but a greater change against the samples before than in normal charging; what stands out: " in (
+        changed.sentence
+    )
+    apart = strange_to_the_forest(wide, temp_rate=6.0)
+    alone = explain(apart, scored(0.2, -0.8, bundle.scaler.mean), wide)
+    assert " expected, at 2.07 A, but set apart from normal charging by change of the temperature" in alone.sentence
+    assert "near what was expected" not in alone.sentence
+    narrow = banded(bundle, (-0.001, 0.001), (-0.01, 0.01))
+    exact = explain(row(current=2.5, temp_rate=9.0), scored(5.0, -0.5, row(current=2.5, temp_rate=1.0)), narrow)
+    assert exact.sentence.startswith("Temperature 1.0 °C, as expected, at 2.50 A, but change of the temperature")
 
 
 def test_a_band_too_narrow_for_the_digits_is_one_number(bundle: Bundle) -> None:
