@@ -9,6 +9,8 @@ from math import inf
 from reporting.contract.events import utc
 from reporting.notice import Notice
 
+LANES_MADE_ANEW = "the stream was made anew, and all lanes with it"
+"""The reason of a gap in a table keyed by device that no lane can fill."""
 PREFIX = "backfill-"
 FIRST_WINDOW = "first-window"
 """The name under which the table is read at a first start: no gap, but read in the same way."""
@@ -196,8 +198,10 @@ class Gaps:
             self._filled = [*self._filled, (gap.since, gap.until)][-KEPT:]
         if gap.silent:
             return []
+        filled = f"was filled with {gap.found} samples from the table"
         said = (
-            f"The gap from {utc(gap.begins):%Y-%m-%d %H:%M:%S} UTC was filled with {gap.found} samples from the table. "
+            f"The gap from {utc(gap.begins):%Y-%m-%d %H:%M:%S} UTC "
+            f"{'was not filled' if gap.reason == LANES_MADE_ANEW else filled}. "
             "Samples that were deleted since cannot be seen: how many are missing is unknown."
         )
         at, until, count = gap.begins, gap.until, gap.found
@@ -223,8 +227,11 @@ def is_backfill(shard: str) -> bool:
 
 def _opened(gap: Gap) -> Notice:
     until = gap.until if gap.until is not None else inf
+    then = "they are read from the table and scored now; nothing later is told before"
+    if gap.reason == LANES_MADE_ANEW:
+        then = "no lane knows whose they are: `battery-watch replay --table` scores what the table has of them"
     said = (
         f"Samples between {utc(gap.begins):%Y-%m-%d %H:%M:%S} and {utc(until):%Y-%m-%d %H:%M:%S} UTC were not in the "
-        f"stream any more ({gap.reason}); they are read from the table and scored now; nothing later is told before."
+        f"stream any more ({gap.reason}); {then}."
     )
     return Notice("health.gap", None, gap.begins, "opened", said, since=gap.begins, until=gap.until)

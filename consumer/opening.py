@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from consumer.errors import ConfigurationError
-from consumer.gaps import STREAM_KEEPS_S, is_backfill
+from consumer.gaps import LANES_MADE_ANEW, STREAM_KEEPS_S, is_backfill
 from consumer.lane import Lane
 from consumer.lanes import TABLE_LANE
 from consumer.outgoing import Reporting
@@ -36,6 +36,9 @@ class States(Protocol):
 
     def before(self, prefix: str, lane: str) -> tuple[Head, StateStore] | None:
         """The lane's state under the stream's last label before this one."""
+
+    def reached(self, prefix: str, lane: str) -> float | None:
+        """The stamp up to which all lanes beside that one were processed."""
 
 
 class Bundles(Protocol):
@@ -140,6 +143,7 @@ class Opening:
             self.started = head.started
         snapshot = _windows(store)
         gap_since = known_to = None
+        reason = "the stream was made anew"
         before = self._states.before(self._prefix, name) if snapshot is None else None
         if before is not None:
             # A stream that was made anew has shards of its own, and says nothing of what the old one still held. Until
@@ -148,6 +152,10 @@ class Opening:
             self.inherited = True
             if head.commit == 0:
                 gap_since, known_to = before[0].watermark, _read_to(before[0])
+                if gap_since is None and name == TABLE_LANE:
+                    # Every lineage of the old stream was a lane, of which the new one has none: that nobody read what
+                    # lies between is told by the table's.
+                    gap_since, reason = self._states.reached(self._prefix, name), LANES_MADE_ANEW
                 head = inherit(head, before[0])
         elif head.commit == 0 and self._warms:
             head = head.model_copy(update={"cold": True})
@@ -168,7 +176,7 @@ class Opening:
         if gap_since is not None:
             # The windows may be older than the head: what lies between is read as well, for them alone.
             since = gap_since if known_to is None else min(gap_since, known_to) - RETAINED_S
-            lane.declare_gap(since, "the stream was made anew", self._clock(), known_to=known_to)
+            lane.declare_gap(since, reason, self._clock(), known_to=known_to)
         elif _forgotten(head, self._clock()):
             lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", self._clock())
         return Opened(lane, head, store)

@@ -118,6 +118,10 @@ class StateStore(Protocol):
         """Put the windows, unless a later owner's are there. Raises botocore's errors (call again)."""
 
 
+AT_WORK_S = 60.0
+"""Lanes whose last signs of life lie no further apart were at work together."""
+
+
 class S3StateStore:
     """Head and windows as two S3 objects under ``prefix``; the head is fenced by its ETag. ``client`` must not retry by
     itself: a retry would meet its own first attempt and look like a foreign writer."""
@@ -125,6 +129,7 @@ class S3StateStore:
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
+        self.prefix = prefix
         self._key = f"{prefix}/head"
         self._windows = f"{prefix}/windows"
         self._etag: str | None = None
@@ -215,6 +220,18 @@ class Stores:
                 if head is not None:
                     found.append((head, store))
         return max(found, key=lambda one: one[0].heartbeat, default=None)
+
+    def reached(self, prefix: str, lane: str) -> float | None:
+        """Under the stream's last label before this one: the stamp up to which everything was processed by all lanes
+        that were at work with this one to the last; None where nothing was. Raises `Retry`."""
+        before = self.before(prefix, lane)
+        if before is None:
+            return None
+        prefix = before[1].prefix.rsplit("/", 1)[0]
+        heads = [head for name in self.lanes(prefix) if (head := self.store(prefix, name).read()) is not None]
+        last = max((head.heartbeat for head in heads), default=0.0)
+        at_work = [head for head in heads if last - head.heartbeat <= AT_WORK_S]
+        return min((head.watermark for head in at_work if head.watermark is not None), default=None)
 
     def _heads(self, prefix: str) -> list[str]:
         try:

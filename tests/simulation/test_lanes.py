@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+import orjson
 import pytest
 from sim_cases import calls
 from sim_faults import FAULTS, S3
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
-from sim_plan import Plan
+from sim_plan import Later, Plan
 from sim_script import Script, graph, script
 from sim_stream import Weather
 from sim_workload import Workload
@@ -207,3 +208,29 @@ def test_rule_19_a_lane_fills_its_gap_with_its_own_devices(bundle: Bundle) -> No
     }
     assert filled == dict.fromkeys("abcd", 1)  # the table keeps one item a device
     assert Outcome.of(world).imbalance == 0
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_bug_20_a_stream_of_lanes_made_anew_is_a_gap(how: str, bundle: Bundle) -> None:
+    """No lane of the new stream is one of the old: the table's tells since when nobody can know what is missing, and
+    the lanes go on."""
+    rng = Random(5)
+    first = Workload(BEGIN, BEGIN, BEGIN + 60.0, ("a", "b", "c", "d"), (0.0,) * 4, 2.0, device_keyed=True)
+    second = replace(first, begin=BEGIN + 300.0, end=BEGIN + 360.0, live=BEGIN + 300.0)
+    old = graph(rng, shards=2, begin=BEGIN, end=first.end, roll_every_s=1e6, orphans=False)
+    new = graph(rng, shards=2, begin=second.begin, end=second.end, roll_every_s=1e6, orphans=False)
+    again = script(rng, second.writes(rng), new, label="2026-01-02T00:00:00.000")
+    later = Later(remade=((again, BEGIN + 250.0),))
+    world = World(script(rng, first.writes(rng), old), bundle, live(downtime_s=(200.0,)), later=later)
+    world.run(until=lambda w: w.clock.now > BEGIN + 90.0)
+    world.stop() if how == "stop" else world.kill()
+    world.run()
+    events = {heard.id: orjson.loads(heard.body) for heard in world.edges.subscriber.heard}
+    told = [event["data"] for event in events.values() if event["type"] == "health.gap"]
+    assert [each["state"] for each in told] == ["opened", "closed"]
+    assert BEGIN + 50.0 <= told[0]["since"] <= BEGIN + 90.0
+    assert "battery-watch replay --table" in told[0]["summary"]
+    assert told[1]["count"] == 0
+    days = [day for head in world.durable_heads() for day in head.ledger.values()]
+    scored = {device: counts["scored"] for day in days for device, counts in day.items() if device in "abcd"}
+    assert scored == dict.fromkeys("abcd", 30)
