@@ -108,7 +108,6 @@ class WorkerAlarms(AlarmSet):
         )
         self._add("Lagging", metrics.total("Lagging"), "A shard cannot be read, and the others wait for it.")
         self._add("Gap", metrics.total("Gap"), "Records are missing in the stream; the event says which time.")
-        self._add("Lost", metrics.total("Lost"), "Records are proven lost. The event of the gap says which time.")
         self._add("Errors", errors, "The log has lines at level error. They say what and why.")
         self._add(
             "Quarantined",

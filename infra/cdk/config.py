@@ -51,7 +51,8 @@ class Config(BaseModel):
     """`s3://bucket/prefix` of bundles; without it the one in the image."""
     publish: Literal["episodes", "samples", "both"] = "episodes"
     """What goes to the topic: the steps of episodes, every anomalous sample, or both."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info"] = "info"
+    """Metrics are lines of level info: above it every alarm would be blind."""
 
     emails: Emails = ()
     """Get events. Each must confirm what SNS sends first."""

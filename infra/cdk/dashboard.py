@@ -41,7 +41,7 @@ class Dashboard(Construct):
             _graph("Records", [metrics.total("Read"), metrics.total("Scored")]),
             _graph(
                 "Records not scored",
-                [metrics.total(each) for each in ("Duplicate", "Late", "Quarantined", "Ignored", "Lost")],
+                [metrics.total(each) for each in ("Duplicate", "Late", "Quarantined", "Ignored")],
             ),
             _graph("Read from the table, passed by", [metrics.total("Backfilled"), metrics.total("Forced")]),
         )

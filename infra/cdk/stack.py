@@ -86,7 +86,7 @@ class ServiceStack(Stack):
             alarms=alarms.all,
         )
         log, cluster = worker.log_group.log_group_name, worker.cluster.cluster_name
-        CfnOutput(self, "Log", value=f"aws logs tail {log} --follow", description="Read the worker's log")
+        CfnOutput(self, "Log", value=f"aws logs tail {log} --since 1h --follow", description="Read the worker's log")
         CfnOutput(
             self,
             "State",
@@ -106,7 +106,8 @@ class ServiceStack(Stack):
             "Environment",
             value=f"export AWS_DEFAULT_REGION={self.region} BATTERY_TABLE_NAME={config.table_name} "
             f"RESULTS_BUCKET_NAME={data.bucket.bucket_name} TOPIC_ARN={data.events.topic.topic_arn} "
-            f"NAMESPACE={config.namespace} DEVICE_KEY_NAME={config.device_key_name}",
+            f"NAMESPACE={config.namespace} DEVICE_KEY_NAME={config.device_key_name} PUBLISH={config.publish}"
+            + (f" MODEL_DIR={config.model_dir}" if config.model_dir else ""),
             description="For battery-watch doctor, ledger, explain and mute on your own machine",
         )
 

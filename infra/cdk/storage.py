@@ -10,6 +10,8 @@ from infra.cdk import nag
 from infra.cdk.config import Config
 
 CHARTS = "battery-reports"
+EARLIER_STATES = 100
+"""Earlier versions of a head or of windows that are kept whatever their age; S3 takes no greater number."""
 
 
 class Results(Construct):
@@ -37,8 +39,9 @@ class Results(Construct):
                 _rule("quarantine", "battery-quarantine/", days=config.archive_days, earlier_days=7),
                 _rule("books", "battery-ledger/", earlier_days=1),
                 _rule("mutes", "battery-mutes/", earlier_days=90),
-                # Never expired: without its head a worker begins anew. Earlier versions are what one goes back to.
-                _rule("state", "state/", earlier_days=2),
+                # Never expired: without its head a worker begins anew. Earlier versions are what one goes back to: the
+                # last ones stay, also where nobody has written for days.
+                _rule("state", "state/", earlier_days=2, at_least=EARLIER_STATES),
                 s3.LifecycleRule(
                     id="left-overs",
                     abort_incomplete_multipart_upload_after=Duration.days(1),
@@ -54,10 +57,13 @@ class Results(Construct):
         )
 
 
-def _rule(name: str, prefix: str, *, days: int | None = None, earlier_days: int) -> s3.LifecycleRule:
+def _rule(
+    name: str, prefix: str, *, days: int | None = None, earlier_days: int, at_least: int | None = None
+) -> s3.LifecycleRule:
     return s3.LifecycleRule(
         id=name,
         prefix=prefix,
         expiration=None if days is None else Duration.days(days),
         noncurrent_version_expiration=Duration.days(earlier_days),
+        noncurrent_versions_to_retain=at_least,
     )

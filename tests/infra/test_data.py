@@ -34,6 +34,7 @@ def test_nothing_but_charts_and_events_is_ever_deleted_by_age(plain: Synthesised
     earlier = {rule.get("Prefix") for rule in rules.values() if "NoncurrentVersionExpiration" in rule}
     written = {"state/", "battery-events/", "battery-reports/", "battery-quarantine/", "battery-ledger/"}
     assert earlier == written | {"battery-mutes/"}
+    assert rules["state"]["NoncurrentVersionExpiration"] == {"NewerNoncurrentVersions": 100, "NoncurrentDays": 2}
 
 
 def test_topics_and_queues_are_encrypted_and_take_nothing_without_tls(plain: Synthesised) -> None:
