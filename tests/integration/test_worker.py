@@ -111,6 +111,7 @@ def test_a_killed_worker_goes_on_where_it_stood(account: Any, eventually: Any) -
     with Worker(account.environment) as second:
         second.wait_until_watching()
         eventually(lambda: any(line["ts"] == start + 254 for line in lines(account)))
+        eventually(lambda: books(account).get("read") == 400)
         assert second.stop() == 0
     told += account.messages()
     counts = books(account)

@@ -264,6 +264,7 @@ def run(plan: Plan, cut: int | None = None) -> Told:
         else:
             told.steps += told.episodes.withdraw(device, known[device].pop(), now)
         told.episodes.settle(device, now - 2000.0)
+        known[device] = [ts for ts in known[device] if ts > now - 2000.0]  # what is settled is not scored again
     return told.until(END)
 
 
