@@ -1,1 +1,1 @@
-"""Settings, records, shards, the lane, its state and the worker."""
+"""The worker: from the pages of a stream to durable commits. docs/architecture.md has its rooms and their imports."""

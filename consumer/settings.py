@@ -10,8 +10,8 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consumer.errors import ConfigurationError
-from consumer.outgoing import Publish
-from consumer.ownership import STALE_S
+from consumer.outgoing.outbox import Publish
+from consumer.state.ownership import STALE_S
 
 Name = Annotated[str, Field(min_length=1)]
 SHIPPED_BUNDLE = Path(__file__).resolve().parents[1] / "models" / "default"

@@ -13,7 +13,7 @@ from demo.script import Fault, Script
 
 SAMPLE = "anomaly.sample"
 QUIET_S = 60.0
-"""As in `reporting.episodes`, which is not imported: it loads the ONNX runtime, which leaves a file behind."""
+"""As in `reporting.anomaly.episodes`, which is not imported: it loads the ONNX runtime, which leaves a file behind."""
 STEPS = ("opened", "escalated", "ongoing", "closed")
 ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
 """A record that was read is in exactly one of these accounts of the ledger."""

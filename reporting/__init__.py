@@ -1,1 +1,1 @@
-"""What leaves: episodes, the contract of the topic, archive, topic and charts."""
+"""What is told of anomalies and health, and where it goes. docs/architecture.md has its rooms and their imports."""

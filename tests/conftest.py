@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from repository import ROOT, SHIPPED_BUNDLE
+
 from scoring.bundle import Bundle, Manifest, Scaler, load
 from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds
 from scoring.graph import Graph, Scores
@@ -33,13 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def default_bundle() -> Bundle:
     """The shipped bundle."""
-    return load(Path(__file__).parents[1] / "models" / "default")
+    return load(SHIPPED_BUNDLE)
 
 
 @pytest.fixture(scope="session")
 def recorded_data() -> Path:
     """The folder of real charges; without one the test is skipped, and it is said how to have it run."""
-    folder = Path(os.environ.get("BATTERY_WATCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    folder = Path(os.environ.get("BATTERY_WATCH_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "arts30q_1hz").is_dir():
         pytest.skip(f"no recorded charges in {folder}: BATTERY_WATCH_DATA names their folder")
     return folder

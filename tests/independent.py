@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator, FormatChecker
+from repository import ROOT
 
-CONTRACT = Path(__file__).parents[1] / "reporting" / "contract"
+CONTRACT = ROOT / "reporting" / "contract"
 
 
 def independently_valid(body: str) -> None:

@@ -90,10 +90,10 @@ def command(
             err=True,
         )
         sys.exit(2)
+    from models.detectors.parity import ParityError
     from models.legacy.choices import Given
     from models.legacy.convert import convert
     from models.legacy.errors import LegacyError, Unanswered
-    from models.parity import ParityError
 
     levels = {"medium": medium, "high": high, "critical": critical}
     given = Given(

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.evaluate import Figures
+    from models.evaluation.evaluate import Figures
 
 _EXAMPLES = """\b
 Examples:
@@ -62,8 +62,8 @@ def command(
 ) -> None:
     """Run recorded charges through the worker's scoring path and count: false episodes per charge-hour, faults found
     between onset and end, delay, time in alarm."""
-    from models.recordings import RecordingError
-    from models.report import markdown, picture
+    from models.data.recordings import RecordingError
+    from models.evaluation.report import markdown, picture
     from scoring.bundle import BundleError
 
     try:
@@ -82,10 +82,10 @@ def command(
 def _figures(
     bundles: Sequence[Path], inputs: Sequence[Path], per_grade: int, seed: int, normal: Sequence[Path], budget: float
 ) -> tuple[list[Figures], list[Figures]]:
-    from models.evaluate import LEAST_SAMPLES, exam, judge, of_bundle
-    from models.files import read
-    from models.peers import peers
-    from models.recordings import RecordingError, series
+    from models.data.files import read
+    from models.data.recordings import RecordingError, series
+    from models.evaluation.baselines import peers
+    from models.evaluation.evaluate import LEAST_SAMPLES, exam, judge, of_bundle
     from scoring.bundle import load
 
     loaded = [load(path) for path in bundles]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from battery_watch.moments import Moment
-from battery_watch.wanted import LEVELS, levels_from
+from battery_watch.events.filters import LEVELS, levels_from
+from battery_watch.options.times import Moment
 
 if TYPE_CHECKING:
-    from battery_watch.inputs import Tell
-    from battery_watch.shown import Output
-    from consumer.archived import Archived, Line
+    from battery_watch.events.printer import Output
+    from battery_watch.options.inputs import Tell
+    from consumer.offline.archive_reader import Archived, Line
 
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b
@@ -56,10 +56,10 @@ def command(
     if begins >= ends:
         raise click.UsageError("--until must be later than --since.")
 
-    from battery_watch.shown import NobodyReads, Output
-    from consumer.archived import Archived
+    from battery_watch.events.printer import NobodyReads, Output
     from consumer.aws import session
     from consumer.errors import ConfigurationError
+    from consumer.offline.archive_reader import Archived
     from consumer.settings import load_settings
 
     output = Output()
@@ -109,7 +109,7 @@ def _print(
 
 
 def _one(line: Line, count: Counter[str], output: Output, *, as_json: bool) -> None:
-    from battery_watch.shown import of_line
+    from battery_watch.events.printer import of_line
 
     if as_json:
         output.verbatim(line.raw)
@@ -147,7 +147,7 @@ def _bars(watched: bool) -> Iterator[Tell]:
     if not watched:
         yield lambda *_: None
         return
-    from battery_watch.bars import bars
+    from battery_watch.options.progress import bars
 
     with bars() as tell:
         yield tell

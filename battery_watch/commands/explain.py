@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from battery_watch.asked import asked
-from battery_watch.moments import Moment
+from battery_watch.explain.request import asked
+from battery_watch.options.times import Moment
 
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b
@@ -66,9 +66,9 @@ def command(
 
     from rich.console import Console
 
-    from battery_watch import explained
-    from battery_watch.bars import bars
-    from battery_watch.recheck import Interval, NotFound, recheck
+    from battery_watch.explain import view as explained
+    from battery_watch.explain.recheck import Interval, NotFound, recheck
+    from battery_watch.options.progress import bars
     from consumer.aws import session
     from consumer.errors import BatteryWatchError
     from consumer.logs import configure

@@ -17,7 +17,7 @@ def command() -> None:
     """
     import os
 
-    from consumer.liveness import PulseFile, default_path
+    from consumer.worker.liveness import PulseFile, default_path
 
     # Not the settings class: a health check must answer within a second, whatever else is wrong.
     named = os.environ.get("PULSE_FILE")

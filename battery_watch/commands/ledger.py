@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from consumer.books import Book
+    from consumer.offline.ledger_reader import Book
 
 
 @click.command(
@@ -32,8 +32,8 @@ def command(day: str | None, as_json: bool) -> None:
     Exit codes: 0 the books balance, 1 they do not or a record is proven lost, 2 they cannot be read.
     """
     from consumer.aws import CALLS, session
-    from consumer.books import read_books
     from consumer.errors import ConfigurationError
+    from consumer.offline.ledger_reader import read_books
     from consumer.settings import load_settings
 
     try:
@@ -66,7 +66,7 @@ def _table(books: list[Book]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from consumer.ledger import CLASSES
+    from consumer.state.ledger import CLASSES
 
     console = Console()
     if not console.is_terminal:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from battery_watch.moments import left, moment
+from battery_watch.options.times import left, moment
 
 LONGEST = timedelta(days=7)
 LONGEST_FORCED = timedelta(days=366)
@@ -46,7 +46,7 @@ def command(
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError, Retry
-    from consumer.mute_store import MuteStore
+    from consumer.mutes.store import MuteStore
     from consumer.settings import load_settings
     from reporting.mutes import Mute
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from battery_watch.moments import left
+from battery_watch.options.times import left
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,8 @@ def command(ended: bool, as_json: bool) -> None:
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError, Retry
-    from consumer.mute_reader import KEPT_S
-    from consumer.mute_store import MuteStore
+    from consumer.mutes.store import MuteStore
+    from consumer.mutes.watcher import KEPT_S
     from consumer.settings import load_settings
 
     now = time.time()

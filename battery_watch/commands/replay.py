@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from battery_watch.inputs import Inputs, options, take
+from battery_watch.options.inputs import Inputs, options, take
 
 if TYPE_CHECKING:
-    from battery_watch.summary import Figures
-    from consumer.outgoing import Publish
-    from consumer.replay import Replayed
-    from models.recordings import Recording
+    from battery_watch.replay.summary import Figures
+    from consumer.offline.replay import Replayed
+    from consumer.outgoing.outbox import Publish
+    from models.data.recordings import Recording
 
 EPILOG = """\b
 Examples:
@@ -85,17 +85,17 @@ def command(
 
 
 def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish, *, charts: bool) -> None:
-    from battery_watch import results
-    from battery_watch.bars import bars
-    from battery_watch.replaying import through
-    from battery_watch.summary import figures
+    from battery_watch.options.progress import bars
+    from battery_watch.replay import output as results
+    from battery_watch.replay.run import through
+    from battery_watch.replay.summary import figures
     from consumer.aws import session
-    from consumer.bundle_source import BundleSource
+    from consumer.bundles.location import BundleSource
     from consumer.errors import BatteryWatchError
     from consumer.logs import configure
-    from consumer.records import Plausible
     from consumer.settings import SHIPPED_BUNDLE
-    from models.recordings import RecordingError
+    from consumer.stream.records import Plausible
+    from models.data.recordings import RecordingError
     from scoring.bundle import BundleError
     from window.rolling import SHOWN_S
 
@@ -133,7 +133,7 @@ def _say(
     from rich.table import Table
     from rich.text import Text
 
-    from battery_watch.summary import span
+    from battery_watch.replay.summary import span
 
     console = Console()
     if not console.is_terminal:

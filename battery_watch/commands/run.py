@@ -26,12 +26,12 @@ def command() -> None:
     owns the lane.
     """
     # The first process of a container has no default action for a signal: without this a stop during the checks is
-    # thrown away. There is nothing to put in order yet; `consumer.assembly.run` takes the signals over.
+    # thrown away. There is nothing to put in order yet; `consumer.worker.assembly.run` takes the signals over.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
 
-    from consumer.assembly import run
     from consumer.errors import ConfigurationError, Retry
+    from consumer.worker.assembly import run
 
     try:
         code = run()

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from battery_watch.moments import Lasting
-from battery_watch.wanted import LEVELS, EventType, Wanted
+from battery_watch.events.filters import LEVELS, EventType, Wanted
+from battery_watch.options.times import Lasting
 
 if TYPE_CHECKING:
-    from battery_watch.listening import TemporaryQueue
-    from battery_watch.shown import Output
+    from battery_watch.events.printer import Output
+    from battery_watch.events.temporary_queue import TemporaryQueue
 
 EPILOG = """\b
 Examples:
@@ -67,8 +67,8 @@ def command(
     Needs the worker's settings, sns:Subscribe and Unsubscribe on the topic, and on queues named battery-watch-tail-*
     sqs:CreateQueue, GetQueueAttributes, SetQueueAttributes, ReceiveMessage, DeleteMessage and DeleteQueue.
     """
-    from battery_watch.listening import TemporaryQueue
-    from battery_watch.shown import NobodyReads, Output
+    from battery_watch.events.printer import NobodyReads, Output
+    from battery_watch.events.temporary_queue import TemporaryQueue
     from consumer.aws import session
     from consumer.errors import ConfigurationError
     from consumer.settings import load_settings

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from battery_watch.inputs import Inputs, options, take
+from battery_watch.options.inputs import Inputs, options, take
 
 if TYPE_CHECKING:
-    from models.material import Material, Tell
-    from models.train import Recipe
+    from models.data.material import Material, Tell
+    from models.training.train import Recipe
     from scoring.bundle import Bundle
 
 _NEEDS = ("keras", "onnx", "sklearn", "tensorflow")
@@ -110,14 +110,14 @@ def command(
             err=True,
         )
         sys.exit(2)
-    from models.train import Recipe
+    from models.training.train import Recipe
 
     recipe = replace(Recipe(), budget=budget)
     if epochs:
         recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
 
     def simulate(tell: Tell) -> Material:
-        from models.simulated import FRESH, SESSIONS, material
+        from models.simulation.material import FRESH, SESSIONS, material
 
         count = sessions or SESSIONS
         return material(seed, tell, sessions=count, fresh=max(2, FRESH * count // SESSIONS))
@@ -143,10 +143,10 @@ def _check(limits: dict[str, tuple[float, float]]) -> None:
 
 def _recorded(chosen: Inputs, seed: int) -> Callable[[Tell], Material]:
     """What to train on; ends the program where it cannot be read, or is too little."""
-    from battery_watch.bars import bars
+    from battery_watch.options.progress import bars
     from consumer.errors import BatteryWatchError
-    from models.measured import material
-    from models.recordings import RecordingError
+    from models.data.measured import material
+    from models.data.recordings import RecordingError
 
     try:
         with bars() as tell:
@@ -163,9 +163,9 @@ def _recorded(chosen: Inputs, seed: int) -> Callable[[Tell], Material]:
 def _train(
     make: Callable[[Tell], Material], out: Path, seed: int, recipe: Recipe, limits: dict[str, tuple[float, float]]
 ) -> None:
-    from battery_watch.bars import bars
-    from models.parity import ParityError
-    from models.train import pictures, train
+    from battery_watch.options.progress import bars
+    from models.detectors.parity import ParityError
+    from models.training.train import pictures, train
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

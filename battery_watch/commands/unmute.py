@@ -12,7 +12,7 @@ from reporting.contract.events import utc
 from reporting.mutes import Mutes
 
 if TYPE_CHECKING:
-    from consumer.mute_store import Found
+    from consumer.mutes.store import Found
 
 TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -34,8 +34,8 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError, Retry
-    from consumer.mute_reader import KEPT_S
-    from consumer.mute_store import MuteStore
+    from consumer.mutes.store import MuteStore
+    from consumer.mutes.watcher import KEPT_S
     from consumer.settings import load_settings
 
     if bool(mutes) == (device is not None):

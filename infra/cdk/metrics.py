@@ -1,4 +1,4 @@
-"""The worker's metrics, by the names it gives them in its log (`consumer/progress.py`; a test compares the two)."""
+"""The worker's metrics, by the names it gives them in its log (`consumer/worker/metrics.py`; a test compares)."""
 
 from __future__ import annotations
 

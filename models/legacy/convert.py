@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from models import export, network, parity
-from models.bundle_writer import Golden, Parts, write
-from models.forest import LEAF, Forest
+from models.bundle.converted_card import CONVERTED
+from models.bundle.writer import Golden, Parts, write
+from models.detectors import export, network, parity
+from models.detectors.forest import LEAF, Forest
+from models.detectors.parity import Oracle
 from models.legacy import choices, estimators, files, forest_input, pickles, trial
 from models.legacy import network as old_network
-from models.legacy.card import CONVERTED
 from models.legacy.choices import Choices, Given
 from models.legacy.errors import Unanswered
 from models.legacy.files import Files
 from models.legacy.forest_input import RAW, SCALED
-from models.parity import Oracle
 from scoring.bundle import Bundle, Scaler, load
 from scoring.config import BundleConfig, Calibration, FeaturesConfig, Range, Thresholds
 from scoring.graph import Graph

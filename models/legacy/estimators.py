@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.forest import LEAF, Forest
+from models.detectors.forest import LEAF, Forest
 from models.legacy.errors import LegacyError
 from models.legacy.files import FOREST, NAMES, SCALER
 from scoring.bundle import Scaler

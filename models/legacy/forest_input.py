@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.forest import LEAF, Forest
+from models.detectors.forest import LEAF, Forest
 from scoring.bundle import Scaler
 from window.samples import Floats
 

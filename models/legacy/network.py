@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from models import network
+from models.detectors import network
 from models.legacy.errors import LegacyError
 from models.legacy.files import File
 from window.features import FEATURES

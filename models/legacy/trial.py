@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models import parity
-from models.forest import Forest
+from models.detectors import parity
+from models.detectors.forest import Forest
 from models.legacy.forest_input import SCALED
 from scoring.bundle import Scaler
 from window.features import FEATURES, FeatureRules, features, tails

@@ -1,1 +1,1 @@
-"""Charts: what a person looks at to decide. Drawn in a process of their own."""
+"""Charts: their data, and how they are drawn in a process of their own. Imports window."""

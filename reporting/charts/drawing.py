@@ -27,7 +27,7 @@ from reporting.charts.axis import (
 )
 from reporting.charts.figure import SEVERITIES, ChartData
 from reporting.charts.heading import LEFT, RIGHT, head
-from reporting.charts.looks import EXPECTED, FAINT, FONT, INK, LIMIT, LOOKS, SOFT, drawable
+from reporting.charts.style import EXPECTED, FAINT, FONT, INK, LIMIT, LOOKS, SOFT, drawable
 from window.samples import Floats
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 9.5, 110

@@ -1,1 +1,2 @@
-"""The contract of the topic: event types as pydantic models."""
+"""The contract of the topic: event types as pydantic models, examples, documents made of them. Pure; imports no other
+room."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from repository import ROOT
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-ROOT = Path(__file__).parents[2]
 Resource = dict[str, Any]
 
 
@@ -90,7 +90,7 @@ def app() -> Callable[..., subprocess.CompletedProcess[str]]:
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository in small: what an image is made of, and what it is not."""
     root = tmp_path_factory.mktemp("root")
-    kept = ["Dockerfile", "consumer/lane.py", "models/default/manifest.json", "requirements/runtime.txt"]
+    kept = ["Dockerfile", "consumer/lane/lane.py", "models/default/manifest.json", "requirements/runtime.txt"]
     left = [".git/HEAD", ".venv/bin/python", "tests/test_it.py", "docs/operate.md", "infra/cdk/app.py", "cdk.out/x"]
     for name in kept + left:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

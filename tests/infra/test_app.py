@@ -23,7 +23,7 @@ def test_only_what_the_worker_is_made_of_goes_into_its_image(plain: Synthesised)
     (asset,) = plain.folder.glob("asset.*")
     files = {str(path.relative_to(asset)) for path in asset.rglob("*") if path.is_file()}
     assert files == {
-        "Dockerfile", "consumer/lane.py", "models/default/manifest.json", "requirements/runtime.txt"
+        "Dockerfile", "consumer/lane/lane.py", "models/default/manifest.json", "requirements/runtime.txt"
     }  # fmt: skip
     (assets,) = plain.folder.glob("*-Service.assets.json")
     (image,) = json.loads(assets.read_text())["dockerImages"].values()

@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from deployment import STACKS, Caller, Deployment, Template, deployed, for_the_emulator, make_table
 
-from consumer.mute_store import MuteStore
-from consumer.state import Head
+from consumer.mutes.store import MuteStore
+from consumer.state.store import Head
 from demo.worker import Worker
 from demo.world import ARCHIVE, CHARTS, LEDGER
 from reporting.mutes import Mute

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repository import ROOT
+
 import consumer.settings
-from consumer.progress import METRICS, NAMESPACE
-from consumer.worker import STOP_CHARTS_S, STOP_COMMIT_S, STOP_READING_S
+from consumer.worker.metrics import METRICS, NAMESPACE
+from consumer.worker.worker import STOP_CHARTS_S, STOP_COMMIT_S, STOP_READING_S
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Synthesised
-
-ROOT = Path(__file__).parents[2]
 
 
 def container(made: Synthesised) -> dict[str, Any]:

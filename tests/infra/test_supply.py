@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
 from infra.supply.licences import page
 from infra.supply.lock import RUNTIME, pins
 
-ROOT = Path(__file__).parents[2]
 Make = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from repository import SHIPPED_BUNDLE
 
 from demo.worker import Worker
 from demo.world import ARCHIVE
 from scoring.bundle import FILES, MANIFEST, POINTER, identity, load
-
-SHIPPED = Path(__file__).parents[2] / "models" / "default"
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     """The shipped bundle with half the threshold."""
     folder = tmp_path / "other"
-    shutil.copytree(SHIPPED, folder)
+    shutil.copytree(SHIPPED_BUNDLE, folder)
     config = json.loads((folder / "config.json").read_text())
     config["thresholds"]["reconstruction_error"] /= 2
     (folder / "config.json").write_text(json.dumps(config))
@@ -48,7 +47,7 @@ def models(account: Any) -> dict[float, str]:
 def test_a_restart_with_another_bundle(account: Any, other: Path, eventually: Any) -> None:
     """Samples from before the minute in the head are the old bundle's, also when they come after the restart; later
     ones are the new one's. Without the old bundle a start says what to do, and leaves the lane as it is."""
-    old, new = load(SHIPPED).id, load(other).id
+    old, new = load(SHIPPED_BUNDLE).id, load(other).id
     start = float(int(time.time()) - 60)
     with Worker(account.environment) as first:
         first.wait_until_watching()
@@ -89,9 +88,9 @@ def test_a_restart_with_another_bundle(account: Any, other: Path, eventually: An
 def test_another_bundle_under_a_running_worker(account: Any, other: Path, tmp_path: Path, eventually: Any) -> None:
     """Copied over the one in MODEL_DIR, file by file: from a minute on that the head names events name the new one. A
     broken one after it is refused with an event, and scoring goes on; it is put right, and that is told."""
-    old, new = load(SHIPPED).id, load(other).id
+    old, new = load(SHIPPED_BUNDLE).id, load(other).id
     place = tmp_path / "place"
-    shutil.copytree(SHIPPED, place)
+    shutil.copytree(SHIPPED_BUNDLE, place)
     told: list[Any] = []
 
     def notices() -> list[Any]:
@@ -117,7 +116,7 @@ def test_another_bundle_under_a_running_worker(account: Any, other: Path, tmp_pa
         assert notices() == []
 
         (place / "model.onnx").write_bytes(b"broken")
-        shutil.copy(SHIPPED / MANIFEST, place / MANIFEST)
+        shutil.copy(SHIPPED_BUNDLE / MANIFEST, place / MANIFEST)
         (opened,) = eventually(notices)
         assert (opened["state"], opened["model"]) == ("opened", old)
         assert f"{new} goes on scoring" in opened["summary"]
@@ -144,7 +143,7 @@ def test_a_bundle_in_s3_named_by_a_pointer(account: Any, other: Path, eventually
         s3.put_object(Bucket=bucket, Key=f"models/{POINTER}", Body=f"{name}\n".encode())
         return name
 
-    old = upload(SHIPPED)
+    old = upload(SHIPPED_BUNDLE)
     environment = {"MODEL_DIR": f"s3://{bucket}/models", "MODEL_EVERY_S": "1"}
     assert account.run("doctor", **environment).returncode == 0
     with Worker({**account.environment, **environment}) as worker:

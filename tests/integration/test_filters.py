@@ -13,7 +13,7 @@ from reporting.contract.events import parse
 from reporting.contract.examples import examples
 from reporting.contract.receiving import TYPES, from_sqs
 from reporting.message import Message
-from reporting.topic import Topic
+from reporting.sinks.topic import Topic
 
 SEVERITY = {kind: event.severitytext for kind, event in examples().items()}
 EXPECTED = {

@@ -16,7 +16,7 @@ import pytest
 from stream_results import Results, contradictions, eventually, told
 from stream_writer import Writer
 
-from consumer.liveness import STALE_S
+from consumer.worker.liveness import STALE_S
 from demo.worker import Worker, WorkerError
 
 KILLS = 25

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from repository import ROOT
 
 from demo.worker import Worker
 from demo.world import BUCKET, TABLE
@@ -82,8 +83,8 @@ def test_the_command_of_a_late_notice_scores_what_was_late(
     program, *arguments = json.loads(found[0]["Body"])["data"]["command"].split()
     assert (program, arguments[0]) == ("battery-watch", "replay")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    account.environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    account.environment["PYTHONPATH"] = str(ROOT)
     done = account.ask(*arguments)
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(tmp_path / "replay-out" / "scores.parquet").to_pylist()

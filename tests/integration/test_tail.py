@@ -12,15 +12,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from battery_watch.listening import PREFIX
+from battery_watch.events.temporary_queue import PREFIX
 from demo.world import BUCKET
-from reporting.archive import Archive, StoredObject
+from reporting.anomaly.evidence import Evidence
 from reporting.contract.events import utc
-from reporting.evidence import Evidence
+from reporting.health.notice import Notice
 from reporting.keys import minute_key
 from reporting.message import Message
-from reporting.notice import Notice
-from reporting.topic import Topic
+from reporting.sinks.archive import Archive, StoredObject
+from reporting.sinks.topic import Topic
 from scoring.explanation import Explanation
 from scoring.verdict import Severity, Stage
 

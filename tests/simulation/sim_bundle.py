@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from consumer.bundle_store import BundleStore
+from consumer.bundles.store import BundleStore
 from scoring.bundle import Bundle, BundleError, Manifest, Scaler
 from scoring.config import (
     BundleConfig,
@@ -112,7 +112,7 @@ NAMELESS = "model"
 
 
 class LiesThere:
-    """`consumer.bundle_reader.Source` over what a test says."""
+    """`consumer.bundles.watcher.Source` over what a test says."""
 
     where = NAMELESS
 

@@ -11,9 +11,9 @@ from random import Random
 from botocore.exceptions import BotoCoreError, ClientError
 from sim_faults import Clock
 
-from consumer.commit import Commit
-from consumer.committer import BACKOFF_FROM_S, BACKOFF_TO_S, Abandoned, Sinks, Step, publishing, steps
 from consumer.errors import Fenced, Retry
+from consumer.state.commit import Commit
+from consumer.state.committer import BACKOFF_FROM_S, BACKOFF_TO_S, Abandoned, Sinks, Step, publishing, steps
 from reporting.message import Message
 
 
@@ -34,7 +34,8 @@ class _Result(Future[Commit]):
 
 
 class SteppedCommitter:
-    """`consumer.worker.Commits`. ``due``: when its next step is, epoch seconds; infinite while it has nothing to do.
+    """`consumer.worker.owned_lane.Commits`. ``due``: when its next step is, epoch seconds; infinite while it has
+    nothing to do.
 
     ``latency_s``: what a step takes at most. ``durable`` is told of each commit, and whether the lane was recovering
     when it was cut. Steps of a group are executed in any order, as the threads would.

@@ -13,9 +13,9 @@ from sim_stream import SimulatedStream
 from sim_table import Table
 from sim_topic import Subscriber
 
-from consumer.discovery import Start
-from consumer.mute_reader import KnownMutes
-from consumer.outgoing import Publish
+from consumer.mutes.watcher import KnownMutes
+from consumer.outgoing.outbox import Publish
+from consumer.stream.discovery import Start
 from scoring.bundle import Bundle, BundleError
 
 BUCKET = "results"

@@ -17,25 +17,25 @@ from sim_table import TableClient
 from sim_tables import SteppedTables
 from sim_topic import TopicClient
 
-from consumer import worker
-from consumer.bundle_reader import BundleReader, Offer
-from consumer.chart_schedule import ChartRequest
-from consumer.commit import Commit
-from consumer.committer import Sinks
-from consumer.direct import DirectSource
+from consumer.bundles.watcher import BundleReader, Offer
 from consumer.errors import ConfigurationError
-from consumer.history import TableHistory
-from consumer.lane import Lane
-from consumer.lanes import TABLE_LANE, Lanes
-from consumer.opening import Opened, Opening
-from consumer.outgoing import Reporting
-from consumer.owned import OwnedLane
-from consumer.records import Decoder, Plausible
-from consumer.refusal import Refusal
-from consumer.state import Head, Stores, stream_prefix
-from reporting.archive import Archive
+from consumer.lane.bundle_notices import Refusal
+from consumer.lane.lane import Lane
+from consumer.outgoing.chart_schedule import ChartRequest
+from consumer.outgoing.outbox import Reporting
+from consumer.state.commit import Commit
+from consumer.state.committer import Sinks
+from consumer.state.store import Head, Stores, stream_prefix
+from consumer.stream.direct import DirectSource
+from consumer.stream.records import Decoder, Plausible
+from consumer.table.history import TableHistory
+from consumer.worker import worker
+from consumer.worker.lane_opener import Opened, Opening
+from consumer.worker.lanes import TABLE_LANE, Lanes
+from consumer.worker.owned_lane import OwnedLane
 from reporting.contract.events import ChartLink
-from reporting.topic import Topic
+from reporting.sinks.archive import Archive
+from reporting.sinks.topic import Topic
 from scoring.bundle import BundleError
 from window.samples import Names
 
@@ -43,7 +43,7 @@ LOOK_EVERY_S = 5.0
 
 
 class NoCharts:
-    """`consumer.worker.Charts` that only notes what it was asked for."""
+    """`consumer.worker.worker.Charts` that only notes what it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -58,7 +58,7 @@ class NoCharts:
 
 class Host:
     """One process that owns the table. Everything it does is called by the scheduler; any call may raise `Crash` or
-    `Fenced`. `started` makes one, as `consumer.assembly.Assembly` makes a worker."""
+    `Fenced`. `started` makes one, as `consumer.worker.assembly.Assembly` makes a worker."""
 
     def __init__(self, name: str, edges: Edges, run: Run) -> None:
         bundle = run.lies_there()

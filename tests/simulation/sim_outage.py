@@ -11,7 +11,7 @@ import pytest
 from sim_reader import StreamReader
 
 from consumer.errors import Retry
-from consumer.streams import IteratorType, Page
+from consumer.stream.client import IteratorType, Page
 
 
 @dataclass(slots=True)

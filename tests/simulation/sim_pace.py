@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
-from consumer import credit, direct
+from consumer.intake import credit
+from consumer.stream import direct
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sim_pace import Pace
 from sim_script import Script, Write
 from sim_stream import Weather
 
-from consumer.discovery import Start
+from consumer.stream.discovery import Start
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from sim_script import Shard
 from sim_stream import SimulatedStream
 
 from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
-from consumer.source import ShardNode
-from consumer.streams import IteratorType, Listing, Page
+from consumer.stream.client import IteratorType, Listing, Page
+from consumer.stream.source import ShardNode
 
 ITERATOR_LIVES_S = 15 * 60.0
 MOST_RECORDS, MOST_BYTES = 1000, 1_000_000
@@ -53,7 +53,7 @@ class _Iterator:
 
 
 class StreamReader:
-    """`consumer.streams.Streams` for one host."""
+    """`consumer.stream.client.Streams` for one host."""
 
     def __init__(self, stream: SimulatedStream, host: str, faults: Faults) -> None:
         self._stream = stream

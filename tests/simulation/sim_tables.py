@@ -10,16 +10,16 @@ from random import Random
 from sim_faults import Clock
 
 from consumer.errors import Retry
-from consumer.gaps import Gap
-from consumer.history import History
-from consumer.records import Decoded, Decoder
+from consumer.intake.gaps import Gap
+from consumer.stream.records import Decoded, Decoder
+from consumer.table.history import History
 
 RETRY_S = 0.5
 
 
 class SteppedTables:
-    """`consumer.table_reader.Tables` over the real history and decoder. ``due``: when the next interval is read, epoch
-    seconds; infinite while none is asked for. ``latency_s``: what reading one takes at most.
+    """`consumer.worker.backfill.Tables` over the real history and decoder. ``due``: when the next interval is read,
+    epoch seconds; infinite while none is asked for. ``latency_s``: what reading one takes at most.
 
     As with the real one an interval is read after the other, and one that cannot be read is asked for again.
     """

@@ -17,9 +17,9 @@ from sim_stream import SimulatedStream
 from sim_table import Table
 
 from consumer.errors import ConfigurationError, Fenced, Retry
-from consumer.lanes import TABLE_LANE
-from consumer.ownership import LOOK_EVERY_S
-from consumer.state import Head
+from consumer.state.ownership import LOOK_EVERY_S
+from consumer.state.store import Head
+from consumer.worker.lanes import TABLE_LANE
 from scoring.bundle import Bundle, BundleError
 
 MOST_STEPS = 30_000

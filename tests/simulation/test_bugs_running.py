@@ -27,22 +27,23 @@ from sim_stream import SimulatedStream, Weather
 from sim_topic import Subscriber, TopicClient
 from sim_world import World
 
-from consumer import direct, discovery, worker
-from consumer.committer import Committer, Sinks
-from consumer.direct import DirectSource
-from consumer.lanes import TABLE_LANE, Lanes
-from consumer.liveness import PulseFile
-from consumer.opening import Opening
-from consumer.outgoing import Reporting
-from consumer.owned import OwnedLane
-from consumer.records import Decoder
-from consumer.source import Event, Failed, Position, ShardBatch, ShardEnded, ShardOpened
-from consumer.state import Stores
-from consumer.streams import Listing
-from consumer.worker import EXIT_FAILED, EXIT_OK, Worker
-from reporting.archive import Archive
+from consumer.outgoing.outbox import Reporting
+from consumer.state.committer import Committer, Sinks
+from consumer.state.store import Stores
+from consumer.stream import direct, discovery
+from consumer.stream.client import Listing
+from consumer.stream.direct import DirectSource
+from consumer.stream.records import Decoder
+from consumer.stream.source import Event, Failed, Position, ShardBatch, ShardEnded, ShardOpened
+from consumer.worker import worker
+from consumer.worker.lane_opener import Opening
+from consumer.worker.lanes import TABLE_LANE, Lanes
+from consumer.worker.liveness import PulseFile
+from consumer.worker.owned_lane import OwnedLane
+from consumer.worker.worker import EXIT_FAILED, EXIT_OK, Worker
 from reporting.contract.events import ChartLink
-from reporting.topic import Topic
+from reporting.sinks.archive import Archive
+from reporting.sinks.topic import Topic
 from scoring.bundle import Bundle
 from window.samples import Names
 
@@ -395,15 +396,15 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, where: str, call: int, *, afte
 @pytest.mark.parametrize(
     "where",
     [
-        "consumer.records.Decoder.page",
-        "consumer.shards.Shards.take",
+        "consumer.stream.records.Decoder.page",
+        "consumer.intake.shards.Shards.take",
         "window.merge.Merge.release",
         "scoring.scorer.Scorer.take",
-        "reporting.health.Watch.apply",
-        "consumer.ledger.Ledger.classed",
-        "consumer.outgoing.Outgoing.tell",
-        "reporting.evidence.Evidence.message",
-        "consumer.shards.Shards.move_past",
+        "reporting.health.watch.Watch.apply",
+        "consumer.state.ledger.Ledger.classed",
+        "consumer.outgoing.outbox.Outgoing.tell",
+        "reporting.anomaly.evidence.Evidence.message",
+        "consumer.intake.shards.Shards.move_past",
     ],
 )
 def test_bug_25_a_fault_while_processing_skips_no_record(
@@ -439,10 +440,10 @@ def test_bug_25_a_page_that_cannot_be_decoded_ends_the_worker_and_not_the_record
     monkeypatch.setattr(discovery, "EAGER_S", 0.01)
     monkeypatch.setattr(discovery, "DISCOVER_S", 0.1)
     with monkeypatch.context() as patched:
-        failing_once(patched, "consumer.records.Decoder.page", 3, after=False)
+        failing_once(patched, "consumer.stream.records.Decoder.page", 3, after=False)
         code, failed, _ = worked(twin, bucket, subscriber, bundle, clock, records=100)
     assert code == EXIT_FAILED
-    assert [event.reason for event in failed] == ["reader failed: Fault('consumer.records.Decoder.page')"]
+    assert [event.reason for event in failed] == ["reader failed: Fault('consumer.stream.records.Decoder.page')"]
     code, failed, days = worked(twin, bucket, subscriber, bundle, clock, records=99)
     assert (code, failed) == (EXIT_OK, [])
     assert days == {"2023-11-14": {"device4": {"read": 99, "scored": 99}}}

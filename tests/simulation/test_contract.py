@@ -16,8 +16,8 @@ from sim_stream import SimulatedStream
 
 from consumer.aws import CALLS, session
 from consumer.errors import Trimmed, Vanished
-from consumer.records import Decoder
-from consumer.streams import DynamoDBStreams, Page, Streams
+from consumer.stream.client import DynamoDBStreams, Page, Streams
+from consumer.stream.records import Decoder
 from demo.emulator import Emulator
 from demo.environment import REGION
 from window.samples import Kind, Names

@@ -16,7 +16,7 @@ from sim_plan import Plan
 from sim_script import Script
 from sim_world import World
 
-from consumer.outgoing import Publish
+from consumer.outgoing.outbox import Publish
 from reporting.contract.events import schema_uri
 from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle

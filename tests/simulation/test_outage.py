@@ -11,8 +11,8 @@ from sim_outcome import Outcome, differences
 from sim_plan import Plan
 from sim_world import World
 
-from consumer.outgoing import Publish
-from reporting.topic import STALE_S
+from consumer.outgoing.outbox import Publish
+from reporting.sinks.topic import STALE_S
 from scoring.bundle import Bundle
 
 DOWN = (BEGIN + 100.0, BEGIN + 1300.0)

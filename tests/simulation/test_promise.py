@@ -10,7 +10,7 @@ from sim_outcome import Outcome
 from sim_promise import keeps
 from sim_schedule import EVERYTHING, drawn
 
-from reporting import health
+from reporting.health import watch as health
 from scoring.bundle import Bundle
 
 

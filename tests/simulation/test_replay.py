@@ -12,9 +12,9 @@ from sim_outcome import Outcome
 from sim_script import Script
 from sim_world import Plan, World
 
-from battery_watch.inputs import Taken
-from battery_watch.replaying import through
-from models.files import read
+from battery_watch.options.inputs import Taken
+from battery_watch.replay.run import through
+from models.data.files import read
 from scoring.bundle import Bundle
 
 OF_THE_PLACE = ("position", "archive", "chart")

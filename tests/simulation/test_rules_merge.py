@@ -24,12 +24,12 @@ from sim_script import Script, Write
 from sim_script import script as scripted
 from sim_world import World
 
-from consumer import charting
-from consumer.chart_schedule import ChartRequest
-from consumer.lanes import TABLE_LANE
-from consumer.snapshot import Snapshot
-from reporting.archive import Archive
+from consumer.outgoing.chart_schedule import ChartRequest
+from consumer.state.snapshot import Snapshot
+from consumer.worker import charts as charting
+from consumer.worker.lanes import TABLE_LANE
 from reporting.charts.process import ChartDropped
+from reporting.sinks.archive import Archive
 from scoring.bundle import Bundle
 
 RELEASE_AFTER_S, NEAR_NOW_S, MOST_AHEAD_S = 60.0, 120.0, 20 * 60.0

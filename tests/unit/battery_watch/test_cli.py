@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from repository import ROOT
 
 
 def test_no_command_lets_the_runtime_report_to_its_maker(tmp_path: Path) -> None:

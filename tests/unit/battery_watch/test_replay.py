@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 from click.testing import CliRunner, Result
+from repository import ROOT
 
-from battery_watch import results
 from battery_watch.commands.replay import command
-from battery_watch.results import COLUMNS, DRAWN, chart
-from battery_watch.summary import figures
-from consumer.replay import Judged, Replayed
+from battery_watch.replay import output as results
+from battery_watch.replay.output import COLUMNS, DRAWN, chart
+from battery_watch.replay.summary import figures
+from consumer.offline.replay import Judged, Replayed
 from reporting.charts.figure import ChartData
 from scoring.bundle import Bundle
 
-ROOT = Path(__file__).parents[3]
 T = 1_784_989_500
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from battery_watch.cli import cli
 from consumer.errors import ConfigurationError
 from reporting.contract.events import utc
-from reporting.notice import Notice
+from reporting.health.notice import Notice
 
 SETTINGS = {"TOPIC_ARN": "arn:aws:sns:r:1:t", "RESULTS_BUCKET_NAME": "b", "AWS_DEFAULT_REGION": "r"}
 
@@ -54,7 +54,7 @@ def tail(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the command with a queue; it is removed however that ends."""
 
     def run(queue: Queue, *options: str) -> Result:
-        monkeypatch.setattr("battery_watch.listening.TemporaryQueue", lambda *_: queue)
+        monkeypatch.setattr("battery_watch.events.temporary_queue.TemporaryQueue", lambda *_: queue)
         handler = signal.getsignal(signal.SIGTERM)
         done = CliRunner().invoke(cli, ["tail", *options], env=SETTINGS)
         assert queue.removed == 1

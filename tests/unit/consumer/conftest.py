@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.records import Decoder
+from consumer.stream.records import Decoder
 from window.samples import Names
 
 CREATED = 1_784_989_507

@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 PACKAGES = ("window", "scoring", "reporting", "consumer")
 HEAVY = {"tensorflow", "keras", "sklearn", "pandas", "matplotlib", "models", "demo", "pyarrow", "onnx", "h5py", "scipy"}
 
@@ -66,7 +65,9 @@ def imported() -> dict[str, list[str]]:
 
 def test_importing_any_module_makes_no_call_and_reads_no_credentials(imported: dict[str, list[str]]) -> None:
     """Nor does it start a thread or a process; no setting need be there."""
-    assert {"consumer.worker", "consumer.direct", "reporting.archive", "window.merge"} <= set(imported["names"])
+    assert {"consumer.worker.worker", "consumer.stream.direct", "reporting.sinks.archive", "window.merge"} <= set(
+        imported["names"]
+    )
     assert imported["secrets"] == []
     assert imported["threads"] == 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from repository import SHIPPED_BUNDLE
 
 from consumer.errors import ConfigurationError
 from consumer.settings import Settings, load_settings
@@ -35,7 +36,7 @@ def test_three_settings_are_enough() -> None:
     assert (found.table, found.device_key, found.chart_prefix) == ("device4", "device", "battery-reports")
     assert (found.namespace, found.start, found.link_ttl_s) == ("default", "latest", 43_200)
     assert (found.log_format, found.log_level) == ("json", "info")
-    assert Path(found.bundle) == Path(__file__).parents[3] / "models" / "default"
+    assert Path(found.bundle) == SHIPPED_BUNDLE
     assert found.bundle_every_s == 60.0
 
 

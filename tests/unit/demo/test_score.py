@@ -8,7 +8,7 @@ from demo import score
 from demo.outage import planned
 from demo.score import Evidence, Latency, Message, Waited, summarise
 from demo.script import Fault, FaultKind, Script
-from reporting import episodes
+from reporting.anomaly import episodes
 
 EPOCH_S = 1_700_000_000
 SCRIPT = Script(

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from battery_watch.commands.train import command
-from models import train as pipeline
-from models.files import read
-from models.measured import material
-from models.recordings import Series
-from models.train import Recipe
+from models.data.files import read
+from models.data.measured import material
+from models.data.recordings import Series
+from models.training import train as pipeline
+from models.training.train import Recipe
 from scoring.bundle import Bundle, load
 from window.samples import Samples
 

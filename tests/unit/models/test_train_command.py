@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from battery_watch.commands import evaluate
 from battery_watch.commands.train import command
-from models import simulate
-from models import train as pipeline
+from models.simulation import cell as simulate
+from models.training import train as pipeline
 
 
 def run(*arguments: object) -> Result:

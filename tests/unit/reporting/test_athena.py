@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from repository import ROOT
 
-from reporting.evidence import Evidence
+from reporting.anomaly.evidence import Evidence
 from reporting.keys import minute_key
 from scoring.explanation import Band, Explanation
 from scoring.verdict import Severity, Stage
 
-SQL = (Path(__file__).parents[3] / "docs" / "athena.sql").read_text()
+SQL = (ROOT / "docs" / "athena.sql").read_text()
 DEFINITION = re.sub(r"--.*", "", SQL).split(";")[0]
 SCALARS = {"string": str, "double": (int, float), "boolean": bool, "int": int}
 TOLD = Explanation({"current": 0.75, "temp_rate": 0.25}, 2.5, 25.5, "rare", "Too much.")

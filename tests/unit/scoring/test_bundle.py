@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repository import SHIPPED_BUNDLE
 
 from scoring.bundle import FILES, BundleError, identity, load
-
-DEFAULT = Path(__file__).parents[3] / "models" / "default"
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A copy of the default bundle that a test may break."""
-    return Path(shutil.copytree(DEFAULT, tmp_path / "bundle"))
+    return Path(shutil.copytree(SHIPPED_BUNDLE, tmp_path / "bundle"))
 
 
 def rewrite(folder: Path, name: str, content: bytes) -> None:
@@ -40,7 +39,7 @@ def edit(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
 
 def test_the_default_bundle_loads_from_its_folder_and_from_the_one_above() -> None:
     """MODEL_DIR may name either."""
-    direct, above = load(DEFAULT), load(DEFAULT.parent)
+    direct, above = load(SHIPPED_BUNDLE), load(SHIPPED_BUNDLE.parent)
     assert direct.id == above.id
     assert above.files == direct.files
     assert direct.id.startswith("bw-")
@@ -49,15 +48,15 @@ def test_the_default_bundle_loads_from_its_folder_and_from_the_one_above() -> No
 
 def test_the_default_bundle_is_small_and_tells_no_time_and_no_place() -> None:
     """It is in version control: under 2 MB, and the same training gives the same bytes."""
-    assert sum(f.stat().st_size for f in DEFAULT.iterdir()) < 2_000_000
-    manifest = (DEFAULT / "manifest.json").read_text()
+    assert sum(f.stat().st_size for f in SHIPPED_BUNDLE.iterdir()) < 2_000_000
+    manifest = (SHIPPED_BUNDLE / "manifest.json").read_text()
     assert not re.search(r'"/|[A-Z]:\\|\d{4}-\d\d-\d\d|\d\d:\d\d', manifest)
 
 
 def test_the_scaler_standardises() -> None:
     """By hand on one row."""
-    scaler = load(DEFAULT).scaler
-    stored = json.loads((DEFAULT / "scaler.json").read_text())
+    scaler = load(SHIPPED_BUNDLE).scaler
+    stored = json.loads((SHIPPED_BUNDLE / "scaler.json").read_text())
     row = np.arange(14.0)
     by_hand = [(x - m) / s for x, m, s in zip(row, stored["mean"], stored["scale"], strict=True)]
     assert scaler.standardise(row).tolist() == by_hand

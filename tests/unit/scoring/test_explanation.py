@@ -1,11 +1,11 @@
 """Why a sample was flagged, in numbers and in words."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
+from repository import SHIPPED_BUNDLE
 
 from scoring.bundle import Bundle, load
 from scoring.config import Calibration, Evidence, Range
@@ -18,7 +18,7 @@ from window.features import FEATURES
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     """The default bundle with a calibration, thresholds and weights a reader can follow."""
-    loaded = load(Path(__file__).parents[3] / "models" / "default")
+    loaded = load(SHIPPED_BUNDLE)
     config = loaded.config.model_copy(
         update={
             "error_weights": None,

@@ -1,9 +1,8 @@
 """The graph of the default bundle: equal bits in any batch, and no score for a broken row."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from repository import SHIPPED_BUNDLE
 
 from scoring.bundle import Bundle, load
 from scoring.graph import Graph, Scores
@@ -13,7 +12,7 @@ from window.features import features, tails
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     """The default bundle."""
-    return load(Path(__file__).parents[3] / "models" / "default")
+    return load(SHIPPED_BUNDLE)
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.detectors.parity import ParityError
 from models.legacy import estimators
 from models.legacy import network as old_network
 from models.legacy.choices import Given
 from models.legacy.convert import convert
 from models.legacy.errors import Unanswered
-from models.parity import ParityError
 from scoring.bundle import Bundle, load
 from scoring.explanation import explain
 from scoring.verdict import Stage, judge

@@ -11,10 +11,10 @@ import pytest
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 
-from models.export import to_onnx
+from models.detectors.export import to_onnx
+from models.detectors.network import Layer
 from models.legacy import estimators
 from models.legacy.errors import LegacyError
-from models.network import Layer
 from scoring.bundle import Scaler
 from scoring.graph import Graph
 from window.features import FEATURES

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from repository import SHIPPED_BUNDLE
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from models.forest import Forest
+from models.detectors.forest import Forest
 from models.legacy.forest_input import Evidence, judge
 from scoring.bundle import Scaler, load
 from window.features import FeatureRules, features, tails
@@ -43,11 +44,8 @@ def test_charges_tell(seed: int) -> None:
 
 def test_the_shipped_forest_is_raw() -> None:
     """Trained by other code on other charges."""
-    from pathlib import Path
-
-    folder = Path(__file__).parents[4] / "models" / "default"
-    forest = Forest.from_bytes((folder / "isolation_forest.npz").read_bytes())
-    assert judge(forest, load(folder).scaler).answer == "raw"
+    forest = Forest.from_bytes((SHIPPED_BUNDLE / "isolation_forest.npz").read_bytes())
+    assert judge(forest, load(SHIPPED_BUNDLE).scaler).answer == "raw"
 
 
 def test_another_scaler_is_unclear() -> None:

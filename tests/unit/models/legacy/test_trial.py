@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from models.forest import Forest
+from models.detectors.forest import Forest
 from models.legacy import trial
 from scoring.bundle import Scaler
 from window.features import FeatureRules

@@ -1,0 +1,244 @@
+"""A second look at an event: what was sent, what is archived, and what the table and the bundle say of it now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from battery_watch.explain.comparison import Agreement, Difference, agreement, differences
+from battery_watch.explain.request import Asked
+from consumer.aws import CALLS
+from consumer.bundles.location import BundleSource
+from consumer.bundles.store import BundleStore
+from consumer.checks.preflight import check_bundle
+from consumer.errors import ConfigurationError, Retry
+from consumer.offline.archive_reader import Archived, Line
+from consumer.offline.rescore import Past, rescore
+from consumer.settings import Settings
+from consumer.stream.records import Plausible
+from consumer.table import scan
+from reporting.anomaly.evidence import Evidence
+from reporting.keys import minute_key
+from scoring.bundle import Bundle
+from window.features import ROLLING
+from window.samples import Samples
+
+Tell = Callable[[str, int, int], None]
+_SOURCE = "urn:battery-watch:"
+
+
+class NotFound(Exception):
+    """No archived line leads to the id. The message says what was searched, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where an id is looked for: the samples of one device or of all, between two times in epoch seconds."""
+
+    device: str | None
+    since: float
+    until: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a second look came to.
+
+    ``line``: what the archive has; None where it has none. ``now``: what is said of the sample today; None where the
+    table has it no more (``present`` is false then), or where no score comes of it. ``chart``: the key of the first
+    that shows it; None where there is none yet.
+    ``of_message`` and ``of_archive``: what differs from them; None where there is nothing to compare.
+    """
+
+    asked: Asked
+    table: scan.Table
+    bucket: str
+    device: str
+    ts: float
+    model: str
+    key: str
+    line: Line | None
+    chart: str | None
+    now: Evidence | None
+    present: bool
+    of_message: list[Difference] | None
+    of_archive: list[Difference] | None
+
+    @property
+    def agreement(self) -> Agreement:
+        """With what was sent and what is archived, as far as they are there: the worse of both."""
+        if self.now is None:
+            return "no"
+        each = [agreement(found) for found in (self.of_message, self.of_archive) if found is not None]
+        return next(worst for worst in ("no", "rounding", "bits") if worst in each)
+
+    @property
+    def then(self) -> dict[str, Any]:
+        """What was said of the sample: by the message where there is one, else by the archive."""
+        if self.asked.told is not None:
+            return {"summary": self.asked.told.summary, **self.asked.told.content}
+        assert self.line is not None
+        return self.line.content
+
+
+def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Interval, tell: Tell) -> Checked:
+    """Look again. Blocks for as long as the table takes; raises `NotFound` and `ConfigurationError`."""
+    told, bucket = asked.told, settings.bucket
+    archived = Archived(aws, bucket)
+    if told is not None:
+        if not told.source.startswith(_SOURCE):
+            raise ConfigurationError(f"the message comes from {told.source!r}, which is no worker of this kind")
+        if told.bucket not in ("", bucket):  # empty: of a replay
+            raise ConfigurationError(
+                f"the message's sample is archived in bucket {told.bucket!r}, and RESULTS_BUCKET_NAME is "
+                f"{bucket!r}: set it to the message's, if you trust that one"
+            )
+        name = told.source.removeprefix(_SOURCE)
+        device, ts, model = told.device, told.ts, told.model
+        line = archived.at(device, ts)
+    else:
+        name = settings.table
+        scan.describe(aws, name)  # an id is made of the table's name: a wrong one would only find nothing
+        line = _searched(archived, asked.id, name, interval, tell)
+        device, ts, model = line.content["device"], line.content["ts"], line.content["model"]
+    bundle = _bundle(settings, aws, bucket, model)
+    table = scan.describe(aws, name)
+    limits = bundle.config.plausible
+    past = Past(
+        aws,
+        table,
+        device=device,
+        ts=ts,
+        device_key=settings.device_key,
+        plausible=Plausible(limits.current_a, limits.temperature_c),
+    )
+    chart = archived.chart(settings.chart_prefix, device, ts)
+    if chart is None and told is not None and told.chart is not None:
+        chart = told.chart.key
+    checked = None
+    for samples in past.readings(lambda done, total: tell("reading the table", done, total)):
+        now, present = _again(samples, device, ts, bundle)
+        checked = Checked(
+            asked=asked,
+            table=table,
+            bucket=bucket,
+            device=device,
+            ts=ts,
+            model=model,
+            key=line.key if line is not None else minute_key(device, ts),
+            line=line,
+            chart=chart,
+            now=now,
+            present=present,
+            of_message=_of_message(asked, now),
+            of_archive=differences(line.content, _content(now)) if line is not None and now is not None else None,
+        )
+        if checked.agreement != "no" or _settled(checked):
+            break
+    assert checked is not None  # the table was read at least once, or something was raised
+    return checked
+
+
+def _settled(checked: Checked) -> bool:
+    """Can more of the table change nothing? Its samples at whole seconds may not be all, but those are as they are."""
+    if not checked.present:
+        return checked.table.time_keyed and checked.ts.is_integer()
+    found = [*(checked.of_message or []), *(checked.of_archive or [])]
+    return checked.now is None or any(each.field.startswith("actual.") for each in found)
+
+
+def _searched(archived: Archived, event: str, table: str, interval: Interval, tell: Tell) -> Line:
+    found = archived.search(
+        event,
+        f"{_SOURCE}{table}",
+        device=interval.device,
+        since=interval.since,
+        until=interval.until,
+        progress=lambda done, total: tell("searching the archive", done, total),
+    )
+    if found.line is None:
+        devices = "1 device" if found.devices == 1 else f"{found.devices} devices"
+        raise NotFound(
+            f"no archived sample of table {table} leads to the event {event}.\n"
+            f"Searched: {devices}, {interval.words}, {found.objects} archived minutes.\n"
+            "Try --since 3d, or give the message itself: battery-watch explain message.json. An id alone does not find "
+            "an amendment (revision 1), a sample that a later record made normal, or a health notice."
+        )
+    return found.line
+
+
+def _bundle(settings: Settings, aws: boto3.Session, bucket: str, model: str) -> Bundle:
+    own, _ = check_bundle(BundleSource.at(settings.bundle, lambda: aws))
+    if own is not None and own.id == model:
+        return own
+    holds = f"holds {own.id}" if own is not None else "holds no bundle that can be read"
+    wrong = f"the event was scored by bundle {model}; MODEL_DIR {holds}, and the bucket's copy"
+    try:
+        return BundleStore(aws.client("s3", config=CALLS), bucket, settings.namespace).load(model)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{wrong}, s3://{bucket}/state/{settings.namespace}/bundles/{model}.zip, is missing or damaged. "
+            "Set MODEL_DIR to that bundle, or NAMESPACE to the worker's"
+        ) from None
+    except Retry as error:
+        raise ConfigurationError(f"{wrong} cannot be read: {error}") from error
+
+
+def _again(samples: Samples, device: str, ts: float, bundle: Bundle) -> tuple[Evidence | None, bool]:
+    if len(samples) == 0 or samples.ts[-1] != ts:
+        return None, False
+    return rescore(samples, device=device, bundle=bundle), True
+
+
+def _of_message(asked: Asked, now: Evidence | None) -> list[Difference] | None:
+    if asked.told is None or now is None:
+        return None
+    content = _content(now)
+    content.pop("datetime")
+    if "summary" in asked.told.content:  # an episode's is about all of it
+        content["summary"] = now.explanation.sentence
+    return differences(asked.told.content, content)
+
+
+def _content(now: Evidence) -> dict[str, Any]:
+    return Line("", now.line()).content
+
+
+def reasons(checked: Checked) -> list[str]:
+    """Why the numbers may be others than those that were sent."""
+    if checked.agreement == "bits":
+        return []
+    if checked.agreement == "rounding":
+        return ["this machine's processor rounds the last digits otherwise than the worker's, no more"]
+    if not checked.present:
+        return [f"{_gone(checked.table)}. So it cannot be scored again; what is shown is what was said then"]
+    if checked.now is None:
+        return ["no score comes of the sample as the table has it now: it was written again since"]
+    found = [*(checked.of_message or []), *(checked.of_archive or [])]
+    if checked.of_message and checked.of_archive == []:
+        why = (
+            "the archive has what the table has: a later record changed the sample or one before it, and a message "
+            "with revision 1 was sent"
+        )
+    elif any(each.field.startswith("actual.") for each in found):
+        why = "the sample was written again with other readings"
+    else:
+        why = (
+            f"the sample is as it was, so one before it is not: one of the last {ROLLING - 1} (by policy evidence, of "
+            "the last two minutes) was written again, deleted, or came too late to count"
+        )
+    if checked.of_archive:
+        why += "; the worker has not told of it: no record of it reached it, or too late, or it is still on its way"
+    if checked.line is None:
+        return [why, "the archive has no line of it: a later record made it normal, or it is not written yet"]
+    return [why]
+
+
+def _gone(table: scan.Table) -> str:
+    if len(table.keys) == 1 and not table.time_keyed:
+        return f"the table is keyed by {table.keys[0]} alone and keeps only the newest sample of each"
+    return "the table has no such sample now: it was deleted, by hand or by its time to live"

@@ -1,0 +1,164 @@
+"""Where recorded data is taken from on the command line: files, a table, an export in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from battery_watch.options.times import Moment
+
+if TYPE_CHECKING:
+    from consumer.stream.records import Decoded, Plausible
+    from models.data.recordings import Recording
+    from window.samples import Names
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Tell = Callable[[str, int, int], None]
+"""Gets the name of a step, how much of it is done, and of how much (0: nobody knows)."""
+
+
+def options(command: Command) -> Command:
+    """Adds the options that make `Inputs`."""
+    for option in reversed(
+        [
+            # So that a shell's `--input *.csv` works.
+            click.argument("files", nargs=-1, metavar="", type=click.Path(path_type=Path)),
+            click.option(
+                "--input",
+                "inputs",
+                multiple=True,
+                metavar="FILE...",
+                type=click.Path(path_type=Path),
+                help="CSV or Parquet files with the columns ts, current, temperature, or folders of them.",
+            ),
+            click.option("--table", metavar="NAME", help="A DynamoDB table, read by a parallel scan."),
+            click.option("--export", metavar="S3-URL", help="An export of a table: s3://bucket/prefix."),
+            click.option(
+                "--since",
+                type=Moment(),
+                metavar="T",
+                help="With --table: from when on; 24h is 24 hours ago, or 2026-11-22T15:00Z.",
+            ),
+            click.option("--until", type=Moment(), metavar="T", help="With --table: up to when."),
+            click.option("--device", metavar="NAME", help="With --input: the device of rows that name none."),
+            click.option(
+                "--device-key",
+                envvar="DEVICE_KEY_NAME",
+                default="device",
+                show_default=True,
+                show_envvar=True,
+                help="The column or attribute that names the device.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the options say. ``table``, ``export``, ``inputs``: exactly one is given."""
+
+    inputs: tuple[Path, ...] = ()
+    table: str | None = None
+    export: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    device: str | None = None
+    device_key: str = "device"
+
+    def __bool__(self) -> bool:
+        """True where something is named to be read."""
+        return bool(self.inputs or self.table or self.export)
+
+    def check(self) -> None:
+        """Raises `click.UsageError` for options that do not go together."""
+        if sum(map(bool, (self.inputs, self.table, self.export))) != 1:
+            raise click.UsageError("Say what to read: --input FILE (several times), --table NAME or --export S3-URL.")
+        if (self.since or self.until) and not self.table:
+            raise click.UsageError("--since and --until go with --table.")
+        if self.since and self.until and self.since >= self.until:
+            raise click.UsageError("--until must be later than --since.")
+        if self.device is not None and not self.inputs:
+            raise click.UsageError("--device goes with --input.")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was read. ``table``: whom messages are about; ``one_device``: the table's key cannot tell two apart."""
+
+    recordings: list[Recording]
+    table: str
+    one_device: bool = False
+
+
+def take(
+    given: Inputs, tell: Tell, *, plausible: Plausible | None = None, before_s: float = 0.0, labels: bool = False
+) -> Taken:
+    """Read what was named. ``before_s``: of a table, so many seconds from before ``since`` as well. ``labels``: of
+    files, the column ``label`` too.
+
+    Raises `RecordingError` and `ConfigurationError`.
+    """
+    if given.inputs:
+        from models.data.files import read
+
+        found = read(
+            given.inputs,
+            device=given.device,
+            device_key=given.device_key,
+            labels=labels,
+            tell=lambda name, done, total: tell("reading files", done, total),
+        )
+        return Taken(found, given.device or "replay")
+    from consumer.aws import session
+    from consumer.stream.records import Decoder
+    from consumer.table import export, scan
+    from window.samples import Names
+
+    aws, devices = session(None), Names()
+
+    def decoder(table: str) -> Decoder:
+        return Decoder(table=table, device_key=given.device_key, devices=devices, shards=Names(), plausible=plausible)
+
+    if given.export:
+        exported = export.find(aws, given.export)
+        pages = export.read(
+            aws, exported, decoder(exported.table), progress=lambda done, total: tell("reading the export", done, total)
+        )
+        return Taken([_recording(exported.table, pages, devices)], exported.table)
+    assert given.table is not None
+    table = scan.describe(aws, given.table)
+    pages = scan.scan(
+        aws,
+        table,
+        decoder(table.name),
+        since=given.since.timestamp() - before_s if given.since else None,
+        until=given.until.timestamp() if given.until else None,
+        progress=lambda done, total: tell("reading the table", done, total),
+    )
+    return Taken([_recording(table.name, pages, devices)], table.name, table.time_keyed)
+
+
+def _recording(name: str, pages: Iterable[Decoded], devices: Names) -> Recording:
+    """Items of a table, put in order."""
+    import numpy as np
+
+    from models.data.recordings import Recording, Unusable
+    from window.samples import Kind, concat
+
+    parts, unusable, count = [], {}, 0
+    for page in pages:
+        parts.append(page.samples)
+        unusable.update({count + row: Unusable(each.reason, each.raw) for row, each in page.rejects.items()})
+        count += len(page.samples)
+    whole = concat(parts)
+    kind = np.where(whole.kind == Kind.BACKFILL, Kind.SAMPLE, whole.kind).astype(np.int8)
+    created = np.where(whole.created > 0, whole.created, np.nan)  # the decoder's word for an item without a time
+    samples = replace(whole, kind=kind, created=created)
+    return Recording.of(name, samples, [devices[code] for code in range(len(devices))], unusable)

@@ -1,0 +1,177 @@
+"""What a replay leaves in a folder: scores, events, what was set aside, charts. Whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reporting.charts.figure import SEVERITIES, ChartData, render
+from scoring.verdict import Stage
+
+if TYPE_CHECKING:
+    from consumer.offline.replay import Judged, Replayed
+    from scoring.bundle import Bundle
+
+COLUMNS = (
+    "device",
+    "ts",
+    "current",
+    "temperature",
+    "reconstruction_error",
+    "forest_score",
+    "anomaly",
+    "stages",
+    "severity",
+    "episode",
+)
+STAGES = tuple("+".join(stage.name.lower() for stage in Stage(bits) if stage.name) for bits in range(2 * max(Stage)))
+"""In words, every combination of `Stage` bits."""
+SCORES, EVENTS, QUARANTINE, CHARTS = "scores", "events.ndjson", "quarantine.ndjson", "charts"
+DRAWN = 20_000
+"""Samples in a chart at most: it is 1,200 pixels wide."""
+Tell = Callable[[str, int, int], None]
+
+
+@contextmanager
+def folder(out: Path) -> Iterator[Path]:
+    """A folder to write into, whose files take the place of those of an earlier replay in ``out`` when all is well. On
+    an exception, Ctrl-C included, ``out`` stays as it was."""
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".replay-", dir=out))
+    try:
+        yield scratch
+        for name in (f"{SCORES}.parquet", f"{SCORES}.csv", EVENTS, QUARANTINE, CHARTS):
+            old, new = out / name, scratch / name
+            if old.is_dir():
+                shutil.rmtree(old)
+            if new.exists():
+                os.replace(new, old)
+            else:
+                old.unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if made and not any(out.iterdir()):
+            out.rmdir()
+
+
+def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bool, tell: Tell) -> None:
+    """Write all that replays brought; see `folder`."""
+    with (out / EVENTS).open("wb") as stream:
+        for each in replayed:
+            stream.writelines(message.body.encode() + b"\n" for message in each.messages)
+    aside = [item.body for each in replayed for item in each.quarantine]
+    if aside:
+        import orjson
+
+        lines = (orjson.dumps(orjson.loads(body), option=orjson.OPT_APPEND_NEWLINE) for body in aside)
+        (out / QUARANTINE).write_bytes(b"".join(lines))
+    (_parquet if has_parquet() else _csv)([each.judged for each in replayed], out)
+    if charts:
+        _charts([each.judged for each in replayed], bundle, out / CHARTS, tell)
+
+
+def has_parquet() -> bool:
+    """Is pyarrow there? Without it scores are written as CSV."""
+    try:
+        import pyarrow.parquet  # noqa: F401 - only asked whether it can be imported
+    except ImportError:
+        return False
+    return True
+
+
+def _parquet(judged: Sequence[Judged], out: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def named(codes: NDArray[Any], names: Sequence[str]) -> Any:
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(names), pa.string()))
+
+    kinds: dict[str, Any] = dict.fromkeys(COLUMNS, pa.float64())
+    kinds |= dict.fromkeys(("device", "stages", "severity"), pa.dictionary(pa.int32(), pa.string()))
+    schema = pa.schema(
+        [(name, kind) for name, kind in (kinds | {"anomaly": pa.bool_(), "episode": pa.string()}).items()]
+    )
+    with pq.ParquetWriter(out / f"{SCORES}.parquet", schema) as writer:
+        for each in judged:
+            columns = _columns(each) | {
+                "device": named(each.device, each.devices),
+                "stages": named(each.stages, STAGES),
+                "severity": named(each.severity, SEVERITIES),
+                "episode": pa.array([episode or None for episode in each.episode], pa.string()),
+            }
+            writer.write_table(pa.table([columns[name] for name in COLUMNS], schema=schema))
+
+
+def _csv(judged: Sequence[Judged], out: Path) -> None:
+    with (out / f"{SCORES}.csv").open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(COLUMNS)
+        for each in judged:
+            columns = _columns(each) | {
+                "device": map(each.devices.__getitem__, each.device),
+                "anomaly": ("true" if row else "false" for row in each.severity > 0),
+                "stages": map(STAGES.__getitem__, each.stages.tolist()),
+                "severity": map(SEVERITIES.__getitem__, each.severity),
+                "episode": each.episode,
+            }
+            lists = [c.tolist() if isinstance(c, np.ndarray) else c for c in (columns[name] for name in COLUMNS)]
+            rows.writerows(zip(*lists, strict=True))
+
+
+def _columns(of: Judged) -> dict[str, Any]:
+    """The columns that are numbers."""
+    return {
+        "ts": of.ts,
+        "current": of.current_a,
+        "temperature": of.temperature_c,
+        "reconstruction_error": of.reconstruction_error,
+        "forest_score": of.forest_score,
+        "anomaly": of.severity > 0,
+    }
+
+
+def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, tell: Tell) -> None:
+    """One of each device, of all that was replayed of it."""
+    out.mkdir()
+    wanted = [(each, code) for each in judged for code in np.unique(each.device)]
+    for done, (each, code) in enumerate(wanted, start=1):
+        device = each.devices[code]
+        (out / f"{quote(device, safe='')[:200]}.png").write_bytes(render(chart(each, int(code), bundle)))
+        tell("drawing charts", done, len(wanted))
+
+
+def chart(of: Judged, code: int, bundle: Bundle) -> ChartData:
+    """A chart of one device. Of very many samples those that are no anomalies are thinned out."""
+    rows = np.flatnonzero(of.device == code)
+    note = "replay"
+    if len(rows) > DRAWN:
+        every = -(-len(rows) // DRAWN)
+        note = f"replay; of the samples that are no anomalies one in {every} is drawn"
+        rows = rows[(of.severity[rows] > 0) | (np.arange(len(rows)) % every == 0)]
+    thresholds = bundle.config.thresholds
+    return ChartData(
+        device=of.devices[code],
+        ts=of.ts[rows],
+        current_a=of.current_a[rows],
+        temperature_c=of.temperature_c[rows],
+        expected_current_a=of.expected_current_a[rows],
+        expected_temperature_c=of.expected_temperature_c[rows],
+        reconstruction_error=of.reconstruction_error[rows],
+        forest_score=of.forest_score[rows],
+        severity=of.severity[rows],
+        error_threshold=thresholds.reconstruction_error,
+        forest_threshold=thresholds.forest_score,
+        model=bundle.id,
+        note=note,
+    )

@@ -1,0 +1,76 @@
+"""Brings what was recorded onto the worker's way: each recording through a lane of its own."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from battery_watch.options.inputs import Taken, Tell
+from consumer.offline.replay import Replayed, replay
+from consumer.outgoing.outbox import Publish
+from consumer.stream.records import Decoder, Plausible, Reject
+from models.data.recordings import Recording, RecordingError
+from scoring.bundle import Bundle
+from window.samples import Names
+
+
+def through(
+    taken: Taken,
+    bundle: Bundle,
+    *,
+    since: datetime | None = None,
+    device_key: str = "device",
+    publish: Publish = "episodes",
+    tell: Tell,
+) -> list[Replayed]:
+    """Replay recordings one after the other. What lies before ``since`` only fills the windows.
+
+    Raises `RecordingError` where nothing lies after it.
+    """
+    total, done = sum(map(len, taken.recordings)), 0
+
+    def told(records: int) -> None:
+        nonlocal done
+        done += records
+        tell("scoring", done, total)
+
+    replayed = []
+    for recording in taken.recordings:
+        context, rest = recording.before(since.timestamp()) if since else (None, recording)
+        total -= len(recording) - len(rest)
+        if len(rest) == 0:
+            raise RecordingError(f"{recording.name}: there are no samples since {since:%Y-%m-%d %H:%M:%S} UTC")
+        devices = Names()
+        for name in recording.devices:
+            devices.code(name)
+        replayed.append(
+            replay(
+                _decoder(taken, bundle, device_key, devices).recorded(recording.name, rest.samples, _rejects(rest)),
+                bundle,
+                name=recording.name,
+                devices=devices,
+                table=taken.table,
+                context=context,
+                # Only so that messages name the place where the worker would have archived the sample.
+                bucket=os.environ.get("RESULTS_BUCKET_NAME", ""),
+                one_device=taken.one_device,
+                publish=publish,
+                tell=told,
+            )
+        )
+    return replayed
+
+
+def _decoder(taken: Taken, bundle: Bundle, device_key: str, devices: Names) -> Decoder:
+    limits = bundle.config.plausible
+    return Decoder(
+        table=taken.table,
+        device_key=device_key,
+        devices=devices,
+        shards=Names(),
+        plausible=Plausible(limits.current_a, limits.temperature_c),
+    )
+
+
+def _rejects(recording: Recording) -> dict[int, Reject]:
+    return {row: Reject(each.reason, each.raw) for row, each in recording.unusable.items()}

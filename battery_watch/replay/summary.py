@@ -1,0 +1,64 @@
+"""What a replay found, in figures by device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from consumer.offline.replay import Replayed
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one device. ``hours``: the time its sessions cover; ``alarm_s``: from each anomalous sample to the next sample
+    of its session."""
+
+    device: str
+    samples: int
+    sessions: int
+    hours: float
+    anomalies: int
+    episodes: int
+    quarantined: int
+    alarm_s: float
+
+
+def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[Figures]:
+    """By device, in order of name."""
+    found = []
+    for each in replayed:
+        judged = each.judged
+        for code, device in enumerate(judged.devices):
+            rows = np.flatnonzero(judged.device == code)
+            step_s = np.diff(judged.ts[rows])
+            within = step_s <= session_gap_s
+            anomalous = judged.severity[rows] > 0
+            found.append(
+                Figures(
+                    device=device,
+                    samples=len(rows),
+                    sessions=int((~within).sum()) + 1 if len(rows) else 0,
+                    hours=float(step_s[within].sum()) / 3600.0,
+                    anomalies=int(anomalous.sum()),
+                    episodes=len(set(judged.episode[rows][anomalous])),
+                    quarantined=each.counts.get(device, {}).get("quarantined", 0),
+                    alarm_s=float(step_s[within & anomalous[:-1]].sum()),
+                )
+            )
+    return sorted(found, key=lambda f: f.device)
+
+
+def span(seconds: float) -> str:
+    """A length of time for people.
+
+    >>> span(7.0), span(95.0), span(7325.0)
+    ('7 s', '1 min 35 s', '2 h 2 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

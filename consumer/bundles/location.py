@@ -1,0 +1,67 @@
+"""Where `MODEL_DIR` says that the bundle lies: a folder, or a prefix in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.aws import CALLS
+from consumer.bundles.store import MOST_BYTES
+from consumer.errors import Retry
+from reporting.sinks.archive import status
+from scoring.bundle import Bundle, Read, in_folder, load_from, named
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+S3 = "s3://"
+
+
+class BundleSource:
+    """A place that is a bundle or holds several (`scoring.bundle.load_from`). Calls may block for a client's
+    time-outs; they raise `BundleError` for what lies there, and `Retry` where that cannot be said."""
+
+    def __init__(self, read: Read, where: str) -> None:
+        self._read = read
+        self.where = where
+        """For people."""
+
+    @classmethod
+    def at(cls, where: str, aws: Callable[[], boto3.Session], calls: Config = CALLS) -> BundleSource:
+        """The source that a setting names. ``aws`` is asked for where it lies in S3; ``calls``: how those are made."""
+        if not where.startswith(S3):
+            return cls(in_folder(Path(where)), where)
+        bucket, _, prefix = where.removeprefix(S3).partition("/")
+        return cls(_in_bucket(aws().client("s3", config=calls), bucket, prefix.strip("/")), where.rstrip("/"))
+
+    def named(self) -> str:
+        """The id of the bundle that lies there, as its manifest has it; little is read."""
+        return named(self._read, self.where)
+
+    def load(self) -> Bundle:
+        """The bundle, verified."""
+        return load_from(self._read, self.where)
+
+
+def _in_bucket(client: S3Client, bucket: str, prefix: str) -> Read:
+    def read(name: str) -> bytes | None:
+        key = f"{prefix}/{name}".lstrip("/")
+        try:
+            found = client.get_object(Bucket=bucket, Key=key)
+            body = found["Body"].read(MOST_BYTES + 1)
+        except ClientError as error:
+            if status(error) == 404:
+                return None
+            raise Retry(f"reading s3://{bucket}/{key}: {error}") from error
+        except BotoCoreError as error:
+            raise Retry(f"reading s3://{bucket}/{key}: {error}") from error
+        if len(body) > MOST_BYTES:
+            raise OSError(0, "it is too large")
+        return body
+
+    return read

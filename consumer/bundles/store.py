@@ -1,0 +1,102 @@
+"""Bundles beside the state: a successor can score with the bundle of its predecessor (rule 17)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.errors import ConfigurationError, Retry
+from reporting.sinks.archive import status
+from scoring.bundle import FILES, MANIFEST, Bundle, BundleError, load_from
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MOST_BYTES = 64_000_000
+"""Of one file of a bundle, unpacked: more is no bundle."""
+_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, BundleError)
+
+
+class BundleStore:
+    """Keeps bundles as one object each. Calls may block for the client's time-outs."""
+
+    def __init__(self, client: S3Client, bucket: str, namespace: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = f"state/{namespace}/bundles"
+        self._kept: set[str] = set()
+
+    def keep(self, bundle: Bundle) -> None:
+        """Store a bundle, unless it is there. Raises `Retry`."""
+        if bundle.id in self._kept:
+            return
+        key = self._key(bundle.id)
+        try:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=self.packed(bundle),
+                ContentType="application/zip",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if status(error) != 412:
+                raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
+        except BotoCoreError as error:
+            raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
+        self._kept.add(bundle.id)
+
+    def load(self, bundle_id: str) -> Bundle:
+        """A bundle that was stored, verified like any other. Raises `Retry`, and `ConfigurationError` where it is
+        missing or damaged."""
+        key = self._key(bundle_id)
+        where = f"s3://{self._bucket}/{key}"
+        again = f"start once with MODEL_DIR set to bundle {bundle_id}, which stores it again"
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if status(error) != 404:
+                raise Retry(f"reading {where}: {error}") from error
+            raise ConfigurationError(
+                f"samples from before the change of the bundle are scored by {bundle_id}, and {where} is missing. "
+                f"Restore it, or {again}"
+            ) from error
+        except BotoCoreError as error:
+            raise Retry(f"reading {where}: {error}") from error
+        try:
+            bundle = self.unpacked(body, where)
+            if bundle.id != bundle_id:
+                raise ValueError(f"it holds {bundle.id}")
+        except _DAMAGE as error:
+            raise ConfigurationError(
+                f"samples from before the change of the bundle are scored by {bundle_id}, and {where} is damaged "
+                f"({error}). Restore an earlier version of it; or delete it and {again}"
+            ) from error
+        return bundle
+
+    def _key(self, bundle_id: str) -> str:
+        return f"{self._prefix}/{bundle_id}.zip"
+
+    @staticmethod
+    def packed(bundle: Bundle) -> bytes:
+        """The files of a bundle, equal bytes for equal files."""
+        body = io.BytesIO()
+        with zipfile.ZipFile(body, "w") as packed:
+            manifest = bundle.manifest.model_dump_json(indent=1).encode()
+            for name, content in {MANIFEST: manifest, **bundle.files}.items():
+                packed.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+        return body.getvalue()
+
+    @staticmethod
+    def unpacked(body: bytes, where: str) -> Bundle:
+        """The bundle of `packed`. Only its files are taken out, by their names, and no file is written."""
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            for name in (MANIFEST, *FILES):
+                if packed.getinfo(name).file_size > MOST_BYTES:
+                    raise ValueError(f"{name} is too large")
+            files = {name: packed.read(name) for name in (MANIFEST, *FILES)}
+        return load_from(files.get, where)

@@ -1,0 +1,154 @@
+"""What the worker needs of its surroundings, checked one by one: the worker stops on a failure, `doctor` prints all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.aws import CALLS
+from consumer.bundles.location import BundleSource
+from consumer.errors import ConfigurationError, Retry
+from consumer.settings import Settings
+from reporting.sinks.archive import status
+from scoring.bundle import Bundle, BundleError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+
+
+class State(Enum):
+    """How a check ended."""
+
+    FINE = "fine"
+    NOTE = "note"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, and what to do where that is not fine."""
+
+    subject: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The stream of the table: where it is, and what the table's key says about it."""
+
+    arn: str
+    label: str
+    partition_key: str
+    sort_key: str | None
+
+    @property
+    def time_keyed(self) -> bool:
+        """True when the table is keyed by time alone, which scatters a device over all shards."""
+        return self.partition_key == "ts" and self.sort_key is None
+
+
+def check_bundle(source: BundleSource) -> tuple[Bundle | None, Finding]:
+    """Load the bundle, which verifies it."""
+    try:
+        bundle = source.load()
+    except (BundleError, Retry) as error:
+        advice = "Set MODEL_DIR to a bundle, or leave it unset"
+        if isinstance(error, Retry):
+            advice = "Check MODEL_DIR and the role's s3:GetObject and s3:ListBucket rights there"
+        return None, Finding("bundle", State.FAULT, str(error), advice)
+    return bundle, Finding("bundle", State.FINE, f"{bundle.id}, verified")
+
+
+def check_credentials(session: boto3.Session) -> Finding:
+    """Are there any? No call is made."""
+    try:
+        credentials = session.get_credentials()
+    except BotoCoreError as error:
+        return Finding("credentials", State.FAULT, str(error), "Check the AWS profile or the task role")
+    if credentials is None:
+        return Finding(
+            "credentials", State.FAULT, "none found", "Run under a task role, or set AWS_PROFILE or the AWS_* keys"
+        )
+    return Finding("credentials", State.FINE, f"found by {credentials.method}")
+
+
+def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | None, list[Finding]]:
+    """The table, its key, and its stream."""
+    name = settings.table
+    try:
+        table = session.client("dynamodb", config=CALLS).describe_table(TableName=name)["Table"]
+    except (ClientError, BotoCoreError) as error:
+        return None, [
+            refused("table", f"table {name!r} in {settings.region}", error, "BATTERY_TABLE_NAME and AWS_DEFAULT_REGION")
+        ]
+    keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
+    partition = keys["HASH"]
+    sort = f", sort key {keys['RANGE']!r}" if "RANGE" in keys else ""
+    findings = [
+        Finding("table", State.FINE, f"{name}: {table.get('TableStatus', '?').lower()}"),
+        Finding("key schema", State.FINE, f"partition key {partition!r}{sort}"),
+    ]
+    stream, finding = _stream(table, partition, keys.get("RANGE"))
+    return stream, [*findings, finding]
+
+
+def check_bucket(session: boto3.Session, settings: Settings) -> Finding:
+    """Is the bucket there for us?"""
+    try:
+        session.client("s3", config=CALLS).head_bucket(Bucket=settings.bucket)
+    except (ClientError, BotoCoreError) as error:
+        return refused("bucket", f"bucket {settings.bucket!r}", error, "RESULTS_BUCKET_NAME and the role's s3 rights")
+    return Finding("bucket", State.FINE, settings.bucket)
+
+
+def check_topic(session: boto3.Session, settings: Settings) -> Finding:
+    """Is the topic there for us?"""
+    try:
+        session.client("sns", config=CALLS).get_topic_attributes(TopicArn=settings.topic_arn)
+    except (ClientError, BotoCoreError) as error:
+        return refused("topic", settings.topic_arn, error, "TOPIC_ARN and the role's sns rights")
+    return Finding("topic", State.FINE, settings.topic_arn)
+
+
+def require(findings: Iterable[Finding]) -> None:
+    """Raise `ConfigurationError` that names every fault at once."""
+    faults = [f"  {f.subject}: {f.found.rstrip('.')}. {f.advice}".rstrip() for f in findings if f.state is State.FAULT]
+    if faults:
+        raise ConfigurationError("cannot start:\n" + "\n".join(faults))
+
+
+def _stream(table: TableDescriptionTypeDef, partition: str, sort: str | None) -> tuple[Stream | None, Finding]:
+    how = (
+        f"aws dynamodb update-table --table-name {table['TableName']} "
+        "--stream-specification StreamEnabled=true,StreamViewType=NEW_IMAGE"
+    )
+    specification = table.get("StreamSpecification", {})
+    if not specification.get("StreamEnabled") or "LatestStreamArn" not in table:
+        return None, Finding("stream", State.FAULT, f"table {table['TableName']} has no stream", f"Turn it on: {how}")
+    view = specification.get("StreamViewType", "")
+    if view not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+        return None, Finding(
+            "stream", State.FAULT, f"its records carry no new image ({view})", f"Turn it off, then on again: {how}"
+        )
+    stream = Stream(table["LatestStreamArn"], table["LatestStreamLabel"], partition, sort)
+    return stream, Finding("stream", State.FINE, f"{view}, {stream.label}")
+
+
+def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
+    """The finding of a call that AWS did not answer as hoped; ``settings``: what to look at."""
+    reason = str(error)
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        reason = {404: "does not exist", 403: f"access denied ({code})"}.get(status(error), str(error))
+        if code in ("ResourceNotFoundException", "NotFound", "NotFoundException"):
+            reason = "does not exist"
+    else:
+        settings = "the network, the region and AWS_ENDPOINT_URL"
+    return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}")

@@ -1,0 +1,58 @@
+"""What the head already stands for: records read again after a restart, for the windows alone (rules 1 and 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.state.store import ShardPosition
+from consumer.stream.records import MOST_TIES, backfill_sequence
+from window.merge import Released
+from window.samples import Names
+
+
+class Told:
+    """By shard, the sequence number up to which everything was committed before the restart.
+
+    A replayed record is told by its position, never by what it holds. A shard is done once it has been read again up to
+    there, or cannot be any more.
+    """
+
+    def __init__(self, head: Mapping[str, ShardPosition], begin: Mapping[str, ShardPosition], shards: Names) -> None:
+        self._shards = shards
+        self._until = {shard: int(at.sequence) for shard, at in head.items() if at.sequence is not None}
+        self.reached(begin)
+
+    def __bool__(self) -> bool:
+        """True while something is still to be read again."""
+        return bool(self._until)
+
+    @property
+    def shards(self) -> set[str]:
+        """The shards that are not done."""
+        return set(self._until)
+
+    def rows(self, records: Released) -> NDArray[np.bool_]:
+        """Which of the records were told, shape (n,)."""
+        if not self._until:
+            return np.zeros(len(records), bool)
+        until = [self._until.get(self._shards[int(code)], -1) for code in records.samples.shard]
+        return np.array([int(s) <= last for s, last in zip(records.sequence, until, strict=True)])
+
+    def reached(self, positions: Mapping[str, ShardPosition]) -> None:
+        """Records were processed up to these positions."""
+        for shard in [*self._until]:
+            at = positions.get(shard)
+            if at is not None and at.sequence is not None and int(at.sequence) >= self._until[shard]:
+                del self._until[shard]
+
+    def also(self, gap: str, stamp: float) -> None:
+        """What a gap brings up to this stamp (epoch seconds) was committed before, from the stream."""
+        self._until[gap] = max(self._until.get(gap, 0), backfill_sequence(stamp, MOST_TIES - 1))
+
+    def gone(self, shards: Iterable[str]) -> None:
+        """These shards will not be read again as far as the head stands."""
+        for shard in shards:
+            self._until.pop(shard, None)

@@ -1,0 +1,141 @@
+"""Mutes as objects in the results bucket: one a mute, JSON that a person can read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from consumer.errors import Retry
+from reporting.contract.events import utc
+from reporting.keys import MUTES, mute_key, mutes_from
+from reporting.mutes import Mute
+from reporting.sinks.archive import status
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LONGEST_S = 366 * 86_400.0
+"""However much it is wished: nothing is muted for ever."""
+MOST = 1000
+"""Mutes read, those that end first; more are no mutes but a mistake."""
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class StoredMute(BaseModel):
+    """A mute as its object holds it. ``device``: null for every device, and never left out by mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Annotated[str, Field(min_length=1)] | None
+    since: AwareDatetime
+    until: AwareDatetime
+    reason: Line
+    by: Line
+    health: bool = False
+
+    @model_validator(mode="after")
+    def _ends(self) -> StoredMute:
+        if self.until <= self.since:
+            raise ValueError("it ends before it begins")
+        if (self.until - self.since).total_seconds() > LONGEST_S:
+            raise ValueError(f"it lasts more than {LONGEST_S / 86_400:.0f} days")
+        return self
+
+    def mute(self, name: str) -> Mute:
+        """As the rest of the product knows it."""
+        since, until = self.since.timestamp(), self.until.timestamp()
+        return Mute(name, self.device, since, until, self.reason, self.by, self.health)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object under the mutes' prefix. ``fault``: why it is no mute."""
+
+    key: str
+    etag: str
+    mute: Mute | None
+    fault: str = ""
+
+    @property
+    def id(self) -> str:
+        """The mute's id: what its key ends with."""
+        return self.key.rsplit("/", 1)[-1].removesuffix(".json").rsplit("-", 1)[-1]
+
+
+class MuteStore:
+    """The mutes in one bucket. Every call may block for the client's time-outs and raises `Retry`."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def read(self, ended_after: float, known: Mapping[str, Found] | None = None) -> dict[str, Found]:
+        """By key, the mutes that end after a time (epoch seconds); what is ``known`` and has not changed is not read
+        again."""
+        known = known or {}
+        found: dict[str, Found] = {}
+        for key, etag in self._keys(ended_after):
+            there = known.get(key)
+            read = there if there is not None and there.etag == etag else self._get(key, etag)
+            if read is not None:
+                found[key] = read
+        return found
+
+    def put(self, mute: Mute) -> str:
+        """Write a mute; returns its key."""
+        key = mute_key(mute.device, mute.until, mute.id)
+        stored = StoredMute(
+            device=mute.device,
+            since=utc(mute.since),
+            until=utc(mute.until),
+            reason=mute.reason,
+            by=mute.by,
+            health=mute.health,
+        )
+        body = stored.model_dump_json(indent=2).encode()
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
+        return key
+
+    def delete(self, key: str) -> None:
+        """Take a mute back."""
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"deleting s3://{self._bucket}/{key}: {error}") from error
+
+    def _keys(self, ended_after: float) -> list[tuple[str, str]]:
+        keys: list[tuple[str, str]] = []
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=MUTES, StartAfter=mutes_from(max(0.0, ended_after))
+            )
+            for page in pages:
+                keys += [(found["Key"], found["ETag"]) for found in page.get("Contents", [])]
+                if len(keys) >= MOST:
+                    break
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"listing s3://{self._bucket}/{MUTES}: {error}") from error
+        return keys[:MOST]
+
+    def _get(self, key: str, etag: str) -> Found | None:
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if status(error) == 404:
+                return None  # taken back since it was listed
+            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
+        except BotoCoreError as error:
+            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
+        try:
+            stored = StoredMute.model_validate_json(body)
+        except ValidationError as error:
+            faults = (f"{'.'.join(map(str, f['loc']))} {f['msg']}".strip() for f in error.errors())
+            return Found(key, etag, None, "; ".join(faults))
+        return Found(key, etag, stored.mute(Found(key, etag, None).id))

@@ -1,0 +1,181 @@
+"""What the archive has of a sample: found by the id of its message, or where the message says it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from math import floor
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import orjson
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.aws import CALLS
+from consumer.checks.preflight import refused
+from consumer.errors import ConfigurationError
+from reporting.anomaly.evidence import event_id
+from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
+from reporting.sinks.archive import status
+from window.rolling import SHOWN_S
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+AT_ONCE = 16
+Progress = Callable[[int, int], None]
+"""Gets how many objects were looked at, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the archive, and the object that it stands in. ``raw``: its bytes, newline included."""
+
+    key: str
+    raw: bytes
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What it says."""
+        content: dict[str, Any] = orjson.loads(self.raw)
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search came to. ``devices`` and ``objects``: how much was looked at."""
+
+    line: Line | None
+    devices: int
+    objects: int
+
+
+class Archived:
+    """Reads the results in one bucket. Calls may block for the client's time-outs and raise `ConfigurationError`."""
+
+    def __init__(self, aws: boto3.Session, bucket: str) -> None:
+        self._client: S3Client = aws.client("s3", config=CALLS)
+        self._bucket = bucket
+
+    def at(self, device: str, ts: float) -> Line | None:
+        """The line of a sample; None where there is none."""
+        return next((line for line in self._lines(minute_key(device, ts)) if line.content["ts"] == ts), None)
+
+    def search(
+        self, event: str, source: str, *, device: str | None, since: float, until: float, progress: Progress
+    ) -> Searched:
+        """Look for the line whose message has the id ``event``, among samples of ``since`` to ``until`` (epoch seconds)
+        of one device or all, the newest minute first. ``source``: the CloudEvents source.
+
+        A message that amends an earlier one has an id of its own, which no line leads to.
+        """
+        try:
+            prefixes = [device_prefix(device)] if device is not None else self._devices()
+            keys = [key for prefix in prefixes for key in self._keys(prefix, since, until)]
+        except (ClientError, BotoCoreError) as error:
+            raise self._refused(error) from error
+        keys.sort(key=lambda key: key.split("/", 2)[2], reverse=True)
+        done = 0
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
+            for start in range(0, len(keys), AT_ONCE):
+                for lines in pool.map(self._lines, keys[start : start + AT_ONCE]):
+                    done += 1
+                    progress(done, len(keys))
+                    found = next((line for line in lines if _id(line.content, source) == event), None)
+                    if found is not None:
+                        progress(len(keys), len(keys))
+                        return Searched(found, len(prefixes), done)
+        return Searched(None, len(prefixes), done)
+
+    def minutes(self, devices: Sequence[str], since: float, until: float, progress: Progress) -> list[str]:
+        """The keys of the minute objects from ``since`` to ``until`` (epoch seconds) of these devices, or of all where
+        none is named; in order of time. Only those hours are listed, several at once."""
+        try:
+            prefixes = [device_prefix(device) for device in devices] if devices else self._devices()
+            hours = [(prefix, hour) for prefix in prefixes for hour in hours_in(prefix, since, until)]
+            keys: list[str] = []
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
+                for done, found in enumerate(pool.map(self._listed, (hour for _, hour in hours)), start=1):
+                    prefix = hours[done - 1][0]
+                    first, last = minute_in(prefix, since), minute_in(prefix, until)
+                    keys += (key for key in found if first <= key <= last)
+                    progress(done, len(hours))
+        except (ClientError, BotoCoreError) as error:
+            raise self._refused(error) from error
+        return sorted(keys, key=_by_minute)
+
+    def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[Line]]:
+        """The lines of these objects, in the order of `minutes`: those of a minute, of all devices, together."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
+
+            def bodies() -> Iterator[tuple[str, list[Line]]]:
+                for start in range(0, len(keys), AT_ONCE):
+                    part = keys[start : start + AT_ONCE]
+                    yield from zip(part, pool.map(self._lines, part), strict=True)
+                    progress(start + len(part), len(keys))
+
+            for _, minute in groupby(bodies(), key=lambda each: _by_minute(each[0])[0]):
+                yield [line for _, lines in minute for line in lines]
+
+    def chart(self, prefix: str, device: str, ts: float) -> str | None:
+        """The key of the first chart that shows a sample; None where there is none yet."""
+        after, last = chart_key(prefix, device, floor(ts) - 1.0), chart_key(prefix, device, ts + SHOWN_S)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=after.rsplit("/", 1)[0] + "/", StartAfter=after
+        )
+        try:
+            first = next((found["Key"] for page in pages for found in page.get("Contents", [])), None)
+        except (ClientError, BotoCoreError) as error:
+            raise self._refused(error) from error
+        return first if first is not None and first <= last else None
+
+    def _devices(self) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=ARCHIVE, Delimiter="/"
+        )
+        return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+
+    def _keys(self, prefix: str, since: float, until: float) -> Iterator[str]:
+        """The objects of a device's minutes."""
+        first, last = minute_in(prefix, since), minute_in(prefix, until)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, StartAfter=first.removesuffix(".ndjson")
+        )
+        for page in pages:
+            for found in page.get("Contents", []):
+                if found["Key"] > last:
+                    return
+                yield found["Key"]
+
+    def _listed(self, prefix: str) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def _lines(self, key: str) -> list[Line]:
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if status(error) == 404:
+                return []
+            raise self._refused(error) from error
+        except BotoCoreError as error:
+            raise self._refused(error) from error
+        return [Line(key, raw) for raw in body.splitlines(keepends=True)]
+
+    def _refused(self, error: Exception) -> ConfigurationError:
+        finding = refused(
+            "bucket", f"bucket {self._bucket!r}", error, "RESULTS_BUCKET_NAME and the rights to list and read it"
+        )
+        return ConfigurationError(f"{finding.found}. {finding.advice}")
+
+
+def _id(line: dict[str, Any], source: str) -> str:
+    return event_id(source, line["device"], line["ts"], line["model"])
+
+
+def _by_minute(key: str) -> tuple[str, str]:
+    """Of a minute object's key, what its minute is and whose it is."""
+    _, device, minute = key.split("/", 2)
+    return minute, device

@@ -1,0 +1,48 @@
+"""The ledger as it stands in the bucket, for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.errors import ConfigurationError
+from consumer.state.ledger import ACCOUNTED, CLASSES
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "battery-ledger/"
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A device's counts of a UTC day in one lane, by class."""
+
+    day: str
+    lane: str
+    device: str
+    counts: dict[str, int]
+
+    @property
+    def imbalance(self) -> int:
+        """Records read that are in no class (positive) or in more than one (negative)."""
+        return self.counts["read"] - sum(self.counts[name] for name in ACCOUNTED)
+
+
+def read_books(client: S3Client, bucket: str, day: str | None = None) -> list[Book]:
+    """All books in the bucket, or those of one day, oldest first. Raises `ConfigurationError` where they cannot be
+    read."""
+    books = []
+    try:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{PREFIX}{day or ''}")
+        for key in [found["Key"] for page in pages for found in page.get("Contents", [])]:
+            stored = json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+            for device, counts in sorted(stored["devices"].items()):
+                whole = {name: int(counts.get(name, 0)) for name in CLASSES}
+                books.append(Book(stored["day"], stored["lane"], device, whole))
+    except (ClientError, BotoCoreError) as error:
+        raise ConfigurationError(f"the books in bucket {bucket!r} cannot be read: {error}") from error
+    return sorted(books, key=lambda book: (book.day, book.device, book.lane))

@@ -1,0 +1,77 @@
+"""A sample scored once more from what the table has now: the worker's own code, on a past of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import numpy as np
+
+from consumer.aws import CALLS
+from consumer.errors import ConfigurationError, Retry
+from consumer.outgoing.outbox import REACH_S
+from consumer.stream.records import Decoded, Decoder, Item, Plausible
+from consumer.table.history import TS, TableHistory
+from consumer.table.scan import Progress, Table, scan
+from reporting.anomaly.evidence import Evidence
+from scoring.bundle import Bundle
+from scoring.scorer import Scorer
+from window.samples import Kind, Names, Samples, concat
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Past:
+    """A device's samples up to one of them, as far back as a verdict on it reaches, from the table."""
+
+    def __init__(
+        self, aws: boto3.Session, table: Table, *, device: str, ts: float, device_key: str, plausible: Plausible
+    ) -> None:
+        self._aws = aws
+        self._table = table
+        self._device = device
+        self._since, self._until = ts - REACH_S, ts
+        self._device_key = device_key
+        self._names = Names()
+        self._decoder = Decoder(
+            table=table.name, device_key=device_key, devices=self._names, shards=Names(), plausible=plausible
+        )
+
+    def readings(self, progress: Progress) -> Iterator[Samples]:
+        """The samples in order of time, cheapest first: of a table keyed by time what stands at whole seconds, which
+        may not be all, and then all by a scan; of one keyed by device and time all at once.
+
+        Blocks for as long as it takes; raises `ConfigurationError`.
+        """
+        try:
+            client: DynamoDBClient = self._aws.client("dynamodb", config=CALLS)
+            if self._table.keys == (self._device_key, TS):
+                history = TableHistory(client, self._table.name, partition=self._device_key, sort=TS)
+                yield self._samples(history.items(self._since, self._until, [self._device], lambda *_: None))
+                return
+            if self._table.time_keyed:
+                history = TableHistory(client, self._table.name, partition=TS, sort=None)
+                yield self._samples(history.whole_seconds(self._since, self._until))
+        except Retry as error:
+            raise ConfigurationError(f"{error}. Check the rights to read the table, and try again") from error
+        pages = scan(self._aws, self._table, self._decoder, since=self._since, until=self._until, progress=progress)
+        yield self._own(list(pages))
+
+    def _samples(self, items: list[Item]) -> Samples:
+        return self._own([self._decoder.items(self._table.name, items)])
+
+    def _own(self, pages: list[Decoded]) -> Samples:
+        whole = concat([page.samples for page in pages])
+        mine = whole.take((whole.kind == Kind.BACKFILL) & (whole.device == self._names.code(self._device)))
+        return mine.take(np.argsort(mine.ts, kind="stable"))
+
+
+def rescore(samples: Samples, *, device: str, bundle: Bundle) -> Evidence | None:
+    """What is to be said of the last of a device's samples, in order of time; severity NONE where it is no anomaly.
+    None where no score comes of it."""
+    scorer = Scorer(bundle)
+    scored, _ = scorer.take(samples.of_device(0), most_anomalies=len(samples) + scorer.touches)
+    row = len(samples) - 1
+    return None if scored.verdicts.unscorable[row] else Evidence.of(scored, row, device=device, bundle=bundle)

@@ -1,0 +1,103 @@
+"""Records that are no samples, set aside where a person can read them (rule 21)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import orjson
+import structlog
+
+from consumer.stream.records import Reject
+from reporting.keys import quarantine_key
+from reporting.sinks.archive import StoredObject
+from scoring.scorer import Scored
+from window.merge import Released, Sequences
+from window.samples import Kind, Names
+
+MOST_AN_HOUR = 100
+"""Of one shard; those beyond are only counted, in the ledger."""
+HOUR_S = 3600.0
+Kept = dict[str, tuple[int, int]]
+"""By shard: the hour of creation last met, and how many of it were set aside."""
+log = structlog.get_logger(__name__)
+
+
+class Quarantine:
+    """Gathers what is to be set aside. The objects are functions of the records alone: no clock, no owner.
+
+    ``kept``: how many each shard has had in its hour, from the head.
+    """
+
+    def __init__(self, shards: Names, devices: Names, kept: Mapping[str, tuple[int, int]]) -> None:
+        self._shards = shards
+        self._devices = devices
+        self._rejects: dict[tuple[str, str], Reject] = {}
+        self._objects: list[StoredObject] = []
+        self.kept: Kept = dict(kept)
+
+    def keep(self, shard: str, sequence: Sequences, rejects: Mapping[int, Reject]) -> None:
+        """Records of a page, by row, that are to be set aside when their turn comes."""
+        for row, reject in rejects.items():
+            self._rejects[shard, str(sequence[row])] = reject
+
+    def let_go(self, run: Released) -> None:
+        """Records were processed, whatever became of them."""
+        if self._rejects:
+            for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
+                self._rejects.pop((self._shards[int(code)], str(sequence)), None)
+
+    def set_aside(self, run: Released) -> None:
+        """Records of a kind that is set aside."""
+        for row in range(len(run)):
+            shard, sequence = self._place(run, row)
+            reject = self._rejects.get((shard, sequence)) or self._stranger(run, row)
+            self._put(float(run.samples.created[row]), shard, sequence, reject)
+
+    def set_unscorable_aside(self, scored: Scored, run: Released) -> list[int]:
+        """Samples without a finite score, which are not normal for that; returns their rows."""
+        rows = [int(row) for row in np.flatnonzero(scored.verdicts.unscorable[: len(run)])]
+        for row in rows:
+            values = {"ts": scored.ts, "current": scored.current_a, "temperature": scored.temperature_c}
+            raw = {name: repr(float(column[row])) for name, column in values.items()}
+            reject = Reject("the models give no finite score for this sample", raw)
+            self._put(float(run.samples.created[row]), *self._place(run, row), reject)
+        return rows
+
+    def drain(self) -> tuple[StoredObject, ...]:
+        """All that waits, for a commit."""
+        objects, self._objects = tuple(self._objects), []
+        return objects
+
+    def _place(self, run: Released, row: int) -> tuple[str, str]:
+        return self._shards[int(run.samples.shard[row])], str(run.sequence[row])
+
+    def _stranger(self, run: Released, row: int) -> Reject:
+        """Of a record that is no reject by itself."""
+        samples = run.samples
+        device = self._devices[int(samples.device[row])]
+        values = {"ts": samples.ts, "current": samples.current_a, "temperature": samples.temperature_c}
+        raw = {"device": device, **{name: repr(float(column[row])) for name, column in values.items()}}
+        assert samples.kind[row] == Kind.STRANGER
+        return Reject(
+            f"a table keyed by time alone can hold one device: samples of {device!r} and of another one at the same "
+            "time overwrite each other. Give each a table, or the key a device",
+            raw,
+        )
+
+    def _put(self, created: float, shard: str, sequence: str, reject: Reject) -> None:
+        hour = int(created // HOUR_S)
+        known, count = self.kept.get(shard, (hour, 0))
+        count = count + 1 if known == hour else 1
+        self.kept[shard] = (hour, count)
+        if count > MOST_AN_HOUR + 1:
+            return
+        reason = reject.reason
+        if count > MOST_AN_HOUR:
+            reason += (
+                f" (more than {MOST_AN_HOUR} in this shard and hour: further ones are only counted, in the ledger)"
+            )
+        log.warning("quarantined", shard=shard, sequence=sequence, reason=reason)
+        body = {"reason": reason, "shard": shard, "sequence": sequence, "record": reject.raw}
+        key = quarantine_key(created, shard, sequence)
+        self._objects.append(StoredObject(key, orjson.dumps(body, option=orjson.OPT_INDENT_2)))

@@ -1,0 +1,131 @@
+"""The books: every record is counted once, by UTC day of its creation and by device (rule 20)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import orjson
+
+from reporting.keys import ledger_key
+from reporting.sinks.archive import StoredObject
+from window.samples import Kind, Names, Samples
+
+CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "muted")
+ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
+"""A record read is exactly one of these."""
+DAY_S = 86_400
+_CLASS_OF = {
+    Kind.SAMPLE: "scored",
+    Kind.BACKFILL: "backfilled",
+    Kind.LATE: "late",
+    Kind.REMOVED: "ignored",
+    Kind.MALFORMED: "quarantined",
+    Kind.IMPLAUSIBLE: "quarantined",
+    Kind.FUTURE: "quarantined",
+    Kind.STRANGER: "quarantined",
+}
+OPEN_DAYS = 4
+"""Days kept: the stream holds 24 h, so two dates; the rest is for an upload that comes late."""
+Days = dict[str, dict[str, dict[str, int]]]
+
+
+class Ledger:
+    """Counts by day, device and class.
+
+    A record read is exactly one of scored, duplicate, late, quarantined, ignored; backfilled and lost ones were never
+    read from the stream. Muted are no records but messages that were not published: no part of the balance.
+    """
+
+    def __init__(self, devices: Names, days: Days | None = None) -> None:
+        self._devices = devices
+        self._days: Days = {
+            day: {device: {**dict.fromkeys(CLASSES, 0), **counts} for device, counts in devices.items()}
+            for day, devices in (days or {}).items()
+        }
+        self._dirty = set(self._days)
+        self._tally: Counter[str] = Counter()
+
+    @property
+    def days(self) -> Days:
+        """The open days, without the zeros: what is not there is 0."""
+        return {
+            day: {device: {name: n for name, n in counts.items() if n} for device, counts in devices.items()}
+            for day, devices in self._days.items()
+        }
+
+    def objects(self, lane: str) -> list[StoredObject]:
+        """The books of the days that changed since the last call, as they go into the bucket."""
+        return [
+            StoredObject(
+                ledger_key(day, lane),
+                orjson.dumps({"day": day, "lane": lane, "devices": devices}, option=orjson.OPT_INDENT_2),
+            )
+            for day, devices in self._changed().items()
+        ]
+
+    def _changed(self) -> Days:
+        """Days that ended long ago are closed with it."""
+        changed = {day: {d: dict(c) for d, c in self._days[day].items()} for day in sorted(self._dirty)}
+        self._dirty.clear()
+        for day in sorted(self._days)[:-OPEN_DAYS]:
+            del self._days[day]
+        return changed
+
+    def read(self, samples: Samples) -> None:
+        """Records came from the stream."""
+        self._add(samples, "read")
+
+    def duplicate(self, samples: Samples) -> None:
+        """Records came again; they are counted as read as well."""
+        self._add(samples, "duplicate")
+
+    def classed(self, samples: Samples) -> None:
+        """Records were processed, each as what it is."""
+        for kind in np.unique(samples.kind):
+            self._add(samples.take(samples.kind == kind), _CLASS_OF[Kind(int(kind))])
+
+    def moved(self, created: float, device: int, origin: str, to: str) -> None:
+        """One record turned out to be another class than it was counted as."""
+        counts = self._counts(created, device)
+        counts[origin] -= 1
+        counts[to] += 1
+        self._tally.update({origin: -1, to: 1})
+
+    def tally(self) -> Counter[str]:
+        """What was counted since the last call, over all days and devices."""
+        tally, self._tally = self._tally, Counter()
+        return tally
+
+    def muted(self, messages: Iterable[tuple[str, float]]) -> None:
+        """Messages were not published: the device of each, and when, epoch seconds."""
+        for device, at in messages:
+            self._counts(at, self._devices.code(device))["muted"] += 1
+            self._tally["muted"] += 1
+
+    def imbalance(self) -> int:
+        """Records read and not accounted for, over all days; 0 when the books balance."""
+        total = 0
+        for devices in self._days.values():
+            for counts in devices.values():
+                total += abs(counts["read"] - sum(counts[name] for name in ACCOUNTED))
+        return total
+
+    def _add(self, samples: Samples, name: str) -> None:
+        if len(samples) == 0:
+            return
+        self._tally[name] += len(samples)
+        if len(samples) == 1:  # as often as not, and numpy's overhead would be most of the work
+            self._counts(float(samples.created[0]), int(samples.device[0]))[name] += 1
+            return
+        # One number for both: rows of two columns are far slower to tell apart.
+        keys = np.floor(samples.created / DAY_S).astype(np.int64) << 32 | samples.device
+        for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
+            self._counts(float(key >> 32) * DAY_S, int(key & 0xFFFFFFFF))[name] += int(count)
+
+    def _counts(self, created: float, device: int) -> dict[str, int]:
+        day = str(np.datetime64(int(created // DAY_S), "D"))
+        self._dirty.add(day)
+        devices = self._days.setdefault(day, {})
+        return devices.setdefault(self._devices[device], dict.fromkeys(CLASSES, 0))

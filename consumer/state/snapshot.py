@@ -1,0 +1,115 @@
+"""The windows of a lane as a second object beside its head: a restart goes on with full windows (rule 11).
+
+It carries positions of its own, never newer than the head's: what lies between is read again, silently.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from consumer.state.store import ShardPosition
+from reporting.health.watch import DeviceHealth
+from window.rolling import Columns, Windows
+from window.samples import Names
+
+FORMAT = 1
+_HEALTH = TypeAdapter(dict[str, DeviceHealth])
+_NAMES = tuple(field.name for field in fields(Columns))
+_DAMAGE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for a damaged archive; one flipped bit can make it "encrypted", a RuntimeError."""
+
+
+class SnapshotError(Exception):
+    """The object is no snapshot that this version can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every device's retained samples with their scores, and what was known of its health, as of ``commit`` and its
+    ``positions``."""
+
+    commit: int
+    positions: Mapping[str, ShardPosition]
+    devices: Mapping[str, Columns]
+    health: Mapping[str, DeviceHealth]
+
+    @classmethod
+    def of(
+        cls,
+        commit: int,
+        windows: Windows,
+        devices: Mapping[str, int],
+        positions: Mapping[str, ShardPosition],
+        health: Mapping[str, DeviceHealth],
+    ) -> Snapshot:
+        """Copies of the windows of ``devices`` (codes by name), so that the lane can go on while they are written."""
+        return cls(
+            commit,
+            {shard: position.model_copy() for shard, position in positions.items()},
+            {name: windows.retained(code) for name, code in devices.items() if windows.count(code)},
+            dict(health),
+        )
+
+    def restore(self, windows: Windows, names: Names) -> None:
+        """Put the samples back, under the codes that ``names`` gives."""
+        for name, columns in self.devices.items():
+            windows.restore(names.code(name), columns)
+
+    def encode(self) -> bytes:
+        """Compressed columns, all devices behind one another; equal snapshots give equal bytes."""
+        about = {
+            "format": FORMAT,
+            "commit": self.commit,
+            "positions": {shard: position.model_dump() for shard, position in self.positions.items()},
+            "health": _HEALTH.dump_python(dict(self.health), mode="json"),
+            "devices": list(self.devices),
+            "rows": [len(columns.ts) for columns in self.devices.values()],
+        }
+        body = io.BytesIO()
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(c, name) for c in self.devices.values()] or [np.empty(0)]) for name in _NAMES
+        }
+        columns["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        np.savez_compressed(body, **columns)
+        return body.getvalue()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Snapshot:
+        """The snapshot of `encode`. Raises `SnapshotError`."""
+        try:
+            with np.load(io.BytesIO(body), allow_pickle=False) as stored:
+                about = json.loads(stored["about"].tobytes())
+                columns = {name: stored[name] for name in _NAMES}
+                if about["format"] != FORMAT:
+                    raise SnapshotError(f"the windows have format {about['format']}, this version reads {FORMAT}")
+                ends = np.cumsum(about["rows"], dtype=np.int64)
+                devices = {
+                    name: Columns(**{column: values[end - rows : end] for column, values in columns.items()})
+                    for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
+                }
+                positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
+                return cls(about["commit"], positions, devices, _HEALTH.validate_python(about["health"]))
+        except _DAMAGE as error:
+            raise SnapshotError(f"the windows cannot be read: {error}") from error
+
+
+def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> dict[str, ShardPosition]:
+    """Where to begin to read after a restart: where the windows stand, which is at the head's positions or before.
+
+    A shard that the windows do not know was opened after them: it is read again from where it was opened, and without
+    windows so is every shard. One that the head has at its beginning lost what the windows stand at.
+    """
+    known = snapshot.positions if snapshot is not None else {}
+    return {
+        shard: at if at.sequence is None else known.get(shard, ShardPosition(since=at.since))
+        for shard, at in head.items()
+    }

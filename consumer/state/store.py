@@ -1,0 +1,247 @@
+"""The head of a lane: all that a successor needs to go on, in one JSON object that a person can read at 3 a.m."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.intake.gaps import Gap
+from consumer.lane.bundle_notices import Refused
+from consumer.lane.rotation import InForce
+from consumer.outgoing.muting import Untold
+from consumer.state import head_format as head_text
+from reporting.anomaly.episodes import Episode
+from reporting.health.notice import Notice
+from reporting.health.watch import DeviceHealth
+from reporting.message import Message
+from reporting.sinks.archive import Archive, Revision, StoredObject, status
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ShardPosition(_Part):
+    """Committed up to ``sequence``; ``stamp`` is that record's (rule 3). ``since``: nothing read yet, and records
+    written before it (epoch seconds) are not wanted. ``ended_at``: when it was read to its end."""
+
+    sequence: str | None = None
+    since: float | None = None
+    stamp: float | None = None
+    ended: bool = False
+    ended_at: float | None = None
+
+
+class Outbox(_Part):
+    """What this commit promises: a successor sends it again, word for word. ``minutes``: (device, epoch seconds)."""
+
+    messages: list[Message] = Field(default_factory=list)
+    minutes: list[tuple[str, int]] = Field(default_factory=list)
+
+
+Counts = dict[str, int]
+
+
+class Head(_Part):
+    """One commit of a lane. Times are epoch seconds."""
+
+    format: int = 1
+    lane: str
+    owner: str
+    started: float = 0.0
+    """When its first owner began."""
+    epoch: int = 1
+    """Counts owners, as ``commit`` counts commits."""
+    commit: int = 0
+    heartbeat: float = 0.0
+    released: bool = False
+    bundle: str
+    """The latest of ``bundles``, the succession, oldest first."""
+    bundles: list[InForce] = Field(default_factory=list)
+    watermark: float | None = None
+    newest: float | None = None
+    """The latest ``ts`` scored of a device whose clock is not known to be wrong."""
+    positions: dict[str, ShardPosition] = Field(default_factory=dict)
+    episodes: dict[str, list[Episode]] = Field(default_factory=dict)
+    health: dict[str, DeviceHealth] = Field(default_factory=dict)
+    gaps: list[Gap] = Field(default_factory=list)
+    filled: list[tuple[float, float]] = Field(default_factory=list)
+    ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
+    """By day and device."""
+    untold: dict[str, Untold] = Field(default_factory=dict)
+    """By episode: what was muted and is made up for when the mute has ended; so is what is ``held``."""
+    held: list[Notice] = Field(default_factory=list)
+    forced: int = 0
+    quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """By shard: an hour, and how many records of it were set aside."""
+    device: str | None = None
+    """The only one there can be in this table, and the stamp of its last sample."""
+    device_last: float | None = None
+    lagging: float | None = None
+    """Since which stamp the topic knows that the lane waits."""
+    refused: Refused | None = None
+    """The bundle of which the topic knows that it is no good."""
+    cold: bool = False
+    """It is ``warming`` from the first record on; then, since that stamp."""
+    warming: float | None = None
+    outbox: Outbox = Field(default_factory=Outbox)
+
+    def encode(self) -> bytes:
+        """As it is stored: small, and readable (`consumer.state.head_format`); `model_validate_json` reads it."""
+        return head_text.encode(self.model_dump(mode="json", exclude_defaults=True))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unfolded(cls, stored: Any) -> Any:
+        return head_text.unfold(stored) if isinstance(stored, dict) else stored
+
+
+class StateStore(Protocol):
+    """Keeps the head of one lane behind a fence, only whoever wrote or read it last may write it; and its windows."""
+
+    def read(self) -> Head | None:
+        """The head, or None before the first commit. Raises `Retry`."""
+
+    def write(self, head: Head) -> None:
+        """Put the head in place of the one last read or written. Raises `Fenced`, or `Retry` (call again)."""
+
+    def read_windows(self) -> bytes | None:
+        """The windows last written, or None. Raises `Retry`."""
+
+    def write_windows(self, body: bytes, revision: Revision) -> None:
+        """Put the windows, unless a later owner's are there. Raises botocore's errors (call again)."""
+
+
+AT_WORK_S = 60.0
+"""Lanes whose last signs of life lie no further apart were at work together."""
+
+
+class S3StateStore:
+    """Head and windows as two S3 objects under ``prefix``; the head is fenced by its ETag. ``client`` must not retry by
+    itself: a retry would meet its own first attempt and look like a foreign writer."""
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self.prefix = prefix
+        self._key = f"{prefix}/head"
+        self._windows = f"{prefix}/windows"
+        self._etag: str | None = None
+
+    def read(self) -> Head | None:
+        """See `StateStore`."""
+        found = self._get(self._key)
+        self._etag = found[1] if found else None
+        try:
+            return Head.model_validate_json(found[0]) if found else None
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"the state in s3://{self._bucket}/{self._key} cannot be read ({error.error_count()} faults). Restore "
+                "an earlier version of the object; without it the next start is a first start"
+            ) from error
+
+    def read_windows(self) -> bytes | None:
+        """See `StateStore`."""
+        found = self._get(self._windows)
+        return found[0] if found else None
+
+    def write_windows(self, body: bytes, revision: Revision) -> None:
+        """See `StateStore`."""
+        item = StoredObject(self._windows, body, "application/octet-stream")
+        Archive(self._client, self._bucket).put_revision(item, revision)
+
+    def _get(self, key: str) -> tuple[bytes, str] | None:
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+            return found["Body"].read(), found["ETag"]
+        except ClientError as error:
+            if status(error) == 404:
+                return None
+            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
+        except BotoCoreError as error:
+            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
+
+    def write(self, head: Head) -> None:
+        """See `StateStore`. After a time-out or a refusal the head is read: what stands there tells who wrote last."""
+        condition = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
+        try:
+            answer = self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=head.encode(),
+                ContentType="application/json",
+                **condition,  # type: ignore[arg-type]
+            )
+        except (ClientError, BotoCoreError) as error:
+            before = self._etag
+            there = self.read()
+            if there is not None and (there.owner, there.epoch, there.commit) == (head.owner, head.epoch, head.commit):
+                return
+            if self._etag == before:
+                raise Retry(f"writing s3://{self._bucket}/{self._key}: {error}") from error
+            owner = there.owner if there else "nobody"
+            self._etag = before  # what was just read is the other's: written over it, the fence would be gone
+            raise Fenced(
+                f"lane {head.lane} is owned by {owner}: s3://{self._bucket}/{self._key} has changed"
+            ) from error
+        self._etag = answer["ETag"]
+
+
+class Stores:
+    """The state of all lanes in one bucket. ``client`` lists and reads, ``once`` writes heads and never retries."""
+
+    def __init__(self, client: S3Client, once: S3Client, bucket: str) -> None:
+        self._client = client
+        self._once = once
+        self._bucket = bucket
+
+    def store(self, prefix: str, lane: str) -> S3StateStore:
+        """The state of one lane."""
+        return S3StateStore(self._once, self._bucket, f"{prefix}/{lane}")
+
+    def lanes(self, prefix: str) -> list[str]:
+        """The names of the lanes that have a head. Raises `Retry`."""
+        return sorted(key.split("/")[-2] for key in self._heads(f"{prefix}/"))
+
+    def before(self, prefix: str, lane: str) -> tuple[Head, S3StateStore] | None:
+        """The lane's state under the stream's last label before this one, if there was one. Raises `Retry`."""
+        table, label = prefix.rsplit("/", 1)
+        found = []
+        for key in self._heads(f"{table}/"):
+            if key.split("/")[-2] == lane and key.split("/")[-3] != label:
+                store = S3StateStore(self._once, self._bucket, key.removesuffix("/head"))
+                head = store.read()
+                if head is not None:
+                    found.append((head, store))
+        return max(found, key=lambda one: one[0].heartbeat, default=None)
+
+    def reached(self, prefix: str, lane: str) -> float | None:
+        """Under the stream's last label before this one: the stamp up to which everything was processed by all lanes
+        that were at work with this one to the last; None where nothing was. Raises `Retry`."""
+        before = self.before(prefix, lane)
+        if before is None:
+            return None
+        prefix = before[1].prefix.rsplit("/", 1)[0]
+        heads = [head for name in self.lanes(prefix) if (head := self.store(prefix, name).read()) is not None]
+        last = max((head.heartbeat for head in heads), default=0.0)
+        at_work = [head for head in heads if last - head.heartbeat <= AT_WORK_S]
+        return min((head.watermark for head in at_work if head.watermark is not None), default=None)
+
+    def _heads(self, prefix: str) -> list[str]:
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"listing s3://{self._bucket}/{prefix}: {error}") from error
+        return [key for key in keys if key.endswith("/head")]
+
+
+def stream_prefix(namespace: str, table: str, stream_label: str) -> str:
+    """Where the state of a stream's lanes lies (rule 14): two environments, tables or streams never share it."""
+    return f"state/{namespace}/{table}/{stream_label}"

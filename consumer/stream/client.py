@@ -1,0 +1,139 @@
+"""The stream calls of DynamoDB, as the reader needs them: the edge that is real here and simulated in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.stream.source import ShardNode
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_dynamodbstreams.type_defs import (
+        DescribeStreamInputTypeDef,
+        GetShardIteratorInputTypeDef,
+        ListStreamsInputTypeDef,
+    )
+
+IteratorType = Literal["TRIM_HORIZON", "LATEST", "AFTER_SEQUENCE_NUMBER"]
+
+_BY_CODE: dict[str, type[BatteryWatchError]] = {
+    "ExpiredIteratorException": Expired,
+    "TrimmedDataAccessException": Trimmed,
+    "ResourceNotFoundException": Vanished,
+    "AccessDeniedException": ConfigurationError,
+    "UnrecognizedClientException": ConfigurationError,
+    "InvalidSignatureException": ConfigurationError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of the shard graph; ``next_shard`` None on the last."""
+
+    shards: Sequence[ShardNode]
+    next_shard: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Raw records; ``next_iterator`` None: the shard is closed and read to its end."""
+
+    records: Sequence[Mapping[str, Any]]
+    next_iterator: str | None
+
+
+class Streams(Protocol):
+    """The calls. They raise `Retry`, `Expired`, `Trimmed`, `Vanished` or `ConfigurationError`, nothing else."""
+
+    @property
+    def label(self) -> str:
+        """The label of the stream that is read: when it was made."""
+
+    def labels(self) -> Sequence[str]:
+        """The labels of all streams of the table that there still are, in any order."""
+
+    def describe(self, after_shard: str | None) -> Listing:
+        """A page of up to 100 shards."""
+
+    def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
+        """An iterator; it expires after 15 minutes."""
+
+    def records(self, iterator: str, limit: int) -> Page:
+        """Up to ``limit`` (at most 1,000) records or 1 MB."""
+
+
+class DynamoDBStreams:
+    """The real calls for one stream. Each blocks at most for the client's time-outs and its few retries."""
+
+    def __init__(self, client: DynamoDBStreamsClient, stream_arn: str) -> None:
+        self._client = client
+        self._arn = stream_arn
+        before, self._label = stream_arn.rsplit("/stream/", 1)
+        self._table = before.rsplit(":table/", 1)[1]
+
+    @property
+    def label(self) -> str:
+        """See `Streams`."""
+        return self._label
+
+    def labels(self) -> Sequence[str]:
+        """See `Streams`."""
+        found: list[str] = []
+        request: ListStreamsInputTypeDef = {"TableName": self._table}
+        while True:
+            answer = self._call("ListStreams", lambda: self._client.list_streams(**request))
+            found += [stream["StreamLabel"] for stream in answer.get("Streams", [])]
+            if not answer.get("LastEvaluatedStreamArn"):
+                return found
+            request["ExclusiveStartStreamArn"] = answer["LastEvaluatedStreamArn"]
+
+    def describe(self, after_shard: str | None) -> Listing:
+        """See `Streams`."""
+        request: DescribeStreamInputTypeDef = {"StreamArn": self._arn}
+        if after_shard:
+            request["ExclusiveStartShardId"] = after_shard
+        answer = self._call("DescribeStream", lambda: self._client.describe_stream(**request))
+        described = answer["StreamDescription"]
+        shards = tuple(
+            ShardNode(
+                shard["ShardId"],
+                shard.get("ParentShardId"),
+                "EndingSequenceNumber" in shard.get("SequenceNumberRange", {}),
+            )
+            for shard in described.get("Shards", [])
+        )
+        return Listing(shards, described.get("LastEvaluatedShardId"))
+
+    def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
+        """See `Streams`."""
+        request: GetShardIteratorInputTypeDef = {
+            "StreamArn": self._arn,
+            "ShardId": shard,
+            "ShardIteratorType": kind,
+        }
+        if sequence:
+            request["SequenceNumber"] = sequence
+        answer = self._call("GetShardIterator", lambda: self._client.get_shard_iterator(**request))
+        return str(answer["ShardIterator"])
+
+    def records(self, iterator: str, limit: int) -> Page:
+        """See `Streams`."""
+        answer = self._call("GetRecords", lambda: self._client.get_records(ShardIterator=iterator, Limit=limit))
+        return Page(answer.get("Records", ()), answer.get("NextShardIterator"))
+
+    @staticmethod
+    def _call(name: str, call: Any) -> dict[str, Any]:
+        try:
+            return cast("dict[str, Any]", call())
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            raise _BY_CODE.get(code, Retry)(f"{name}: {error}") from error
+        except ParamValidationError:
+            raise  # a wrong argument stays wrong
+        except BotoCoreError as error:
+            raise Retry(f"{name}: {error}") from error

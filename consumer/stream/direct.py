@@ -1,0 +1,337 @@
+"""The direct source: shards read with boto3 by a few threads.
+
+`DirectSource.step` does one piece of work, a listing or one page of one shard, and says when the next is due. The
+threads only call it in a loop, so a test can call it too, in any order, on a clock of its own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
+from typing import Protocol
+
+import structlog
+
+from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.stream.client import IteratorType, Page, Streams
+from consumer.stream.discovery import DISCOVER_S, Discovery, Start
+from consumer.stream.records import Decoder
+from consumer.stream.source import (
+    Event,
+    Failed,
+    Gap,
+    Position,
+    ShardBatch,
+    ShardEnded,
+    ShardLost,
+    ShardOpened,
+)
+
+PAGE, PAGE_BYTES = 1000, 900_000
+POLL_S = 0.2
+RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
+OUT_OF_REACH_S = 60.0
+"""The shards are listed every 10 s at least: no answer to anything for so long is no quiet stream."""
+log = structlog.get_logger(__name__)
+
+
+class Clock(Protocol):
+    """Epoch seconds now."""
+
+    def __call__(self) -> float: ...
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What is known of a shard being read."""
+
+    name: str
+    epoch: int
+    position: Position
+    kind: IteratorType
+    iterator: str | None = None
+    credit: int = 0
+    backoff_s: float = RETRY_FROM_S
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: float
+    turn: int
+    shard: str | None = field(compare=False)  # None: list the shards
+
+
+class DirectSource:
+    """A `Source` over the stream calls.
+
+    ``positions``: where to go on, from the lane's head; empty at the first start, when ``start`` decides for the
+    shards that are open: their tip, or all that the stream still keeps. Shards that appear later are always read
+    from their beginning, a parent to its end before its child. ``since``: a first start was made then (epoch seconds)
+    and left no positions; its tip was there.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        decoder: Decoder,
+        *,
+        positions: Mapping[str, Position],
+        start: Start,
+        since: float | None = None,
+        clock: Clock,
+        threads: int = 4,
+    ) -> None:
+        self._streams = streams
+        self._decoder = decoder
+        self._discovery = Discovery(streams, positions=positions, start=start, since=since, clock=clock)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._shards: dict[str, _Shard] = {}
+        self._turn = 0
+        self._due: list[_Due] = []
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._list_backoff_s = RETRY_FROM_S
+        self._listing = threading.Lock()
+        self._listing_at = inf
+        self._turned: dict[int, float] = {}
+        self._answered = clock()
+        self._refused: dict[str, str] = {}
+        self._over = ""
+        self.superseded = False
+        """True once everything was read of this stream, and the table has a newer one."""
+        self._list_at(0.0)
+        self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
+
+    def begin(self) -> None:
+        """Start the reader threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """See `Source`."""
+        events: list[Event] = []
+        try:
+            events.append(self._events.get(timeout=timeout_s) if timeout_s > 0 else self._events.get_nowait())
+            while True:
+                events.append(self._events.get_nowait())
+        except queue.Empty:
+            return events
+
+    def credit(self, shard: str, epoch: int, records: int) -> None:
+        """See `Source`."""
+        with self._lock:
+            known = self._shards.get(shard)
+            if known is not None and known.epoch == epoch:
+                known.credit += records
+
+    def ack(self, shard: str, epoch: int, sequence: str) -> None:
+        """Nothing to do: the lane's head holds the positions."""
+
+    def ended(self, shard: str, epoch: int) -> None:
+        """Nothing to do: the lane's head holds the positions."""
+
+    def stop(self, timeout_s: float) -> None:
+        """See `Source`. A reader in the middle of a call is left behind; its page goes nowhere."""
+        self._stopping.set()
+        deadline = monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - monotonic()))
+
+    @property
+    def readers_alive(self) -> bool:
+        """False when a reader thread has died: the worker is then not well, whatever else it says."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the reader thread that is furthest behind last finished a piece of work."""
+        return monotonic() - min(self._turned.values(), default=monotonic())
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing comes, where that is not for want of records; empty where all is well."""
+        if self._over:
+            return self._over
+        if self._refused:
+            return next(iter(self._refused.values()))
+        silent_s = self._clock() - self._answered
+        return f"the stream has not answered for {silent_s:.0f} s" if silent_s > OUT_OF_REACH_S else ""
+
+    def step(self, now: float) -> float:
+        """Do what is due at ``now`` (monotonic seconds), at most one call's worth; returns when more is due."""
+        with self._lock:
+            if not self._due or self._due[0].at > now:
+                return self._due[0].at if self._due else now + POLL_S
+            due = heapq.heappop(self._due)
+            shard = self._shards.get(due.shard) if due.shard else None
+            if due.shard is None:
+                if due.at != self._listing_at:
+                    return now  # an earlier one took its place
+                self._listing_at = inf
+        if due.shard is None:
+            with self._listing:  # two at once would open a shard twice
+                self._discover(now)
+        elif shard is not None:
+            self._read(shard, now)
+        return now
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            now = monotonic()
+            self._turned[threading.get_ident()] = now
+            try:
+                wake = self.step(now)
+            except Exception as error:  # a reader must not die in silence: the worker decides
+                log.exception("reader failed")
+                self._events.put(Failed(None, f"reader failed: {error!r}"))
+                return
+            if wake > now:
+                self._stopping.wait(min(wake - now, POLL_S))
+
+    def _schedule(self, at: float, shard: str) -> None:
+        with self._lock:
+            self._push(at, shard)
+
+    def _list_at(self, at: float) -> None:
+        """Have the shards listed, by then at the latest. Only one listing waits: every shard that ends asks for one and
+        every listing for the next, and DescribeStream allows ten calls a second."""
+        with self._lock:
+            if at < self._listing_at:
+                self._listing_at = at
+                self._push(at, None)
+
+    def _push(self, at: float, shard: str | None) -> None:
+        self._turn += 1
+        heapq.heappush(self._due, _Due(at, self._turn, shard))
+
+    def _discover(self, now: float) -> None:
+        """List all shards and open those whose turn has come."""
+        with self._lock:
+            reading = set(self._shards)
+        try:
+            found = self._discovery.look(reading)
+        except Retry as error:
+            log.warning("listing shards failed, will retry", error=str(error), retry_in_s=self._list_backoff_s)
+            self._list_at(now + self._list_backoff_s)
+            self._list_backoff_s = min(self._list_backoff_s * 2, DISCOVER_S)
+            return
+        except (Vanished, ConfigurationError) as error:
+            self._events.put(Failed(None, str(error)))
+            self._refused[""] = str(error)
+            if isinstance(error, Vanished):
+                self._look_for_another()
+            self._list_at(now + DISCOVER_S)
+            return
+        self._well("")
+        self._list_backoff_s = RETRY_FROM_S
+        self._over = ""
+        if found.over:
+            self._look_for_another()
+        for begin in found.begin:
+            node = begin.node
+            with self._lock:
+                self._shards[node.shard] = _Shard(node.shard, 0, begin.position, begin.kind)
+            self._events.put(ShardOpened(node.shard, 0, node.parent, begin.position.since, node.closed))
+            self._schedule(now, node.shard)
+        if found.topology is not None:
+            self._events.put(found.topology)
+        self._list_at(now + found.again_s)
+
+    def _look_for_another(self) -> None:
+        """Nothing will be written to this stream any more: is there a newer one? (EventBridge Pipes goes on with the
+        old one's positions, and skips all.)"""
+        try:
+            self.superseded = any(label > self._streams.label for label in self._streams.labels())
+        except (Retry, Vanished, ConfigurationError) as error:
+            log.warning("listing the table's streams failed, will retry", error=str(error))
+        self._over = (
+            "the table has a new stream, and this one is read to its end"
+            if self.superseded
+            else "the table's stream is turned off, and read to its end: turn it on again with new images"
+        )
+
+    def _well(self, what: str) -> None:
+        """A shard, or with an empty name the listing, was read."""
+        self._answered = self._clock()
+        self._refused.pop(what, None)
+
+    def _read(self, shard: _Shard, now: float) -> None:
+        """One page of a shard, and when to read it next."""
+        asked_at = self._clock()
+        try:
+            if shard.iterator is None:
+                shard.iterator = self._streams.iterator(shard.name, shard.kind, shard.position.sequence)
+            with self._lock:
+                limit = min(PAGE, shard.credit)
+            if limit <= 0:
+                self._schedule(now + POLL_S, shard.name)
+                return
+            page = self._streams.records(shard.iterator, limit)
+        except Retry as error:
+            log.warning("reading a shard failed, will retry", shard=shard.name, error=str(error))
+            self._schedule(now + shard.backoff_s, shard.name)
+            shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
+        except Expired:
+            # Never LATEST again: what was written since then would be lost.
+            shard.iterator = None
+            shard.kind = "AFTER_SEQUENCE_NUMBER" if shard.position.sequence else "TRIM_HORIZON"
+            self._schedule(now, shard.name)
+        except Trimmed:
+            self._events.put(Gap(shard.name, shard.epoch, shard.position.sequence, "trimmed: the stream keeps 24 h"))
+            shard.iterator, shard.kind = None, "TRIM_HORIZON"
+            shard.position = Position(None, since=shard.position.since)
+            self._schedule(now, shard.name)
+        except Vanished as error:
+            self._events.put(ShardLost(shard.name, shard.epoch, str(error)))
+            self._refused.pop(shard.name, None)
+            self._forget(shard)
+            self._list_at(now)
+        except ConfigurationError as error:
+            self._events.put(Failed(shard.name, str(error)))
+            self._refused[shard.name] = str(error)
+            self._schedule(now + RETRY_TO_S, shard.name)
+        else:
+            self._well(shard.name)
+            shard.backoff_s = RETRY_FROM_S
+            if page.records or page.next_iterator is not None:
+                self._deliver(shard, page, limit, asked_at)
+            shard.iterator = page.next_iterator
+            if page.next_iterator is None:
+                # No empty batch before it: a closed shard is never idle (rule 5), its child has what was written since.
+                self._events.put(ShardEnded(shard.name, shard.epoch))
+                self._forget(shard)  # after it, or another reader could open the child first
+                self._list_at(now)
+            else:
+                self._schedule(now if page.records else now + POLL_S, shard.name)
+
+    def _deliver(self, shard: _Shard, page: Page, limit: int, asked_at: float) -> None:
+        records = page.records
+        since = shard.position.since
+        if since is not None and shard.position.sequence is None and shard.kind == "TRIM_HORIZON":
+            # LATEST was wanted and its iterator lost before the first record: creation times have whole seconds.
+            records = [r for r in records if float(r["dynamodb"]["ApproximateCreationDateTime"]) >= int(since)]
+            if page.records and not records:
+                return  # an empty batch would pass for a sign of idleness
+        decoded = self._decoder.page(shard.name, records)
+        if records:
+            shard.position = Position(str(decoded.sequence[-1]))
+        with self._lock:
+            shard.credit -= len(records)
+        size = sum(record["dynamodb"].get("SizeBytes", 0) for record in page.records)
+        full = len(page.records) >= limit or size >= PAGE_BYTES
+        self._events.put(
+            ShardBatch(shard.name, shard.epoch, decoded.samples, decoded.sequence, decoded.rejects, asked_at, full)
+        )
+
+    def _forget(self, shard: _Shard) -> None:
+        with self._lock:
+            # In this order: at no moment does a listing find it in neither and read it again.
+            self._discovery.finished(shard.name)
+            self._shards.pop(shard.name, None)

@@ -1,0 +1,132 @@
+"""The table itself, read for what the stream no longer tells: the window at a first start, and gaps (rules 18, 19).
+
+Three ways, chosen from the key schema and the data: single keys for a table keyed by whole seconds, a query a device
+for a table keyed by device and time, a scan for all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.errors import Retry
+from consumer.stream.records import Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEYS_A_CALL = 100
+ROUNDS = 8
+HITS_AT_LEAST = 0.9
+TS = "ts"
+log = structlog.get_logger(__name__)
+Progress = Callable[[float, int], None]
+"""Called now and then: how much is done (0 to 1, as far as known) and how many items were found."""
+
+
+class History(Protocol):
+    """The items of a table by their time."""
+
+    def items(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> list[Item]:
+        """All items with ``since <= ts <= until`` (epoch seconds), in order of time. Blocks for as long as it takes;
+        raises `Retry` where the table cannot be read."""
+
+
+class TableHistory:
+    """Reads a DynamoDB table keyed by ``partition`` and perhaps ``sort``."""
+
+    def __init__(self, client: DynamoDBClient, table: str, *, partition: str, sort: str | None) -> None:
+        self._client = client
+        self._table = table
+        self._partition = partition
+        self._sort = sort
+
+    def items(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> list[Item]:
+        """See `History`. ``devices``: those known, for a table keyed by device."""
+        try:
+            found = list(self._read(since, until, devices, progress))
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"reading table {self._table}: {error}") from error
+        return sorted(found, key=lambda item: float(item[TS]["N"]))
+
+    def whole_seconds(self, since: float, until: float) -> list[Item]:
+        """Of a table keyed by time alone, the items at whole seconds of the interval, in order of time. Blocks; raises
+        `Retry`."""
+        seconds = range(ceil(since), floor(until) + 1)
+        keys = [{TS: {"N": str(second)}} for second in seconds]
+        try:
+            found = [i for n in range(0, len(keys), KEYS_A_CALL) for i in self._get(keys[n : n + KEYS_A_CALL])]
+        except (ClientError, BotoCoreError) as error:
+            raise Retry(f"reading table {self._table}: {error}") from error
+        return sorted(found, key=lambda item: float(item[TS]["N"]))
+
+    def _read(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> Iterator[Item]:
+        if self._partition == TS and self._sort is None:
+            found = self._by_seconds(since, until, progress)
+            if found is not None:
+                return iter(found)
+        if self._sort == TS and devices:
+            return self._by_device(since, until, devices, progress)
+        return self._scan(since, until, progress)
+
+    def _by_seconds(self, since: float, until: float, progress: Progress) -> list[Item] | None:
+        """Every whole second as a key; None where that finds too few, so that other times must be looked for."""
+        seconds = range(ceil(since), floor(until) + 1)
+        found: list[Item] = []
+        for start in range(0, len(seconds), KEYS_A_CALL):
+            asked = seconds[start : start + KEYS_A_CALL]
+            found += self._get([{TS: {"N": str(second)}} for second in asked])
+            if len(found) < HITS_AT_LEAST * (start + len(asked)):
+                log.info("not one item a second: scanning the table", found=len(found), asked=start + len(asked))
+                return None
+            progress((start + len(asked)) / len(seconds), len(found))
+        return found
+
+    def _get(self, keys: Sequence[Mapping[str, Any]]) -> list[Item]:
+        found: list[Item] = []
+        waiting: Any = {self._table: {"Keys": list(keys)}}
+        for _ in range(ROUNDS):
+            answer = self._client.batch_get_item(RequestItems=waiting)
+            found += answer["Responses"].get(self._table, [])
+            waiting = answer.get("UnprocessedKeys")
+            if not waiting:
+                return found
+        raise Retry(f"reading table {self._table}: throttled")
+
+    def _by_device(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> Iterator[Item]:
+        count = 0
+        for row, device in enumerate(devices):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="#d = :d AND #t BETWEEN :a AND :b",
+                ExpressionAttributeNames={"#d": self._partition, "#t": TS},
+                ExpressionAttributeValues={
+                    ":d": {"S": device},
+                    ":a": {"N": repr(since)},
+                    ":b": {"N": repr(until)},
+                },
+            )
+            for page in pages:
+                count += len(page["Items"])
+                yield from page["Items"]
+            progress((row + 1) / len(devices), count)
+
+    def _scan(self, since: float, until: float, progress: Progress) -> Iterator[Item]:
+        count = 0
+        size = self._client.describe_table(TableName=self._table)["Table"].get("ItemCount", 0)
+        seen = 0
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="#t BETWEEN :a AND :b",
+            ExpressionAttributeNames={"#t": TS},
+            ExpressionAttributeValues={":a": {"N": repr(since)}, ":b": {"N": repr(until)}},
+        )
+        for page in pages:
+            count += len(page["Items"])
+            seen += page.get("ScannedCount", 0)
+            progress(min(1.0, seen / size) if size else 1.0, count)
+            yield from page["Items"]

@@ -1,0 +1,134 @@
+"""A whole table, or all that it has of an interval, by a scan in parallel: for replay and training, not for the worker.
+
+A scan reads every item whatever the interval, but sixty of them for the price of one that is read by its key.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.aws import CALLS
+from consumer.checks.preflight import refused
+from consumer.errors import ConfigurationError
+from consumer.stream.records import Decoded, Decoder
+from consumer.table.history import TS
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SEGMENTS = 8
+PATIENT = CALLS.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 12}))
+"""A scan takes all the capacity there is: it must slow down and go on where the worker would give up."""
+Progress = Callable[[int, int], None]
+"""Gets how many items were looked at, and how many there are as far as known (0: not at all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as its description has it. ``items``: about so many, 0 where it is not known. ``keys``: the attributes of
+    its key, the partition's first."""
+
+    name: str
+    items: int
+    keys: tuple[str, ...]
+
+    @property
+    def time_keyed(self) -> bool:
+        """True when it is keyed by time alone."""
+        return self.keys == (TS,)
+
+
+def describe(aws: boto3.Session, name: str) -> Table:
+    """Raises `ConfigurationError` that says why not."""
+    try:
+        about = aws.client("dynamodb", config=PATIENT).describe_table(TableName=name)["Table"]
+    except (ClientError, BotoCoreError) as error:
+        raise _said(name, error) from error
+    keys = sorted(about["KeySchema"], key=lambda key: key["KeyType"] != "HASH")
+    return Table(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
+
+
+def scan(
+    aws: boto3.Session,
+    table: Table,
+    decoder: Decoder,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    progress: Progress = lambda *_: None,
+) -> Iterator[Decoded]:
+    """What the table has with ``since <= ts <= until`` (epoch seconds), page by page, in any order.
+
+    Raises `ConfigurationError`. Whoever stops early, by an exception too, ends the reading.
+    """
+    client = aws.client("dynamodb", config=PATIENT)
+    stop = threading.Event()
+    seen = 0
+    pool = ThreadPoolExecutor(SEGMENTS, thread_name_prefix="scan")
+    try:
+        pages = [_Segment(client, table.name, decoder, segment, since, until) for segment in range(SEGMENTS)]
+        waiting = {pool.submit(each.page): each for each in pages}
+        while waiting:
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                segment = waiting.pop(future)
+                count, decoded = future.result()
+                seen += count
+                progress(seen, max(seen, table.items))
+                if not segment.over and not stop.is_set():
+                    waiting[pool.submit(segment.page)] = segment
+                yield decoded
+    except (ClientError, BotoCoreError) as error:
+        raise _said(table.name, error) from error
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Segment:
+    """One part of a scan in parallel."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        decoder: Decoder,
+        segment: int,
+        since: float | None,
+        until: float | None,
+    ) -> None:
+        self._client = client
+        self._decoder = decoder
+        self._name = f"{table}/{segment}"
+        self._asked: dict[str, Any] = {"TableName": table, "Segment": segment, "TotalSegments": SEGMENTS}
+        ends = [("#t >= :a", ":a", since), ("#t <= :b", ":b", until)]
+        given = [(term, value, end) for term, value, end in ends if end is not None]
+        if given:
+            self._asked |= {
+                "FilterExpression": " AND ".join(term for term, _, _ in given),
+                "ExpressionAttributeNames": {"#t": TS},
+                "ExpressionAttributeValues": {value: {"N": repr(end)} for _, value, end in given},
+            }
+        self.over = False
+
+    def page(self) -> tuple[int, Decoded]:
+        """The next page: how many items were looked at, and those that were wanted."""
+        answer = self._client.scan(**self._asked)
+        if "LastEvaluatedKey" in answer:
+            self._asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        else:
+            self.over = True
+        return answer.get("ScannedCount", 0), self._decoder.items(self._name, answer["Items"])
+
+
+def _said(name: str, error: Exception) -> ConfigurationError:
+    finding = refused("table", f"table {name!r}", error, "the table's name, AWS_DEFAULT_REGION and the role's rights")
+    return ConfigurationError(f"{finding.found}. {finding.advice}")

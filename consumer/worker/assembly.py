@@ -1,0 +1,204 @@
+"""Puts a worker together from its settings: checks, ownership, state, and the parts over real clients."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+import boto3
+import structlog
+
+from consumer.aws import CALLS, ONE_TRY, session
+from consumer.bundles.location import BundleSource
+from consumer.bundles.store import BundleStore
+from consumer.bundles.watcher import BundleReader
+from consumer.checks import preflight as checks
+from consumer.errors import ConfigurationError
+from consumer.logs import configure
+from consumer.mutes.store import MuteStore
+from consumer.mutes.watcher import MuteReader
+from consumer.outgoing.outbox import Reporting
+from consumer.settings import Settings, load_settings
+from consumer.state.committer import Committer, Sinks
+from consumer.state.ownership import HEARTBEATS, new_owner
+from consumer.state.store import Stores, stream_prefix
+from consumer.stream.client import DynamoDBStreams
+from consumer.stream.direct import DirectSource
+from consumer.stream.records import Decoder, Plausible
+from consumer.table.history import TableHistory
+from consumer.worker.backfill import TableReader
+from consumer.worker.charts import Charting
+from consumer.worker.lane_opener import Opening
+from consumer.worker.lanes import TABLE_LANE, Lanes
+from consumer.worker.liveness import Pulse, PulseFile, default_path
+from consumer.worker.metrics import Progress
+from consumer.worker.owned_lane import OwnedLane
+from consumer.worker.worker import EXIT_OK, Worker
+from reporting.sinks.archive import Archive
+from reporting.sinks.chart_links import ChartLinks
+from reporting.sinks.topic import Topic
+from scoring.bundle import Bundle
+from window.samples import Names
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = structlog.get_logger(__name__)
+
+
+def run() -> int:
+    """Run a worker from the environment until SIGTERM or SIGINT. Returns the exit code.
+
+    Raises `ConfigurationError` for what must be put right first, and `Retry` where the state cannot be read or written
+    at the start.
+    """
+    settings = load_settings()
+    configure(settings.log_format, settings.log_level)
+    log.info("starting", table=settings.table, bucket=settings.bucket, topic=settings.topic_arn)
+    aws = session(settings.region)
+    bundle, stream = surroundings(aws, settings)
+    # From here on a signal stops in order; before, there is nothing to put in order and it ends the process.
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    pulse = PulseFile(settings.pulse_file or default_path(settings.namespace, settings.table))
+    worker = Assembly(aws, settings, bundle, stream).worker(pulse, stop)
+    if worker is None:
+        pulse.remove()
+        return EXIT_OK
+    return worker.run(stop)
+
+
+def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, checks.Stream]:
+    """The bundle and the stream. Raises `ConfigurationError` that names all that is wrong around the worker."""
+    bundle, about_bundle = checks.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
+    checks.require([about_bundle, checks.check_credentials(aws)])
+    stream, about_table = checks.check_table(aws, settings)
+    checks.require([*about_table, checks.check_bucket(aws, settings), checks.check_topic(aws, settings)])
+    assert bundle is not None  # both are there, or `require` has raised
+    assert stream is not None
+    return bundle, stream
+
+
+class Assembly:
+    """The parts that all lanes of a worker share."""
+
+    def __init__(self, aws: boto3.Session, settings: Settings, bundle: Bundle, stream: checks.Stream) -> None:
+        self._aws = aws
+        self._settings = settings
+        self._stream = stream
+        devices, shards = Names(), Names()
+        self._s3: S3Client = aws.client("s3", config=CALLS)
+        self._s3_once: S3Client = aws.client("s3", config=ONE_TRY)
+        self._archive = Archive(self._s3, settings.bucket)
+        self._topic = Topic(aws.client("sns", config=ONE_TRY), settings.topic_arn)
+        self._prefix = stream_prefix(settings.namespace, settings.table, stream.label)
+        self._stores = Stores(self._s3, self._s3_once, settings.bucket)
+        self._decoder = Decoder(
+            table=settings.table,
+            device_key=settings.device_key,
+            devices=devices,
+            shards=shards,
+            plausible=Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c),
+        )
+        store = BundleStore(self._s3, settings.bucket, settings.namespace)
+        source = BundleSource.at(settings.bundle, lambda: aws, ONE_TRY)
+        self._bundles = BundleReader(source, store, bundle, every_s=settings.bundle_every_s)
+        self._opening = Opening(
+            self._stores,
+            self._prefix,
+            owner=new_owner(),
+            bundle=bundle,
+            bundles=store,
+            look=lambda: self._bundles.look().bundle,
+            to=Reporting(
+                source=f"urn:battery-watch:{settings.table}",
+                table=settings.table,
+                bucket=settings.bucket,
+                chart_prefix=settings.chart_prefix,
+                link=ChartLinks(
+                    self._s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws)
+                ),
+                publish=settings.publish,
+            ),
+            devices=devices,
+            shards=shards,
+            clock=time.time,
+            stale_s=settings.take_over_s,
+            one_device=stream.time_keyed,
+            warms=settings.start == "trim_horizon",
+        )
+
+    def worker(self, pulse: PulseFile, stop: threading.Event) -> Worker | None:
+        """Become the owner, standing by for as long as another one is, and put the worker together; None when told to
+        stop before."""
+
+        def wait(seconds: float) -> bool:
+            pulse.write(Pulse(time.time(), "standing by"))
+            return stop.wait(seconds)
+
+        table = self._open(TABLE_LANE, wait=wait)
+        if table is None:
+            return None
+        # Whoever owns the table's lane owns all lanes of the table: they are taken without waiting.
+        left = [] if self._stream.time_keyed else self._stores.lanes(self._prefix)
+        lanes = Lanes(
+            one_lane=self._stream.time_keyed,
+            table=table,
+            open_lane=self._open_owned,
+            left=[name for name in left if name != TABLE_LANE],
+        )
+        settings, opening = self._settings, self._opening
+        source = DirectSource(
+            DynamoDBStreams(self._aws.client("dynamodbstreams", config=CALLS), self._stream.arn),
+            self._decoder,
+            positions=opening.positions,
+            start="trim_horizon" if opening.inherited else settings.start,
+            since=opening.started,
+            clock=time.time,
+        )
+        history = TableHistory(
+            self._aws.client("dynamodb", config=CALLS),
+            settings.table,
+            partition=self._stream.partition_key,
+            sort=self._stream.sort_key,
+        )
+        return Worker(
+            lanes,
+            source,
+            Charting(self._archive),
+            tables=TableReader(history, self._decoder),
+            mutes=MuteReader(MuteStore(self._s3_once, settings.bucket)),
+            bundles=self._bundles,
+            follow=opening.follow,
+            fill=opening.unfilled and settings.start == "latest",
+            tip=opening.tip,
+            pulse=pulse,
+            progress=Progress(
+                table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json"
+            ),
+        )
+
+    def _open_owned(self, name: str) -> OwnedLane:
+        owned = self._open(name, wait=None)
+        if owned is None:
+            raise ConfigurationError(f"lane {name} cannot be taken")
+        return owned
+
+    def _open(self, name: str, *, wait: Callable[[float], bool] | None) -> OwnedLane | None:
+        opened = self._opening.open(name, wait=wait)
+        if opened is None:
+            return None
+        sinks = Sinks(opened.store, self._archive, self._topic)
+        heartbeat_s = self._settings.take_over_s / HEARTBEATS
+        return OwnedLane(opened.lane, Committer(sinks, head=opened.head, heartbeat_s=heartbeat_s))
+
+
+def _expiry(aws: boto3.Session) -> datetime | None:
+    """When the session's credentials die; None for those that do not."""
+    # botocore keeps it in an attribute of refreshable credentials only, and in no public one.
+    return cast("datetime | None", getattr(aws.get_credentials(), "_expiry_time", None))

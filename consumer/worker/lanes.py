@@ -1,0 +1,76 @@
+"""The lanes of a worker, and which shard belongs to which.
+
+A table keyed by time scatters one device's samples over all its shards: all of them form one lane. In a table keyed by
+device a device stays in one lineage of shards: each lineage, a shard and its descendants, is a lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from consumer.stream.source import Event, ShardOpened, Topology
+from consumer.worker.owned_lane import OwnedLane
+from window.samples import Samples
+
+TABLE_LANE = "table"
+
+
+class Lanes:
+    """Routes what a source delivers to lanes.
+
+    ``table``: the lane of that name, which has all shards (``one_lane``), or none and only says who owns the table.
+    ``open_lane`` makes another lane this worker's own; ``left``: those that a last owner left.
+    """
+
+    def __init__(
+        self,
+        *,
+        one_lane: bool,
+        table: OwnedLane,
+        open_lane: Callable[[str], OwnedLane],
+        left: Iterable[str] = (),
+    ) -> None:
+        self.one_lane = one_lane
+        self._open_lane = open_lane
+        self._lanes = {TABLE_LANE: table}
+        self._lanes.update((name, open_lane(name)) for name in left)
+        self._lane_of = {shard: name for name, owned in self._lanes.items() for shard in owned.lane.shards}
+
+    def __iter__(self) -> Iterator[OwnedLane]:
+        return iter(self._lanes.values())
+
+    @property
+    def table(self) -> OwnedLane:
+        """The table's own lane."""
+        return self._lanes[TABLE_LANE]
+
+    @property
+    def reading(self) -> list[OwnedLane]:
+        """Those that read shards. In a table keyed by device the table's own lane has none and waits for none; it
+        stands for the others only while there are none yet."""
+        others = [owned for name, owned in self._lanes.items() if name != TABLE_LANE]
+        return others or [self.table]
+
+    def fill(self, samples: Samples) -> None:
+        """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane is known to have
+        all devices: two that kept the same one could not both be opened again."""
+        self.table.lane.fill(samples, own=self.one_lane)
+
+    def take(self, event: Event, now: float) -> None:
+        """Give an event to the lane it concerns, or to all."""
+        if isinstance(event, ShardOpened):
+            self._assign(event)
+        if isinstance(event, Topology) or event.shard is None:
+            for owned in self:
+                owned.lane.take(event, now)
+        else:
+            self._lanes[self._lane_of[event.shard]].lane.take(event, now)
+
+    def _assign(self, event: ShardOpened) -> None:
+        if self.one_lane:
+            self._lane_of[event.shard] = TABLE_LANE
+            return
+        name = self._lane_of.get(event.shard) or self._lane_of.get(event.parent or "") or event.shard
+        if name not in self._lanes:
+            self._lanes[name] = self._open_lane(name)
+        self._lane_of[event.shard] = name

@@ -1,0 +1,108 @@
+"""A lane with what makes its commits durable: one commit in flight, the next being filled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+import structlog
+
+from consumer.lane.lane import Lane
+from consumer.state.commit import Commit
+from consumer.stream.source import Source
+from consumer.worker.metrics import LATE_RUN
+from reporting.message import Message
+
+log = structlog.get_logger(__name__)
+
+
+class Commits(Protocol):
+    """What makes a lane's commits durable: `consumer.state.committer.Committer`, or its twin in tests."""
+
+    def submit(self, commit: Commit) -> Future[Commit]:
+        """Begin to write a commit, one at a time; the future raises `Fenced` or `Abandoned`."""
+
+    def resend(self, messages: Sequence[Message]) -> None:
+        """Send what the last owner promised; it goes before the first commit."""
+
+    def stop(self) -> None:
+        """Give up retrying."""
+
+    @property
+    def trouble(self) -> tuple[float, str] | None:
+        """Since when a sink has been failing, and how."""
+
+
+class OwnedLane:
+    """A lane of this worker."""
+
+    def __init__(self, lane: Lane, commits: Commits) -> None:
+        self.lane = lane
+        self._commits = commits
+        self._in_flight: Future[Commit] | None = None
+        self._told: Counter[str] = Counter()
+        commits.resend(lane.promised)
+
+    def turn(self, source: Source, now: float, *, process: bool = True) -> None:
+        """Process what may be, acknowledge what has become durable, commit what is due. Raises `Fenced`."""
+        if process:
+            self.lane.step(now)
+        self._settle(source)
+        if self._in_flight is None and (commit := self.lane.cut(now)) is not None:
+            self._in_flight = self._commits.submit(commit)
+        for shard, (epoch, records) in self.lane.grants().items():
+            source.credit(shard, epoch, records)
+
+    def finish(self, source: Source, now: float, timeout_s: float) -> None:
+        """Make all that was processed durable, and release the lane. Raises `Fenced`, `Abandoned` or TimeoutError."""
+        if self._in_flight is not None:
+            self._in_flight.result(timeout=timeout_s)
+            self._settle(source)
+        commit = self.lane.cut(now, final=True)
+        if commit is not None:
+            self._in_flight = self._commits.submit(commit)
+            self._in_flight.result(timeout=timeout_s)
+            self._settle(source)
+
+    @property
+    def watermark(self) -> float:
+        """All before it was processed."""
+        return self.lane.watermark
+
+    def tally(self) -> Counter[str]:
+        """What was counted since the last call: records by class, forced releases, messages and what they opened."""
+        tally, self._told = self.lane.tally() + self._told, Counter()
+        return tally
+
+    @property
+    def trouble(self) -> tuple[float, str] | None:
+        """Since when (epoch seconds) nothing can be made durable, and why; None while all is well."""
+        return self._commits.trouble
+
+    def stop(self) -> None:
+        """Give up what is not durable yet."""
+        self._commits.stop()
+
+    def _settle(self, source: Source) -> None:
+        if self._in_flight is None or not self._in_flight.done():
+            return
+        commit = self._in_flight.result()
+        self._in_flight = None
+        for shard, position in commit.head.positions.items():
+            epoch = self.lane.epoch(shard)
+            if epoch is None:
+                continue
+            if position.sequence is not None:
+                source.ack(shard, epoch, position.sequence)
+            if position.ended:
+                source.ended(shard, epoch)
+        for message in commit.messages:
+            self._told["messages"] += 1
+            if message.type.startswith("health.") and message.state == "opened":
+                kind = message.type.removeprefix("health.")
+                self._told[LATE_RUN if kind == "late" else kind] += 1
+            # Nobody but the topic's subscribers would hear what it says: the archive has samples alone.
+            more = {"says": message.text} if message.type.startswith("health.") else {}
+            log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id, **more)

@@ -1,0 +1,1 @@
+"""Recorded charges as training material: files, sessions, the split by session, corruption. Imports window."""

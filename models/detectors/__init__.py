@@ -1,0 +1,1 @@
+"""The two models: autoencoder and forest, their export into one graph, and its parity. Imports scoring and window."""

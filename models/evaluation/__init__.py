@@ -1,0 +1,1 @@
+"""How well a bundle finds faults: injected faults, episodes, baselines, the report. Imports models.data."""

@@ -1,0 +1,1 @@
+"""Episodes of anomalous samples, their evidence and messages. Pure; imports contract, keys and message."""

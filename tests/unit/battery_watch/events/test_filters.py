@@ -1,0 +1,80 @@
+"""Which events are asked for."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import click
+import pytest
+
+from battery_watch.events.filters import LEVELS, EventType, Wanted
+from reporting.contract.events import SEVERITY_NUMBERS, SeverityName
+
+
+def event(**attributes: str) -> dict[str, str]:
+    return {"type": "anomaly.opened", "severitytext": "high", "subject": "a", **attributes}
+
+
+def test_the_levels_are_the_contracts() -> None:
+    """In its order."""
+    assert get_args(SeverityName) == LEVELS
+    assert sorted(SEVERITY_NUMBERS, key=lambda name: SEVERITY_NUMBERS[name]) == list(LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "policy", "words"),
+    [
+        (Wanted(), {}, "everything"),
+        (Wanted("low"), {}, "everything"),
+        (Wanted("high"), {"severity": ["high", "critical"]}, "severity high or critical"),
+        (Wanted(None, ("a", "rack/7")), {"device": ["a", "rack/7"]}, "device a or rack/7"),
+        (
+            Wanted(None, (), ("anomaly.", "health.gap")),
+            {"type": [{"prefix": "anomaly."}, "health.gap"]},
+            "type anomaly.* or health.gap",
+        ),
+        (
+            Wanted("critical", ("a",), ("health.",)),
+            {"severity": ["critical"], "device": ["a"], "type": [{"prefix": "health."}]},
+            "severity critical, device a, type health.*",
+        ),
+    ],
+)
+def test_options_make_a_filter_policy(wanted: Wanted, policy: dict[str, Any], words: str) -> None:
+    """A severity is from that one on; what is not asked for is not filtered by."""
+    assert wanted.policy() == policy
+    assert wanted.words() == words
+
+
+@pytest.mark.parametrize(
+    ("wanted", "heard"),
+    [
+        (Wanted(), True),
+        (Wanted("medium"), True),
+        (Wanted("critical"), False),
+        (Wanted(None, ("b", "a")), True),
+        (Wanted(None, ("b",)), False),
+        (Wanted(None, (), ("anomaly.",)), True),
+        (Wanted(None, (), ("anomaly.opened",)), True),
+        (Wanted(None, (), ("anomaly.open",)), False),
+        (Wanted(None, (), ("health.", "anomaly.closed")), False),
+        (Wanted("high", ("a",), ("anomaly.",)), True),
+        (Wanted("high", ("a",), ("health.",)), False),
+    ],
+)
+def test_an_event_is_wanted_or_not(wanted: Wanted, heard: bool) -> None:
+    """By each of the three; a type is a prefix with a dot at its end alone."""
+    assert wanted.wants(event()) is heard
+
+
+@pytest.mark.parametrize("text", ["anomaly.", "health.", "anomaly.opened", "anomaly.sample", "health.clock_skew"])
+def test_a_type_is_taken(text: str) -> None:
+    """One of the contract's, or how some of them begin."""
+    assert EventType().convert(text, None, None) == text
+
+
+@pytest.mark.parametrize("text", ["", ".", "anomaly", "anomaly.*", "health.silense", "nothing."])
+def test_a_type_that_nothing_has_is_refused(text: str) -> None:
+    """With those there are."""
+    with pytest.raises(click.BadParameter, match=r"is no type of event: .*health\.silence"):
+        EventType().convert(text, None, None)

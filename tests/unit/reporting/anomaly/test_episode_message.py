@@ -1,0 +1,145 @@
+"""A step of an episode as a message on the topic."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reporting.anomaly import episode_message as incident
+from reporting.anomaly.episodes import Episode, Kind, State, Step
+from reporting.contract.events import EpisodeEvent, MutedBefore, StreamPosition, parse
+from reporting.message import Message
+from scoring.verdict import Severity
+
+T = 1_784_989_500.0  # 2026-07-25 14:25:00 UTC
+RECORDED = datetime(2026, 7, 25, 14, 25, 8, tzinfo=UTC)
+EPISODE = Episode("rack/7", T, T + 65, T + 20, int(T + 65), Severity.HIGH, State.OPEN, samples=12, steps=2)
+LINE = {
+    "device": "rack/7",
+    "ts": T + 20,
+    "datetime": "2026-07-25T14:25:20Z",
+    "severity": "high",
+    "stages": ["reconstruction"],
+    "actual": {"current_a": 7.5, "temperature_c": 41.0},
+    "expected": {"current_a": 2.5, "temperature_c": 25.5},
+    "scores": {
+        "reconstruction_error": {"value": 60.5, "threshold": 53.25, "exceeded": True},
+        "forest": {"value": -0.25, "threshold": -0.5, "exceeded": False},
+    },
+    "contributions": {"current": 1.0},
+    "rarity": "rare",
+    "model": "bw-0123456789ab",
+}
+
+
+def message(kind: Kind = "opened", episode: Episode = EPISODE, **changes: Any) -> Message:
+    told: dict[str, Any] = {
+        "line": LINE,
+        "model": "bw-0123456789ab",
+        "sentence": "Current 7.50 A where 2.50 A was expected.",
+        "source": "urn:battery-watch:device4",
+        "bucket": "results",
+        "position": StreamPosition(shard="s", sequence="42"),
+        "chart": None,
+        "recorded": RECORDED,
+    }
+    return incident.message(Step(kind, T + 70, episode), **{**told, **changes})
+
+
+def event(told: Message) -> EpisodeEvent:
+    found = parse(told.body)
+    assert isinstance(found, EpisodeEvent)
+    return found
+
+
+def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
+    """In the contract's fields; what filters see is the same."""
+    told = message()
+    found = event(told)
+    said = found.data
+    assert (found.type, found.subject, found.partitionkey, found.sequence) == (
+        "anomaly.opened",
+        "rack/7",
+        "rack/7",
+        "42",
+    )
+    assert (said.state, said.severity, said.step, said.samples) == ("opened", "high", 2, 12)
+    assert (said.opened, said.last, found.time.timestamp()) == (T, T + 65, T + 70)
+    assert said.evidence is not None
+    assert (said.evidence.ts, said.evidence.severity, said.evidence.model) == (T + 20, "high", "bw-0123456789ab")
+    assert said.archive.key == "battery-events/device=rack%2F7/dt=2026-07-25/hour=14/1425.ndjson"
+    assert told.attributes == {
+        "type": "anomaly.opened",
+        "severity": "high",
+        "device": "rack/7",
+        "state": "opened",
+        "schema": "urn:battery-watch:schema:anomaly.opened:1",
+    }
+    assert (told.id, told.at) == (found.id, T + 70)
+
+
+@pytest.mark.parametrize(
+    ("kind", "episode", "sentence", "said"),
+    [
+        ("opened", EPISODE, "Hot.", "Hot."),
+        ("opened", replace(EPISODE, reopened=1), "Hot.", "Again: Hot."),
+        ("escalated", EPISODE, "Hot.", "Now high: Hot."),
+        (
+            "ongoing",
+            EPISODE,
+            "",
+            "Anomalous for 70 s now: 12 anomalous samples so far, high at worst, at 14:25:20 UTC.",
+        ),
+        (
+            "closed",
+            replace(EPISODE, samples=1, last=T + 7500),
+            "",
+            "Over after 2.1 h: 1 anomalous sample, high at worst, at 14:25:20 UTC.",
+        ),
+        (
+            "closed",
+            replace(EPISODE, samples=0),
+            "",
+            "Withdrawn: the samples that were anomalous have been written again with other readings.",
+        ),
+    ],
+)
+def test_each_step_has_its_sentence(kind: Kind, episode: Episode, sentence: str, said: str) -> None:
+    """The second line of the text, which is what a phone gets."""
+    told = message(kind, episode, sentence=sentence)
+    assert event(told).data.summary == said
+    assert told.text.split("\n")[1] == said
+
+
+def test_people_get_the_command_that_explains_the_sample() -> None:
+    """By the id that the sample's own message has; where time caused the step, of the gravest so far."""
+    lines = message().text.split("\n")
+    assert lines[0] == "HIGH: rack/7, opened at 2026-07-25 14:26:10 UTC"
+    assert lines[2].startswith("Reconstruction error 60.5 (threshold 53.25)")
+    sample = incident.event_id("urn:battery-watch:device4", "rack/7", T + 20, "bw-0123456789ab")
+    assert lines[3] == f"Run: battery-watch explain {sample}"
+    bare = message("closed", line=None, sentence="", position=None)
+    assert bare.text.split("\n")[2] == f"Run: battery-watch explain {sample}"
+    assert event(bare).data.evidence is None
+    assert event(bare).data.sample.model_dump() == {"ts": T + 20, "event": sample}
+    assert event(bare).data.archive.key.endswith("1425.ndjson")  # where its gravest sample lies
+
+
+def test_an_id_is_one_step_of_one_episode() -> None:
+    """Whoever tells it, and as what."""
+    assert message().id == message("ongoing", line=None, recorded=datetime(2027, 1, 1, tzinfo=UTC)).id
+    others = [replace(EPISODE, steps=3), replace(EPISODE, opened=T + 1), replace(EPISODE, device="rack/8")]
+    assert len({message().id, *(message(episode=other).id for other in others)}) == 4
+
+
+def test_after_a_mute_the_next_step_is_told_as_the_opening() -> None:
+    """With what was left out."""
+    muted = MutedBefore(opened=T, since=T, count=2)
+    told = message("ongoing", sentence="", told_as="opened", muted=muted)
+    assert (told.type, told.state, event(told).data.state) == ("anomaly.opened", "opened", "opened")
+    assert json.loads(told.body)["data"]["muted"] == {"opened": T, "since": T, "count": 2}
+    assert "This episode began at 2026-07-25 14:25:00 UTC; 2 messages of it" in told.text
