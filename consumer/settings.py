@@ -10,8 +10,8 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consumer.errors import ConfigurationError
-from consumer.outgoing.outbox import Publish
-from consumer.state.ownership import STALE_S
+from consumer.heartbeat import TAKE_OVER_S
+from reporting.message import Publish
 
 Name = Annotated[str, Field(min_length=1)]
 SHIPPED_BUNDLE = Path(__file__).resolve().parents[1] / "models" / "default"
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         default=12 * 3600, ge=60, le=7 * 86_400, validation_alias="LINK_TTL_S", description="life of a chart link"
     )
     take_over_s: float = Field(
-        default=STALE_S,
+        default=TAKE_OVER_S,
         ge=1,
         le=600,
         validation_alias="TAKE_OVER_S",

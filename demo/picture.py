@@ -8,7 +8,7 @@ from demo.charger import Charger
 from demo.outage import Outage
 from demo.score import Evidence, Summary
 from demo.script import UPLOAD_S
-from reporting.charts.figure import SEVERITIES, ChartData
+from reporting.charts.data import SEVERITIES, ChartData
 
 AROUND_S = 60
 """What is shown before and after the outage, where there is so much."""

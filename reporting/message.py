@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import orjson
 
 MAX_BYTES = 32 * 1024
+Publish = Literal["episodes", "samples", "both"]
+"""What goes to the topic: the steps of episodes, every anomalous sample, or both."""
 
 
 @dataclass(frozen=True, slots=True)

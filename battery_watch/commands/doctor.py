@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumer.checks.preflight import Finding
+    from consumer.findings import Finding
 
 
 @click.command(
@@ -33,8 +33,8 @@ def command(publish: bool, as_json: bool) -> None:
     Exit codes: 0 all fine (notes may remain), 1 something must be put right, 2 the settings cannot be read.
     """
     from consumer.checks.doctor import diagnose
-    from consumer.checks.preflight import State
     from consumer.errors import ConfigurationError
+    from consumer.findings import State
     from consumer.settings import load_settings
 
     try:
@@ -57,7 +57,7 @@ def _table(findings: Sequence[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from consumer.checks.preflight import State
+    from consumer.findings import State
 
     styles = {State.FINE: "green", State.NOTE: "yellow", State.FAULT: "bold red"}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -15,8 +15,8 @@ from battery_watch.options.inputs import Inputs, options, take
 if TYPE_CHECKING:
     from battery_watch.replay.summary import Figures
     from consumer.offline.replay import Replayed
-    from consumer.outgoing.outbox import Publish
     from models.data.recordings import Recording
+    from reporting.message import Publish
 
 EPILOG = """\b
 Examples:

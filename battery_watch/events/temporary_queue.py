@@ -12,8 +12,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
-from consumer.checks.preflight import refused
 from consumer.errors import ConfigurationError
+from consumer.findings import refused
 from reporting.sinks.archive import status
 
 PREFIX = "battery-watch-tail-"

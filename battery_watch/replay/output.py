@@ -15,7 +15,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from reporting.charts.figure import SEVERITIES, ChartData, render
+from reporting.charts.data import SEVERITIES, ChartData
+from reporting.charts.figure import render
 from scoring.verdict import Stage
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from battery_watch.options.inputs import Taken, Tell
 from consumer.offline.replay import Replayed, replay
-from consumer.outgoing.outbox import Publish
 from consumer.stream.records import Decoder, Plausible, Reject
 from models.data.recordings import Recording, RecordingError
+from reporting.message import Publish
 from scoring.bundle import Bundle
 from window.samples import Names
 

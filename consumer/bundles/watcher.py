@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from consumer.errors import Retry
-from consumer.lane.bundle_notices import Refusal
+from consumer.state.head import Refusal
 from scoring.bundle import Bundle, BundleError, UnfinishedError
 
 PATIENT_LOOKS = 3

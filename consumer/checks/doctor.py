@@ -9,13 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS, session
 from consumer.bundles.location import BundleSource
-from consumer.checks import preflight as checks
-from consumer.checks.preflight import Finding, State, Stream
+from consumer.checks import preflight
 from consumer.checks.stream_probe import judge_newest, read_newest
 from consumer.errors import BatteryWatchError, ConfigurationError, Retry
+from consumer.findings import Finding, State, refused
 from consumer.mutes.store import MuteStore
 from consumer.settings import Settings
-from consumer.stream.client import DynamoDBStreams
+from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.records import Decoder, Plausible
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
@@ -29,14 +29,14 @@ def diagnose(settings: Settings, *, publish: bool) -> list[Finding]:
         aws = session(settings.region)
     except ConfigurationError as error:
         return [Finding("credentials", State.FAULT, str(error))]
-    bundle, about_bundle = checks.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
-    credentials = checks.check_credentials(aws)
+    bundle, about_bundle = preflight.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
+    credentials = preflight.check_credentials(aws)
     findings = [about_bundle, credentials]
     if credentials.state is State.FAULT:
         return findings
-    stream, about_table = checks.check_table(aws, settings)
+    stream, about_table = preflight.check_table(aws, settings)
     findings += about_table
-    bucket, topic = checks.check_bucket(aws, settings), checks.check_topic(aws, settings)
+    bucket, topic = preflight.check_bucket(aws, settings), preflight.check_topic(aws, settings)
     findings.append(_try_bucket(aws, settings) if bucket.state is State.FINE else bucket)
     if bucket.state is State.FINE:
         findings.append(_mutes(aws, settings))
@@ -51,7 +51,7 @@ def _try_bucket(aws: boto3.Session, settings: Settings) -> Finding:
     try:
         aws.client("s3", config=CALLS).put_object(Bucket=settings.bucket, Key=key, Body=str(int(time())).encode())
     except (ClientError, BotoCoreError) as error:
-        return checks.refused("bucket", f"writing s3://{settings.bucket}/{key}", error, "the role's s3:PutObject right")
+        return refused("bucket", f"writing s3://{settings.bucket}/{key}", error, "the role's s3:PutObject right")
     return Finding("bucket", State.FINE, f"{settings.bucket}: wrote {key}")
 
 
@@ -87,7 +87,7 @@ def _try_topic(aws: boto3.Session, settings: Settings) -> Finding:
             MessageAttributes={"type": {"DataType": "String", "StringValue": "test"}},
         )
     except (ClientError, BotoCoreError) as error:
-        return checks.refused("topic", settings.topic_arn, error, "the role's sns:Publish right")
+        return refused("topic", settings.topic_arn, error, "the role's sns:Publish right")
     return Finding("topic", State.FINE, f"{settings.topic_arn}: published test message {sent['MessageId']}")
 
 

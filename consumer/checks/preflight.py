@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import boto3
@@ -12,46 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
 from consumer.bundles.location import BundleSource
-from consumer.errors import ConfigurationError, Retry
+from consumer.errors import Retry
+from consumer.findings import Finding, State, refused
 from consumer.settings import Settings
-from reporting.sinks.archive import status
+from consumer.stream.client import Stream
 from scoring.bundle import Bundle, BundleError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
-
-
-class State(Enum):
-    """How a check ended."""
-
-    FINE = "fine"
-    NOTE = "note"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found, and what to do where that is not fine."""
-
-    subject: str
-    state: State
-    found: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """The stream of the table: where it is, and what the table's key says about it."""
-
-    arn: str
-    label: str
-    partition_key: str
-    sort_key: str | None
-
-    @property
-    def time_keyed(self) -> bool:
-        """True when the table is keyed by time alone, which scatters a device over all shards."""
-        return self.partition_key == "ts" and self.sort_key is None
 
 
 def check_bundle(source: BundleSource) -> tuple[Bundle | None, Finding]:
@@ -117,13 +82,6 @@ def check_topic(session: boto3.Session, settings: Settings) -> Finding:
     return Finding("topic", State.FINE, settings.topic_arn)
 
 
-def require(findings: Iterable[Finding]) -> None:
-    """Raise `ConfigurationError` that names every fault at once."""
-    faults = [f"  {f.subject}: {f.found.rstrip('.')}. {f.advice}".rstrip() for f in findings if f.state is State.FAULT]
-    if faults:
-        raise ConfigurationError("cannot start:\n" + "\n".join(faults))
-
-
 def _stream(table: TableDescriptionTypeDef, partition: str, sort: str | None) -> tuple[Stream | None, Finding]:
     how = (
         f"aws dynamodb update-table --table-name {table['TableName']} "
@@ -139,16 +97,3 @@ def _stream(table: TableDescriptionTypeDef, partition: str, sort: str | None) ->
         )
     stream = Stream(table["LatestStreamArn"], table["LatestStreamLabel"], partition, sort)
     return stream, Finding("stream", State.FINE, f"{view}, {stream.label}")
-
-
-def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
-    """The finding of a call that AWS did not answer as hoped; ``settings``: what to look at."""
-    reason = str(error)
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        reason = {404: "does not exist", 403: f"access denied ({code})"}.get(status(error), str(error))
-        if code in ("ResourceNotFoundException", "NotFound", "NotFoundException"):
-            reason = "does not exist"
-    else:
-        settings = "the network, the region and AWS_ENDPOINT_URL"
-    return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consumer.checks.preflight import Finding, State
+from consumer.findings import Finding, State
 from consumer.stream.client import Streams
 from consumer.stream.records import FUTURE_S, LATE_S, Decoder, Reject
 from scoring.bundle import Bundle

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
+from consumer.state.head import PREFIX, Gap
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 
 LANES_MADE_ANEW = "the stream was made anew, and all lanes with it"
 """The reason of a gap in a table keyed by device that no lane can fill."""
-PREFIX = "backfill-"
 FIRST_WINDOW = "first-window"
 """The name under which the table is read at a first start: no gap, but read in the same way."""
 RESOLVE_AFTER_S = 30.0
 KEPT = 4
 STREAM_KEEPS_S = 24 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Records with a stamp between ``since`` and ``until`` (epoch seconds) are not in the stream; ``until`` is None
-    until the stream has said where it goes on. ``name`` is that of the lineage which brings them from the table;
-    ``shards``: those that lost them; ``found``: samples that the table had, and nobody had seen before; ``closed``: all
-    of it was processed, but the windows that are stored do not have it yet. Up to ``known_to`` the last owner had
-    committed all: that part is read for the windows alone, and missing for nobody."""
-
-    name: str
-    since: float
-    reason: str
-    declared: float
-    until: float | None = None
-    found: int = 0
-    shards: tuple[str, ...] = ()
-    closed: bool = False
-    known_to: float | None = None
-
-    @property
-    def silent(self) -> bool:
-        """True where the stream goes on before anything new is missing: there is nothing to tell."""
-        return self.known_to is not None and self.until is not None and self.until <= self.known_to + 1.0
-
-    @property
-    def begins(self) -> float:
-        """From when on something new is missing."""
-        return self.since if self.known_to is None else max(self.since, self.known_to)
 
 
 Interval = tuple[float, float]
@@ -218,11 +189,6 @@ class Gaps:
     def closed(self) -> list[str]:
         """The closed ones that are kept."""
         return list(self._closed)
-
-
-def is_backfill(shard: str) -> bool:
-    """True for the lineage of a gap, which is no shard of the stream."""
-    return shard.startswith(PREFIX)
 
 
 def _opened(gap: Gap) -> Notice:

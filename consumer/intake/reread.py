@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.state.store import ShardPosition
+from consumer.state.head import ShardPosition
 from consumer.stream.records import MOST_TIES, backfill_sequence
 from window.merge import Released
 from window.samples import Names

@@ -10,11 +10,11 @@ import numpy as np
 import structlog
 
 from consumer.intake.credit import Credit
-from consumer.intake.gaps import STREAM_KEEPS_S, Gaps, is_backfill
-from consumer.intake.gaps import Gap as TableGap
+from consumer.intake.gaps import STREAM_KEEPS_S, Gaps
 from consumer.intake.reread import Told
+from consumer.state.head import Gap as TableGap
+from consumer.state.head import Head, ShardPosition, is_backfill
 from consumer.state.snapshot import Snapshot, beginning
-from consumer.state.store import Head, ShardPosition
 from consumer.stream.records import Decoded
 from consumer.stream.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
 from reporting.health.notice import Notice

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from consumer.state.head import Refusal, Refused
 from reporting.health.notice import Notice
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A bundle that cannot be used: its id, or where it lies if it has none, and why not."""
-
-    bundle: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A refusal that was told, and when (epoch seconds)."""
-
-    since: float
-    refusal: Refusal
 
 
 class Refusals:

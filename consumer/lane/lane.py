@@ -15,11 +15,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from consumer.intake.gaps import Gap
+from consumer.heartbeat import HEARTBEAT_S
 from consumer.intake.shards import Shards
 from consumer.intake.stall import MOST_AHEAD_S, Stall
-from consumer.lane.bundle_notices import Refusal, Refusals
-from consumer.lane.rotation import InForce, Rotation
+from consumer.lane.bundle_notices import Refusals
+from consumer.lane.rotation import Rotation
 from consumer.lane.single_device import SoleDevice
 from consumer.lane.warming import Warming
 from consumer.outgoing.chart_schedule import ChartSchedule
@@ -27,10 +27,9 @@ from consumer.outgoing.muting import Muting
 from consumer.outgoing.outbox import Outgoing, Reporting
 from consumer.outgoing.quarantine import Quarantine
 from consumer.state.commit import Commit
+from consumer.state.head import Gap, Head, InForce, Outbox, Refusal
 from consumer.state.ledger import Ledger
-from consumer.state.ownership import HEARTBEATS, STALE_S
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head, Outbox
 from consumer.stream.records import FUTURE_S, Decoded
 from consumer.stream.source import Event, ShardBatch
 from reporting.anomaly.episodes import CLOSED_AFTER_S, Episodes
@@ -74,7 +73,7 @@ class Lane:
         devices: Names,
         shards: Names,
         snapshot: Snapshot | None = None,
-        heartbeat_s: float = STALE_S / HEARTBEATS,
+        heartbeat_s: float = HEARTBEAT_S,
         one_device: bool = False,
     ) -> None:
         self._head = head

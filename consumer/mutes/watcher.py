@@ -10,7 +10,7 @@ import structlog
 
 from consumer.errors import Retry
 from consumer.mutes.store import MOST, Found, MuteStore
-from consumer.stream.direct import Clock
+from consumer.stream.source import Clock
 from reporting.contract.events import utc
 from reporting.mutes import Mute, Mutes
 

@@ -14,8 +14,8 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
-from consumer.checks.preflight import refused
 from consumer.errors import ConfigurationError
+from consumer.findings import refused
 from reporting.anomaly.evidence import event_id
 from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
 from reporting.sinks.archive import status

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from consumer.lane.lane import Lane
 from consumer.outgoing.chart_schedule import ChartSchedule
-from consumer.outgoing.outbox import Publish, Reporting
+from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
+from consumer.state.head import Head
 from consumer.state.ledger import CLASSES
-from consumer.state.store import Head
 from consumer.stream.records import Decoded
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from reporting.anomaly.episodes import Anomaly, Episodes, strong
-from reporting.message import Message
+from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer

@@ -8,7 +8,7 @@ from math import floor, inf
 
 import numpy as np
 
-from reporting.charts.figure import ChartData
+from reporting.charts.data import ChartData
 from reporting.keys import chart_key
 from scoring.scorer import Scorer
 

@@ -6,11 +6,12 @@ Decided once, before the outbox is written: a head holds what was decided, and a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
 import structlog
 
+from consumer.state.head import Untold
 from reporting.anomaly.episodes import Episode, Episodes, Step
 from reporting.health.notice import Notice
 from reporting.mutes import Mutes
@@ -22,22 +23,6 @@ OPENS_AGAIN = "health.clock_skew"
 AT_ONCE = 10
 """Notices told in one go: a mute of all devices may end on a thousand silent ones."""
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Untold:
-    """What of an episode was muted: the time of the first such message, epoch seconds, and how many.
-
-    ``unopened``: its opening was muted, and nobody knows that it goes on.
-    """
-
-    since: float
-    count: int = 0
-    unopened: bool = False
-
-    def and_one(self, at: float, *, unopened: bool = False) -> Untold:
-        """With one more that was muted."""
-        return Untold(min(self.since, at), self.count + 1, unopened)
 
 
 class Muting:

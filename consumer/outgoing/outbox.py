@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import orjson
 import structlog
 
-from consumer.intake.gaps import is_backfill
-from consumer.outgoing.muting import Muting, Untold
+from consumer.outgoing.muting import Muting
+from consumer.state.head import Untold, is_backfill
 from reporting.anomaly import episode_message as incident
 from reporting.anomaly.episodes import Anomaly, Episode, Episodes, Step, strong
 from reporting.anomaly.evidence import ChartLinker, Evidence
 from reporting.contract.events import MutedBefore, StreamPosition, utc
 from reporting.health.notice import Notice
 from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
-from reporting.message import Message
+from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.scorer import Scored
 from scoring.succession import Succession
@@ -31,8 +30,6 @@ Minute = tuple[str, int]
 REACH_S = 360.0
 """As far as a verdict on a minute's samples reaches back at most: by policy `evidence` two minutes, and by the features
 from there four samples more, each within a session's gap."""
-Publish = Literal["episodes", "samples", "both"]
-"""What goes to the topic: the steps of episodes, every anomalous sample, or both."""
 STEPS = 4
 """As many steps of episodes as one record can bring, about, with all the samples that it touches."""
 log = structlog.get_logger(__name__)

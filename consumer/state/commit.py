@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head
 from reporting.message import Message
 from reporting.sinks.archive import StoredObject
 

@@ -14,9 +14,10 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.errors import Retry
+from consumer.heartbeat import HEARTBEAT_S
 from consumer.state.commit import Commit
-from consumer.state.ownership import HEARTBEATS, STALE_S
-from consumer.state.store import Head, StateStore
+from consumer.state.head import Head
+from consumer.state.store import StateStore
 from reporting.message import Message
 from reporting.sinks.archive import Revision, StoredObject
 
@@ -101,7 +102,7 @@ class Committer:
         to: Sinks,
         *,
         head: Head | None = None,
-        heartbeat_s: float = STALE_S / HEARTBEATS,
+        heartbeat_s: float = HEARTBEAT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``head``: the one that stands, so that a sign of life can be given before the first commit, and then every

@@ -10,13 +10,11 @@ from collections.abc import Callable
 import structlog
 
 from consumer.errors import Fenced, Retry
-from consumer.lane.rotation import InForce, succeed
-from consumer.state.store import Head, StateStore
+from consumer.heartbeat import TAKE_OVER_S, heartbeat_s
+from consumer.state.head import Head, InForce
+from consumer.state.store import StateStore
+from consumer.state.succession import succeed
 
-STALE_S = 15.0
-"""By default: an owner that gave no sign of life for so long has lost its lane to whoever stands by."""
-HEARTBEATS = 3
-"""Signs of life within that time."""
 LOOK_EVERY_S = 2.0
 log = structlog.get_logger(__name__)
 
@@ -34,11 +32,11 @@ def claim(
     bundle: Callable[[Head | None], str],
     clock: Callable[[], float],
     wait: Callable[[float], bool] | None,
-    stale_s: float = STALE_S,
+    take_over_s: float = TAKE_OVER_S,
     prepare: Callable[[Head], object] = lambda head: None,
 ) -> Head | None:
-    """Make the lane one's own: at once where nobody has it, its owner released it or is silent for ``stale_s``; else
-    stand by until then.
+    """Make the lane one's own: at once where nobody has it, its owner released it or is silent for ``take_over_s``;
+    else stand by until then.
 
     The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
     stands in the head's outbox. ``wait`` waits that many seconds and says whether to give up; None is returned then.
@@ -50,7 +48,7 @@ def claim(
     while True:
         try:
             head = store.read()
-            if head is None or head.released or wait is None or clock() - head.heartbeat >= stale_s:
+            if head is None or head.released or wait is None or clock() - head.heartbeat >= take_over_s:
                 taken = _next(head, lane=lane, owner=owner, bundle=bundle(head), now=clock())
                 prepare(taken)
                 store.write(taken)
@@ -65,7 +63,7 @@ def claim(
             if not standing_by:
                 log.info("standing by", lane=lane, owner=head.owner)
                 standing_by = True
-        if wait is not None and wait(min(LOOK_EVERY_S, stale_s / HEARTBEATS)):
+        if wait is not None and wait(min(LOOK_EVERY_S, heartbeat_s(take_over_s))):
             return None
 
 

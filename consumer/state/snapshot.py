@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from consumer.state.store import ShardPosition
+from consumer.state.head import ShardPosition
 from reporting.health.watch import DeviceHealth
 from window.rolling import Columns, Windows
 from window.samples import Names

@@ -1,105 +1,18 @@
-"""The head of a lane: all that a successor needs to go on, in one JSON object that a person can read at 3 a.m."""
+"""Where head and windows lie: two S3 objects a lane, the head behind a fence (rule 12)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from consumer.errors import ConfigurationError, Fenced, Retry
-from consumer.intake.gaps import Gap
-from consumer.lane.bundle_notices import Refused
-from consumer.lane.rotation import InForce
-from consumer.outgoing.muting import Untold
-from consumer.state import head_format as head_text
-from reporting.anomaly.episodes import Episode
-from reporting.health.notice import Notice
-from reporting.health.watch import DeviceHealth
-from reporting.message import Message
+from consumer.state.head import Head
 from reporting.sinks.archive import Archive, Revision, StoredObject, status
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ShardPosition(_Part):
-    """Committed up to ``sequence``; ``stamp`` is that record's (rule 3). ``since``: nothing read yet, and records
-    written before it (epoch seconds) are not wanted. ``ended_at``: when it was read to its end."""
-
-    sequence: str | None = None
-    since: float | None = None
-    stamp: float | None = None
-    ended: bool = False
-    ended_at: float | None = None
-
-
-class Outbox(_Part):
-    """What this commit promises: a successor sends it again, word for word. ``minutes``: (device, epoch seconds)."""
-
-    messages: list[Message] = Field(default_factory=list)
-    minutes: list[tuple[str, int]] = Field(default_factory=list)
-
-
-Counts = dict[str, int]
-
-
-class Head(_Part):
-    """One commit of a lane. Times are epoch seconds."""
-
-    format: int = 1
-    lane: str
-    owner: str
-    started: float = 0.0
-    """When its first owner began."""
-    epoch: int = 1
-    """Counts owners, as ``commit`` counts commits."""
-    commit: int = 0
-    heartbeat: float = 0.0
-    released: bool = False
-    bundle: str
-    """The latest of ``bundles``, the succession, oldest first."""
-    bundles: list[InForce] = Field(default_factory=list)
-    watermark: float | None = None
-    newest: float | None = None
-    """The latest ``ts`` scored of a device whose clock is not known to be wrong."""
-    positions: dict[str, ShardPosition] = Field(default_factory=dict)
-    episodes: dict[str, list[Episode]] = Field(default_factory=dict)
-    health: dict[str, DeviceHealth] = Field(default_factory=dict)
-    gaps: list[Gap] = Field(default_factory=list)
-    filled: list[tuple[float, float]] = Field(default_factory=list)
-    ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
-    """By day and device."""
-    untold: dict[str, Untold] = Field(default_factory=dict)
-    """By episode: what was muted and is made up for when the mute has ended; so is what is ``held``."""
-    held: list[Notice] = Field(default_factory=list)
-    forced: int = 0
-    quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
-    """By shard: an hour, and how many records of it were set aside."""
-    device: str | None = None
-    """The only one there can be in this table, and the stamp of its last sample."""
-    device_last: float | None = None
-    lagging: float | None = None
-    """Since which stamp the topic knows that the lane waits."""
-    refused: Refused | None = None
-    """The bundle of which the topic knows that it is no good."""
-    cold: bool = False
-    """It is ``warming`` from the first record on; then, since that stamp."""
-    warming: float | None = None
-    outbox: Outbox = Field(default_factory=Outbox)
-
-    def encode(self) -> bytes:
-        """As it is stored: small, and readable (`consumer.state.head_format`); `model_validate_json` reads it."""
-        return head_text.encode(self.model_dump(mode="json", exclude_defaults=True))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unfolded(cls, stored: Any) -> Any:
-        return head_text.unfold(stored) if isinstance(stored, dict) else stored
 
 
 class StateStore(Protocol):

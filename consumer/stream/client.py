@@ -137,3 +137,18 @@ class DynamoDBStreams:
             raise  # a wrong argument stays wrong
         except BotoCoreError as error:
             raise Retry(f"{name}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The stream of the table: where it is, and what the table's key says about it."""
+
+    arn: str
+    label: str
+    partition_key: str
+    sort_key: str | None
+
+    @property
+    def time_keyed(self) -> bool:
+        """True when the table is keyed by time alone, which scatters a device over all shards."""
+        return self.partition_key == "ts" and self.sort_key is None

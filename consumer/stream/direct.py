@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
-from typing import Protocol
 
 import structlog
 
@@ -22,6 +21,7 @@ from consumer.stream.client import IteratorType, Page, Streams
 from consumer.stream.discovery import DISCOVER_S, Discovery, Start
 from consumer.stream.records import Decoder
 from consumer.stream.source import (
+    Clock,
     Event,
     Failed,
     Gap,
@@ -38,12 +38,6 @@ RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
 OUT_OF_REACH_S = 60.0
 """The shards are listed every 10 s at least: no answer to anything for so long is no quiet stream."""
 log = structlog.get_logger(__name__)
-
-
-class Clock(Protocol):
-    """Epoch seconds now."""
-
-    def __call__(self) -> float: ...
 
 
 @dataclass(slots=True)

@@ -124,3 +124,9 @@ class Source(Protocol):
 
     def stop(self, timeout_s: float) -> None:
         """Stop reading and wait for the readers. Events not polled are void: nothing was acknowledged."""
+
+
+class Clock(Protocol):
+    """Epoch seconds now."""
+
+    def __call__(self) -> float: ...

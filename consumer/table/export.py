@@ -18,8 +18,8 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
-from consumer.checks.preflight import refused
 from consumer.errors import ConfigurationError
+from consumer.findings import refused
 from consumer.stream.records import Decoded, Decoder
 
 if TYPE_CHECKING:

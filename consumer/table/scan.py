@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
-from consumer.checks.preflight import refused
 from consumer.errors import ConfigurationError
+from consumer.findings import refused
 from consumer.stream.records import Decoded, Decoder
 from consumer.table.history import TS
 

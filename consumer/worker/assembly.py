@@ -16,17 +16,19 @@ from consumer.aws import CALLS, ONE_TRY, session
 from consumer.bundles.location import BundleSource
 from consumer.bundles.store import BundleStore
 from consumer.bundles.watcher import BundleReader
-from consumer.checks import preflight as checks
+from consumer.checks import preflight
 from consumer.errors import ConfigurationError
+from consumer.findings import require
+from consumer.heartbeat import heartbeat_s
 from consumer.logs import configure
 from consumer.mutes.store import MuteStore
 from consumer.mutes.watcher import MuteReader
 from consumer.outgoing.outbox import Reporting
 from consumer.settings import Settings, load_settings
 from consumer.state.committer import Committer, Sinks
-from consumer.state.ownership import HEARTBEATS, new_owner
+from consumer.state.ownership import new_owner
 from consumer.state.store import Stores, stream_prefix
-from consumer.stream.client import DynamoDBStreams
+from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.direct import DirectSource
 from consumer.stream.records import Decoder, Plausible
 from consumer.table.history import TableHistory
@@ -73,12 +75,12 @@ def run() -> int:
     return worker.run(stop)
 
 
-def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, checks.Stream]:
+def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, Stream]:
     """The bundle and the stream. Raises `ConfigurationError` that names all that is wrong around the worker."""
-    bundle, about_bundle = checks.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
-    checks.require([about_bundle, checks.check_credentials(aws)])
-    stream, about_table = checks.check_table(aws, settings)
-    checks.require([*about_table, checks.check_bucket(aws, settings), checks.check_topic(aws, settings)])
+    bundle, about_bundle = preflight.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
+    require([about_bundle, preflight.check_credentials(aws)])
+    stream, about_table = preflight.check_table(aws, settings)
+    require([*about_table, preflight.check_bucket(aws, settings), preflight.check_topic(aws, settings)])
     assert bundle is not None  # both are there, or `require` has raised
     assert stream is not None
     return bundle, stream
@@ -87,7 +89,7 @@ def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, checks
 class Assembly:
     """The parts that all lanes of a worker share."""
 
-    def __init__(self, aws: boto3.Session, settings: Settings, bundle: Bundle, stream: checks.Stream) -> None:
+    def __init__(self, aws: boto3.Session, settings: Settings, bundle: Bundle, stream: Stream) -> None:
         self._aws = aws
         self._settings = settings
         self._stream = stream
@@ -128,7 +130,7 @@ class Assembly:
             devices=devices,
             shards=shards,
             clock=time.time,
-            stale_s=settings.take_over_s,
+            take_over_s=settings.take_over_s,
             one_device=stream.time_keyed,
             warms=settings.start == "trim_horizon",
         )
@@ -194,8 +196,9 @@ class Assembly:
         if opened is None:
             return None
         sinks = Sinks(opened.store, self._archive, self._topic)
-        heartbeat_s = self._settings.take_over_s / HEARTBEATS
-        return OwnedLane(opened.lane, Committer(sinks, head=opened.head, heartbeat_s=heartbeat_s))
+        return OwnedLane(
+            opened.lane, Committer(sinks, head=opened.head, heartbeat_s=heartbeat_s(self._settings.take_over_s))
+        )
 
 
 def _expiry(aws: boto3.Session) -> datetime | None:

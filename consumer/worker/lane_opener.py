@@ -10,13 +10,15 @@ from weakref import WeakValueDictionary
 import structlog
 
 from consumer.errors import ConfigurationError
-from consumer.intake.gaps import LANES_MADE_ANEW, STREAM_KEEPS_S, is_backfill
+from consumer.heartbeat import TAKE_OVER_S, heartbeat_s
+from consumer.intake.gaps import LANES_MADE_ANEW, STREAM_KEEPS_S
 from consumer.lane.lane import Lane
-from consumer.lane.rotation import loaded
 from consumer.outgoing.outbox import Reporting
-from consumer.state.ownership import HEARTBEATS, STALE_S, claim, inherit
+from consumer.state.head import Head, ShardPosition, is_backfill
+from consumer.state.ownership import claim, inherit
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
-from consumer.state.store import Head, ShardPosition, StateStore
+from consumer.state.store import StateStore
+from consumer.state.succession import loaded
 from consumer.stream.source import Position
 from consumer.worker.lanes import TABLE_LANE
 from scoring.bundle import Bundle
@@ -83,7 +85,7 @@ class Opening:
         devices: Names,
         shards: Names,
         clock: Callable[[], float],
-        stale_s: float = STALE_S,
+        take_over_s: float = TAKE_OVER_S,
         warms: bool = False,
         one_device: bool = False,
     ) -> None:
@@ -100,7 +102,7 @@ class Opening:
         self._devices = devices
         self._shards = shards
         self._clock = clock
-        self._stale_s = stale_s
+        self._take_over_s = take_over_s
         self._warms = warms
         self._one_device = one_device
         self._begin: dict[str, ShardPosition] = {}
@@ -134,7 +136,7 @@ class Opening:
             bundle=self._chosen if name == TABLE_LANE else lambda head: self._bundle.id,
             clock=self._clock,
             wait=wait,
-            stale_s=self._stale_s,
+            take_over_s=self._take_over_s,
             prepare=self._prepare,
         )
         if head is None:
@@ -170,7 +172,7 @@ class Opening:
             devices=self._devices,
             shards=self._shards,
             snapshot=snapshot,
-            heartbeat_s=self._stale_s / HEARTBEATS,
+            heartbeat_s=heartbeat_s(self._take_over_s),
             one_device=self._one_device,
         )
         if gap_since is not None:

@@ -12,10 +12,12 @@ import structlog
 
 from consumer.bundles.watcher import KnownBundles
 from consumer.errors import Fenced
-from consumer.intake.gaps import FIRST_WINDOW, Gap
+from consumer.intake.gaps import FIRST_WINDOW
 from consumer.mutes.watcher import KnownMutes
 from consumer.outgoing.chart_schedule import ChartRequest
-from consumer.stream.direct import Clock, DirectSource
+from consumer.state.head import Gap
+from consumer.stream.direct import DirectSource
+from consumer.stream.source import Clock
 from consumer.worker.backfill import Tables
 from consumer.worker.lanes import Lanes
 from consumer.worker.liveness import Pulse, PulseFile

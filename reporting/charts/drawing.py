@@ -25,7 +25,7 @@ from reporting.charts.axis import (
     time_limits,
     time_ticks,
 )
-from reporting.charts.figure import SEVERITIES, ChartData
+from reporting.charts.data import SEVERITIES, ChartData
 from reporting.charts.heading import LEFT, RIGHT, head
 from reporting.charts.style import EXPECTED, FAINT, FONT, INK, LIMIT, LOOKS, SOFT, drawable
 from window.samples import Floats

@@ -7,7 +7,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from reporting.charts.axis import interval
-from reporting.charts.figure import SEVERITIES, ChartData
+from reporting.charts.data import SEVERITIES, ChartData
 from reporting.charts.style import EXPECTED, FONT, INK, LOOKS, SOFT, drawable
 
 LEFT, RIGHT = 0.075, 0.968

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from reporting.charts.figure import ChartData
+from reporting.charts.data import ChartData
 
 WAITING = 8
 TIMEOUT_S = 30.0

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from reporting.contract.events import SEVERITY_NUMBERS, Event, HealthType, parse_fields, schema_uri
 from reporting.contract.receiving import TYPES
-from reporting.health.notice import SEVERITIES
+from reporting.contract.severities import SEVERITIES
 
 _SOURCE, _DEVICE, _BUCKET = "urn:battery-watch:device4", "bay-7", "battery-results"
 _BEGAN = datetime(2026, 7, 25, 14, 25, 7, tzinfo=UTC)

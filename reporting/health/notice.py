@@ -7,22 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from reporting.contract.events import SEVERITY_NUMBERS, Health, HealthEvent, HealthType, SeverityName, schema_uri, utc
+from reporting.contract.events import SEVERITY_NUMBERS, Health, HealthEvent, HealthType, schema_uri, utc
+from reporting.contract.severities import SEVERITIES
 from reporting.message import Message
-
-SEVERITIES: dict[HealthType, SeverityName] = {
-    "health.silence": "high",
-    "health.stuck": "high",
-    "health.gap": "high",
-    "health.lagging": "high",
-    "health.clock_skew": "medium",
-    "health.quarantine": "medium",
-    "health.bundle": "medium",
-    "health.misfit": "medium",
-    "health.late": "low",
-    "health.warming": "low",
-}
-"""How much a notice matters when it opens; one that closes is always low."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from deployment import STACKS, Caller, Deployment, Template, deployed, for_the_emulator, make_table
 
 from consumer.mutes.store import MuteStore
-from consumer.state.store import Head
+from consumer.state.head import Head
 from demo.worker import Worker
 from demo.world import ARCHIVE, CHARTS, LEDGER
 from reporting.mutes import Mute

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from consumer.state.store import Head
+from consumer.state.head import Head
 from demo.world import ARCHIVE, BUCKET, LEDGER, Clients, World
 
 HEADS = "state/"

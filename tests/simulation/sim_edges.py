@@ -14,8 +14,8 @@ from sim_table import Table
 from sim_topic import Subscriber
 
 from consumer.mutes.watcher import KnownMutes
-from consumer.outgoing.outbox import Publish
 from consumer.stream.discovery import Start
+from reporting.message import Publish
 from scoring.bundle import Bundle, BundleError
 
 BUCKET = "results"

@@ -19,13 +19,13 @@ from sim_topic import TopicClient
 
 from consumer.bundles.watcher import BundleReader, Offer
 from consumer.errors import ConfigurationError
-from consumer.lane.bundle_notices import Refusal
 from consumer.lane.lane import Lane
 from consumer.outgoing.chart_schedule import ChartRequest
 from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
 from consumer.state.committer import Sinks
-from consumer.state.store import Head, Stores, stream_prefix
+from consumer.state.head import Head, Refusal
+from consumer.state.store import Stores, stream_prefix
 from consumer.stream.direct import DirectSource
 from consumer.stream.records import Decoder, Plausible
 from consumer.table.history import TableHistory

@@ -12,7 +12,7 @@ import orjson
 from sim_topic import Published
 from sim_world import World
 
-from consumer.state.store import Head
+from consumer.state.head import Head
 
 COMPARED = ("scored", "late", "quarantined", "ignored")
 BALANCE = {"read": 1, "duplicate": -1, **dict.fromkeys(COMPARED, -1)}

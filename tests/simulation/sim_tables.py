@@ -10,7 +10,7 @@ from random import Random
 from sim_faults import Clock
 
 from consumer.errors import Retry
-from consumer.intake.gaps import Gap
+from consumer.state.head import Gap
 from consumer.stream.records import Decoded, Decoder
 from consumer.table.history import History
 

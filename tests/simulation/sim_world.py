@@ -17,8 +17,8 @@ from sim_stream import SimulatedStream
 from sim_table import Table
 
 from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.state.head import Head
 from consumer.state.ownership import LOOK_EVERY_S
-from consumer.state.store import Head
 from consumer.worker.lanes import TABLE_LANE
 from scoring.bundle import Bundle, BundleError
 

@@ -16,8 +16,8 @@ from sim_plan import Plan
 from sim_script import Script
 from sim_world import World
 
-from consumer.outgoing.outbox import Publish
 from reporting.contract.events import schema_uri
+from reporting.message import Publish
 from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle
 

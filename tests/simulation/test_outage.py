@@ -11,7 +11,7 @@ from sim_outcome import Outcome, differences
 from sim_plan import Plan
 from sim_world import World
 
-from consumer.outgoing.outbox import Publish
+from reporting.message import Publish
 from reporting.sinks.topic import STALE_S
 from scoring.bundle import Bundle
 

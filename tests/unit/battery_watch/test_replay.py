@@ -23,7 +23,7 @@ from battery_watch.replay import output as results
 from battery_watch.replay.output import COLUMNS, DRAWN, chart
 from battery_watch.replay.summary import figures
 from consumer.offline.replay import Judged, Replayed
-from reporting.charts.figure import ChartData
+from reporting.charts.data import ChartData
 from scoring.bundle import Bundle
 
 T = 1_784_989_500

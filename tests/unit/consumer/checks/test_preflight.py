@@ -13,8 +13,8 @@ from repository import SHIPPED_BUNDLE
 
 from consumer.bundles.location import BundleSource
 from consumer.checks import preflight as checks
-from consumer.checks.preflight import Finding, State, require
 from consumer.errors import ConfigurationError
+from consumer.findings import Finding, State, require
 from scoring.bundle import in_folder
 
 SETTINGS: Any = SimpleNamespace(

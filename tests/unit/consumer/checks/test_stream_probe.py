@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from consumer.checks.preflight import Finding, State
 from consumer.checks.stream_probe import NEWEST, PAGES_A_SHARD, judge_newest, read_newest
+from consumer.findings import Finding, State
 from consumer.stream.client import Listing, Page
 from consumer.stream.records import Decoder
 from consumer.stream.source import ShardNode

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.intake.gaps import RESOLVE_AFTER_S, Gaps, is_backfill
+from consumer.intake.gaps import RESOLVE_AFTER_S, Gaps
+from consumer.state.head import is_backfill
 
 T = 1_784_989_500.0
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from consumer.intake.gaps import STREAM_KEEPS_S
-from consumer.intake.gaps import Gap as TableGap
 from consumer.intake.shards import Shards
+from consumer.state.head import Gap as TableGap
+from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head, ShardPosition
 from consumer.stream.records import Decoder
 from consumer.stream.source import Gap, ShardBatch, ShardLost, ShardNode, ShardOpened, Topology
 from window.merge import Released

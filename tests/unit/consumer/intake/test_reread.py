@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from consumer.intake.reread import Told
-from consumer.state.store import ShardPosition
+from consumer.state.head import ShardPosition
 from window.merge import Released
 from window.samples import Names, Samples
 

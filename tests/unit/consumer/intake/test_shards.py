@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from consumer.intake.shards import CHILDLESS_LISTINGS, ENDED_LISTINGS, FORGET_S, Shards
+from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head, ShardPosition
 from consumer.stream.records import Decoder
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from window.merge import Released

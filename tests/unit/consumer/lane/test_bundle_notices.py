@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from consumer.lane.bundle_notices import Refusal, Refusals, Refused
+from consumer.lane.bundle_notices import Refusals
+from consumer.state.head import Refusal, Refused
 
 BAD = Refusal("bw-bad", "model.onnx is not the file that was made.")
 

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.heartbeat import HEARTBEAT_S
 from consumer.lane.lane import MAX_MESSAGES, Lane
-from consumer.outgoing.outbox import Publish, Reporting
+from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
-from consumer.state.ownership import HEARTBEATS, STALE_S
+from consumer.state.head import Head, Outbox
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head, Outbox
 from consumer.stream.records import Decoder
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from reporting.anomaly.episodes import COOL_DOWN_S, QUIET_S
 from reporting.contract.events import ChartLink, parse
 from reporting.keys import minute_key, quarantine_key
-from reporting.message import Message
+from reporting.message import Message, Publish
 from reporting.mutes import Mute, Mutes
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
@@ -33,8 +33,6 @@ from window.samples import Names
 
 T = 1_784_989_500  # 2026-07-25 14:25:00 UTC, a minute and a multiple of five
 Record = dict[str, Any]
-
-HEARTBEAT_S = STALE_S / HEARTBEATS
 
 
 def link(key: str) -> ChartLink:

@@ -8,8 +8,9 @@ from math import inf
 from typing import Any
 from weakref import ref
 
-from consumer.lane.rotation import NEEDED_S, InForce, Rotation, needed, succeed
-from consumer.state.store import Head
+from consumer.lane.rotation import Rotation
+from consumer.state.head import Head, InForce
+from consumer.state.succession import NEEDED_S, needed, succeed
 from reporting.health.watch import DeviceHealth
 from scoring.bundle import Bundle
 from scoring.succession import Succession

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from consumer.outgoing.muting import AT_ONCE, Muting, Untold
+from consumer.outgoing.muting import AT_ONCE, Muting
+from consumer.state.head import Untold
 from reporting.anomaly.episodes import Episode, Episodes, Kind, Step
 from reporting.contract.events import HealthType
 from reporting.health.notice import Notice

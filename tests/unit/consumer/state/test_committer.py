@@ -13,8 +13,8 @@ from consumer.errors import Fenced, Retry
 from consumer.state import committer as committer_module
 from consumer.state.commit import Commit
 from consumer.state.committer import Abandoned, Committer, Sinks, publishing, steps
+from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head
 from reporting.message import Message
 from reporting.sinks.archive import Revision, StoredObject
 

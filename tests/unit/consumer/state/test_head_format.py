@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from consumer.intake.gaps import Gap
-from consumer.state.store import Head, Outbox, ShardPosition
+from consumer.state.head import Gap, Head, Outbox, ShardPosition
 from reporting.anomaly.episodes import Episode, State
 from reporting.health.misfit import Fit
 from reporting.health.watch import DeviceHealth, Frozen, Run

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from consumer.errors import ConfigurationError, Retry
-from consumer.lane.rotation import InForce
-from consumer.state.ownership import LOOK_EVERY_S, STALE_S, claim, inherit, new_owner
-from consumer.state.store import Head, Outbox, S3StateStore, ShardPosition
+from consumer.heartbeat import TAKE_OVER_S
+from consumer.state.head import Head, InForce, Outbox, ShardPosition
+from consumer.state.ownership import LOOK_EVERY_S, claim, inherit, new_owner
+from consumer.state.store import S3StateStore
 from reporting.anomaly.episodes import Episode
 from reporting.message import Message
 
@@ -74,7 +75,7 @@ def test_a_lane_that_nobody_has_is_taken_at_once(s3: Any) -> None:
     assert S3StateStore(s3, "b", "p").read() == head
 
 
-@pytest.mark.parametrize(("heartbeat", "released"), [(999.0, True), (1000.0 - STALE_S, False), (0.0, False)])
+@pytest.mark.parametrize(("heartbeat", "released"), [(999.0, True), (1000.0 - TAKE_OVER_S, False), (0.0, False)])
 def test_a_lane_released_or_silent_is_taken_over_with_all_that_was_promised(
     s3: Any, heartbeat: float, released: bool
 ) -> None:
@@ -100,7 +101,7 @@ def test_a_living_owner_is_waited_for(s3: Any) -> None:
     me.meanwhile = beat
     head = me.claim()
     assert head is not None
-    assert me.now == pytest.approx(1000.0 + 10 * LOOK_EVERY_S + STALE_S, abs=LOOK_EVERY_S)
+    assert me.now == pytest.approx(1000.0 + 10 * LOOK_EVERY_S + TAKE_OVER_S, abs=LOOK_EVERY_S)
     assert (head.epoch, head.commit) == (5, 80)
 
 

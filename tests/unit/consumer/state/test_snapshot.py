@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.state.head import ShardPosition
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
-from consumer.state.store import ShardPosition
 from reporting.health.watch import DeviceHealth, Run
 from window.rolling import Columns, Windows
 from window.samples import Names, Samples

@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from consumer.errors import Fenced, Retry
-from consumer.state.store import Head, Outbox, S3StateStore, ShardPosition, Stores, stream_prefix
+from consumer.state.head import Head, Outbox, ShardPosition
+from consumer.state.store import S3StateStore, Stores, stream_prefix
 from reporting.anomaly.episodes import Episode
 from reporting.message import Message
 

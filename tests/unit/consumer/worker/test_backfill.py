@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consumer.errors import Retry
-from consumer.intake.gaps import Gap
+from consumer.state.head import Gap
 from consumer.stream.records import Decoder
 from consumer.worker.backfill import TableReader
 from window.samples import Kind

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from consumer.intake.gaps import STREAM_KEEPS_S, Gap
-from consumer.lane.rotation import InForce
+from consumer.intake.gaps import STREAM_KEEPS_S
 from consumer.outgoing.outbox import Reporting
+from consumer.state.head import Gap, Head, InForce, ShardPosition
 from consumer.state.snapshot import Snapshot
-from consumer.state.store import Head, ShardPosition
 from consumer.worker.lane_opener import Opened, Opening
 from scoring.bundle import Bundle
 from window.samples import Names

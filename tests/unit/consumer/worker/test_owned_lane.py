@@ -10,7 +10,7 @@ import pytest
 
 from consumer.errors import Fenced
 from consumer.state.commit import Commit
-from consumer.state.store import Head, ShardPosition
+from consumer.state.head import Head, ShardPosition
 from consumer.worker.owned_lane import OwnedLane
 from reporting.message import Message
 

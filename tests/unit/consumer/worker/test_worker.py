@@ -13,8 +13,8 @@ import pytest
 
 from consumer.bundles.watcher import Offer
 from consumer.errors import Fenced
-from consumer.lane.bundle_notices import Refusal
 from consumer.state.committer import Abandoned
+from consumer.state.head import Refusal
 from consumer.stream.source import Topology
 from consumer.worker.liveness import PulseFile
 from consumer.worker.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, READER_STUCK_S, Worker

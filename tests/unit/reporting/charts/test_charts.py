@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from reporting.charts.axis import broken, limits, log_limits, tick_label, time_limits, time_ticks
-from reporting.charts.figure import ChartData, render
+from reporting.charts.data import ChartData
+from reporting.charts.figure import render
 from reporting.charts.heading import verdict
 from reporting.charts.process import ChartDropped, ChartFailed, ChartProcess, ChartTimeout
 
@@ -301,7 +302,7 @@ def test_closing_ends_a_drawing_and_tells_who_waits() -> None:
 PARENT = """
 import sys
 import numpy as np
-from reporting.charts.figure import ChartData
+from reporting.charts.data import ChartData
 from reporting.charts.process import ChartProcess
 
 def main():

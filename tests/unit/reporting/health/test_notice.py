@@ -11,7 +11,8 @@ from typing import Any, get_args
 import pytest
 
 from reporting.contract.events import HealthType, parse
-from reporting.health.notice import SEVERITIES, Notice
+from reporting.contract.severities import SEVERITIES
+from reporting.health.notice import Notice
 from reporting.message import Message
 
 LATE = Notice(

@@ -1,0 +1,50 @@
+"""What a check found: fine, a note, or a fault with the advice that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from botocore.exceptions import ClientError
+
+from consumer.errors import ConfigurationError
+from reporting.sinks.archive import status
+
+
+class State(Enum):
+    """How a check ended."""
+
+    FINE = "fine"
+    NOTE = "note"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, and what to do where that is not fine."""
+
+    subject: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def require(findings: Iterable[Finding]) -> None:
+    """Raise `ConfigurationError` that names every fault at once."""
+    faults = [f"  {f.subject}: {f.found.rstrip('.')}. {f.advice}".rstrip() for f in findings if f.state is State.FAULT]
+    if faults:
+        raise ConfigurationError("cannot start:\n" + "\n".join(faults))
+
+
+def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
+    """The finding of a call that AWS did not answer as hoped; ``settings``: what to look at."""
+    reason = str(error)
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        reason = {404: "does not exist", 403: f"access denied ({code})"}.get(status(error), str(error))
+        if code in ("ResourceNotFoundException", "NotFound", "NotFoundException"):
+            reason = "does not exist"
+    else:
+        settings = "the network, the region and AWS_ENDPOINT_URL"
+    return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}")
