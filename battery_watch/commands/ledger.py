@@ -66,7 +66,7 @@ def _table(books: list[Book]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from consumer.state.ledger import CLASSES
+    from consumer.state.classes import CLASSES
 
     console = Console()
     if not console.is_terminal:

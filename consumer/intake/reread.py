@@ -1,4 +1,4 @@
-"""What the head already stands for: records read again after a restart, for the windows alone (rules 1 and 11)."""
+"""Records that the head already stands for: read again after a restart, for the windows alone (rules 1 and 11)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from window.merge import Released
 from window.samples import Names
 
 
-class Told:
+class Reread:
     """By shard, the sequence number up to which everything was committed before the restart.
 
-    A replayed record is told by its position, never by what it holds. A shard is done once it has been read again up to
-    there, or cannot be any more.
+    A record that is read again is recognised by its position, never by what it holds. A shard is done once it was read
+    again up to there, or cannot be read any more.
     """
 
     def __init__(self, head: Mapping[str, ShardPosition], begin: Mapping[str, ShardPosition], shards: Names) -> None:
@@ -35,7 +35,7 @@ class Told:
         return set(self._until)
 
     def rows(self, records: Released) -> NDArray[np.bool_]:
-        """Which of the records were told, shape (n,)."""
+        """Which of the records were committed before the restart, shape (n,)."""
         if not self._until:
             return np.zeros(len(records), bool)
         until = [self._until.get(self._shards[int(code)], -1) for code in records.samples.shard]
@@ -48,11 +48,11 @@ class Told:
             if at is not None and at.sequence is not None and int(at.sequence) >= self._until[shard]:
                 del self._until[shard]
 
-    def also(self, gap: str, stamp: float) -> None:
-        """What a gap brings up to this stamp (epoch seconds) was committed before, from the stream."""
+    def extend(self, gap: str, stamp: float) -> None:
+        """What the backfill of a gap brings up to this stamp (epoch seconds) was committed before, from the stream."""
         self._until[gap] = max(self._until.get(gap, 0), backfill_sequence(stamp, MOST_TIES - 1))
 
-    def gone(self, shards: Iterable[str]) -> None:
-        """These shards will not be read again as far as the head stands."""
+    def drop(self, shards: Iterable[str]) -> None:
+        """These shards will not be read again up to where the head stands."""
         for shard in shards:
             self._until.pop(shard, None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 import structlog
 
 from consumer.intake.credit import Credit
 from consumer.intake.gaps import STREAM_KEEPS_S, Gaps
-from consumer.intake.reread import Told
+from consumer.intake.reread import Reread
 from consumer.state.head import Gap as TableGap
 from consumer.state.head import Head, ShardPosition, is_backfill
 from consumer.state.snapshot import Snapshot, beginning
@@ -30,17 +31,16 @@ log = structlog.get_logger(__name__)
 class Shards:
     """Takes what a source delivers into the merge, and keeps the positions.
 
-    ``head`` and ``snapshot`` say where to begin; ``names``: the table of shard codes that the decoder fills. A gap is a
-    lineage of its own among the shards.
+    ``names``: the table of shard codes that the decoder fills. A gap is a lineage of its own among the shards.
     """
 
-    def __init__(self, head: Head, snapshot: Snapshot | None, names: Names) -> None:
+    def __init__(self, names: Names) -> None:
         self._names = names
         self.merge = Merge()
-        self.positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
-        self.told = Told(head.positions, self.positions, names)
-        self.gaps = Gaps(head.gaps, head.filled, watermark=head.watermark)
-        self._head = {shard: at.model_copy() for shard, at in head.positions.items()}
+        self.positions: dict[str, ShardPosition] = {}
+        self.reread = Reread({}, {}, names)
+        self.gaps = Gaps()
+        self._head: dict[str, ShardPosition] = {}
         self._credit = Credit()
         self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
@@ -52,10 +52,24 @@ class Shards:
         """True when a position has moved to the horizon and the windows stored have it before: they are to be stored
         soon, or a restart would miss the same once more."""
         self._leaving: list[str] = []
-        done = {gap.name for gap in head.gaps if gap.closed}.difference(self.told.shards)
-        self._forget_gaps(done)
-        for gap in self.gaps.open:
-            self._open_gap(gap)
+
+    @classmethod
+    def restore(cls, head: Head, snapshot: Snapshot | None, names: Names) -> Shards:
+        """The shards where the windows stand (``snapshot``), which is at the head's positions or before."""
+        shards = cls(names)
+        shards.positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
+        shards.reread = Reread(head.positions, shards.positions, names)
+        shards.gaps = Gaps(head.gaps, head.filled, watermark=head.watermark)
+        shards._head = {shard: at.model_copy() for shard, at in head.positions.items()}
+        shards._forget_gaps({gap.name for gap in head.gaps if gap.closed}.difference(shards.reread.shards))
+        for gap in shards.gaps.open:
+            shards._open_gap(gap)
+        return shards
+
+    def stored(self) -> dict[str, Any]:
+        """For the head."""
+        positions = {shard: position.model_copy() for shard, position in self.positions.items()}
+        return {"positions": positions, "gaps": self.gaps.stored, "filled": self.gaps.filled}
 
     @property
     def known(self) -> list[str]:
@@ -110,7 +124,7 @@ class Shards:
         """Gaps that have waited long enough for the stream to go on end now; what is to be told of them."""
         if not self.gaps.overdue(now):
             return []
-        self.told.gone(self.gaps.awaited)  # they have nothing that could be read again
+        self.reread.drop(self.gaps.awaited)  # they have nothing that could be read again
         return [notice for _, notice in self.gaps.resolve(now)]
 
     def move_past(self, run: Released) -> None:
@@ -124,7 +138,7 @@ class Shards:
             self.positions[shard].stamp = float(run.stamp[last])
             if not is_backfill(shard):
                 self._credit.processed(shard, int(counts[code]))
-        self.told.reached(self.positions)
+        self.reread.reached(self.positions)
 
     def found(self, samples: Samples) -> None:
         """These came from the table, and nobody had seen them before."""
@@ -140,10 +154,10 @@ class Shards:
         for shard in [shard for shard in self.merge.shards if self.merge.drained(shard)]:
             if is_backfill(shard):
                 self.merge.close(shard)
-                self.told.gone({shard})
+                self.reread.drop({shard})
                 notices += self.gaps.close(shard)
             elif not (at := self.positions[shard]).ended:
-                self.told.gone({shard})
+                self.reread.drop({shard})
                 at.ended, at.ended_at = True, now
                 if at.stamp is None and isfinite(last := self.merge.last(shard)):
                     at.stamp = last  # it had no record, and its children's stamps begin where its parent's ended
@@ -199,7 +213,7 @@ class Shards:
         """Declare what a shard has lost. What the head stands for is read for the windows alone, as it is where it is
         read again from the stream."""
         before = self._head.get(shard)
-        known_to = before.stamp if before is not None and shard in self.told.shards else None
+        known_to = before.stamp if before is not None and shard in self.reread.shards else None
         gap = self._declare(max(since, self.gaps.reached), reason, now, shard, known_to)
         if known_to is not None and before is not None and before.ended:
             return [notice for _, notice in self.gaps.over(gap.name, shard, known_to)]
@@ -209,7 +223,7 @@ class Shards:
         gap = self.gaps.declare(since, reason, now, shard, known_to=known_to)
         self._open_gap(gap)
         if known_to is not None:
-            self.told.also(gap.name, known_to)
+            self.reread.extend(gap.name, known_to)
         return gap
 
     def _batch(self, event: ShardBatch) -> list[Notice]:

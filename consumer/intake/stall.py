@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import inf, isfinite
+from typing import Any
 
+from consumer.state.head import Head
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 
@@ -24,6 +26,15 @@ class Stall:
         self._watermark = -inf
         self._since: float | None = None
         self.lagging = False
+
+    @classmethod
+    def restore(cls, head: Head) -> Stall:
+        """As the topic knows it from the last owner."""
+        return cls(head.lagging, lane=head.lane)
+
+    def stored(self) -> dict[str, Any]:
+        """For the head."""
+        return {"lagging": self.told}
 
     def look(self, watermark: float, furthest: float, now: float) -> bool:
         """True when the lineages that hold may be passed by. All in epoch seconds.

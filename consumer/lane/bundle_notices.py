@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from consumer.state.head import Refusal, Refused
+from typing import Any
+
+from consumer.state.head import Head, Refusal, Refused
 from reporting.health.notice import Notice
 
 
-class Refusals:
+class BundleNotices:
     """Says of what was refused, and that it is over. ``told``: what is open; ``lane``: whose head remembers it."""
 
     def __init__(self, told: Refused | None = None, *, lane: str = "") -> None:
         self.told = told
         self._lane = lane
+
+    @classmethod
+    def restore(cls, head: Head) -> BundleNotices:
+        """As the topic knows it from the last owner."""
+        return cls(head.refused, lane=head.lane)
+
+    def stored(self) -> dict[str, Any]:
+        """For the head."""
+        return {"refused": self.told}
 
     def refuse(self, refusal: Refusal, in_force: str, now: float) -> list[Notice]:
         """A bundle was refused, ``in_force`` goes on. Told again where it is another one, or the reason is another."""

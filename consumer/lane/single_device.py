@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from consumer.state.head import Head
 from window.rolling import RETAINED_S
 from window.samples import Floats, Kind, Kinds, Names, Samples
 
 
-class SoleDevice:
-    """Tells the table's device from strangers, by the records in merged order.
+class SingleDevice:
+    """Tells the table's device from foreign ones, by the records in merged order.
 
-    ``name``: the device, None before the first sample; ``last``: the stamp of its last one. A device that has been
-    silent for as long as its window lasts makes room for another: a battery was exchanged.
+    ``required``: the table's key cannot tell two devices apart; otherwise every device is welcome and nothing is
+    remembered. ``name``: the device, None before the first sample; ``last``: the stamp of its last one. A device that
+    was silent for as long as its window lasts makes room for another: a battery was exchanged.
     """
 
-    def __init__(self, names: Names, name: str | None, last: float | None) -> None:
+    def __init__(self, names: Names, name: str | None, last: float | None, *, required: bool = True) -> None:
         self._names = names
+        self._required = required
         self.name = name
         self.last = last
+
+    @classmethod
+    def restore(cls, head: Head, names: Names, *, required: bool) -> SingleDevice:
+        """The device that the last owner knew."""
+        name, last = (head.device, head.device_last) if required else (None, None)
+        return cls(names, name, last, required=required)
+
+    def stored(self) -> dict[str, Any]:
+        """For the head."""
+        return {"device": self.name, "device_last": self.last}
 
     def classes(self, samples: Samples, stamp: Floats) -> Kinds:
         """The kinds of these records, shape (n,), with `Kind.STRANGER` for samples of another device. Changes
         nothing."""
-        return self._follow(samples, stamp)[0]
+        return self._follow(samples, stamp)[0] if self._required else samples.kind
 
     def seen(self, samples: Samples, stamp: Floats) -> None:
         """The records were processed."""
-        _, self.name, self.last = self._follow(samples, stamp)
+        if self._required:
+            _, self.name, self.last = self._follow(samples, stamp)
 
     def _follow(self, samples: Samples, stamp: Floats) -> tuple[Kinds, str | None, float | None]:
         rows = np.flatnonzero(_OF_A_DEVICE[samples.kind])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
+from consumer.state.head import Head
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 from window.rolling import SHOWN_S
@@ -20,6 +22,15 @@ class Warming:
         self._lane = lane
         self.cold = cold
         self.since = since
+
+    @classmethod
+    def restore(cls, head: Head) -> Warming:
+        """As the last owner left it."""
+        return cls(cold=head.cold, since=head.warming, lane=head.lane)
+
+    def stored(self) -> dict[str, Any]:
+        """For the head."""
+        return {"cold": self.cold, "warming": self.since}
 
     @property
     def due(self) -> float:

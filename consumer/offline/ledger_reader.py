@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.errors import ConfigurationError
-from consumer.state.ledger import ACCOUNTED, CLASSES
+from consumer.state.classes import ACCOUNTED, CLASSES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

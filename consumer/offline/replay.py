@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from consumer.lane.lane import Lane
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.outbox import Reporting
+from consumer.state.classes import CLASSES
 from consumer.state.commit import Commit
 from consumer.state.head import Head
-from consumer.state.ledger import CLASSES
-from consumer.stream.records import Decoded
+from consumer.stream.records import Decoded, NameTables
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from reporting.anomaly.episodes import Anomaly, Episodes, strong
 from reporting.message import Message, Publish
@@ -98,8 +98,8 @@ def replay(
     shard = shards.code(name)
     to = Reporting(f"urn:battery-watch:{table}", table, bucket, "", lambda _: None, publish)
     head = Head(lane="replay", owner="replay", bundle=bundle.id)
-    lane = Lane(scorer, head, to, devices=devices, shards=shards, one_device=one_device)
-    lane.charts = _NoCharts(scorer, {}, "")
+    lane = Lane(scorer, head, to, NameTables(devices, shards), one_device=one_device)
+    lane._parts.charts = _NoCharts(scorer, {}, "")
     if context is not None and len(context):
         lane.fill(context.of_kind(np.where(context.kind == Kind.SAMPLE, Kind.BACKFILL, context.kind).astype(np.int8)))
     lane.take(ShardOpened(name, 1, None, closed=True), now)

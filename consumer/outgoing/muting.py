@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
+from typing import Any
 
 import structlog
 
-from consumer.state.head import Untold
+from consumer.state.head import Head, Untold
 from reporting.anomaly.episodes import Episode, Episodes, Step
 from reporting.health.notice import Notice
 from reporting.mutes import Mutes
@@ -37,6 +38,15 @@ class Muting:
         self._released: list[Notice] = []
         self._passed = -inf if watermark is None else watermark
         self._counted: list[tuple[str, float]] = []
+
+    @classmethod
+    def restore(cls, head: Head) -> Muting:
+        """Where the last owner stood."""
+        return cls(head.untold, head.held, head.watermark)
+
+    def stored(self, episodes: Episodes) -> dict[str, Any]:
+        """For the head."""
+        return {"untold": self.untold(episodes), "held": self.held}
 
     @property
     def held(self) -> list[Notice]:

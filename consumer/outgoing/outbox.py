@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
@@ -82,6 +83,10 @@ class Outgoing:
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
 
+    def stored(self) -> dict[str, Any]:
+        """For the head. What waits for the commit stands in its outbox."""
+        return {"episodes": self.episodes.stored}
+
     @property
     def messages(self) -> int:
         """Messages waiting for the commit, and those muted: what they are about is archived as soon, and as much of it
@@ -97,11 +102,6 @@ class Outgoing:
         """How many anomalous samples in order bring no more than so many messages: each may be one itself, and may be
         the end of an episode and the beginning of another."""
         return max(1, messages // {"samples": 1, "episodes": 2, "both": 3}[self._to.publish])
-
-    @property
-    def empty(self) -> bool:
-        """True when nothing waits."""
-        return not (self._messages or self._minutes)
 
     def tell(
         self, scored: Scored, run: Released, times: Floats, notices: Sequence[tuple[int, Notice]], *, now: float

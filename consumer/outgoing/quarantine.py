@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import orjson
 import structlog
 
+from consumer.state.head import Head
 from consumer.stream.records import Reject
 from reporting.keys import quarantine_key
 from reporting.sinks.archive import StoredObject
@@ -35,6 +37,15 @@ class Quarantine:
         self._rejects: dict[tuple[str, str], Reject] = {}
         self._objects: list[StoredObject] = []
         self.kept: Kept = dict(kept)
+
+    @classmethod
+    def restore(cls, head: Head, shards: Names, devices: Names) -> Quarantine:
+        """With the counts of the last owner."""
+        return cls(shards, devices, head.quarantined)
+
+    def stored(self, shards: Collection[str]) -> dict[str, Any]:
+        """For the head: the counts of these shards, which are those that may still bring a record."""
+        return {"quarantined": {shard: count for shard, count in self.kept.items() if shard in shards}}
 
     def keep(self, shard: str, sequence: Sequences, rejects: Mapping[int, Reject]) -> None:
         """Records of a page, by row, that are to be set aside when their turn comes."""

@@ -167,6 +167,26 @@ class Head(_Part):
         return head_format.unfold(stored) if isinstance(stored, dict) else stored
 
 
+INHERITED = frozenset(
+    {
+        "watermark",
+        "newest",
+        "episodes",
+        "health",
+        "ledger",
+        "untold",
+        "held",
+        "refused",
+        "forced",
+        "device",
+        "device_last",
+        "outbox",
+    }
+)
+"""Fields that a lane takes over from its state under another stream (rule 14). All others are of one stream, one owner
+or one commit; a test asks every field of the head for its side."""
+
+
 def is_backfill(shard: str) -> bool:
     """True for the lineage of a gap, which is no shard of the stream."""
     return shard.startswith(PREFIX)

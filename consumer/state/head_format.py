@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from consumer.state.ledger import ACCOUNTED
+from consumer.state.classes import ACCOUNTED
 
 COLUMNS = {
     "frozen": ["current_a", "temperature_c", "since - last", "count", "told"],

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import orjson
 
+from consumer.state.classes import ACCOUNTED, CLASSES
+from consumer.state.head import Head
 from reporting.keys import ledger_key
 from reporting.sinks.archive import StoredObject
 from window.samples import Kind, Names, Samples
 
-CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "muted")
-ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
-"""A record read is exactly one of these."""
 DAY_S = 86_400
 _CLASS_OF = {
     Kind.SAMPLE: "scored",
@@ -46,6 +46,15 @@ class Ledger:
         }
         self._dirty = set(self._days)
         self._tally: Counter[str] = Counter()
+
+    @classmethod
+    def restore(cls, head: Head, devices: Names) -> Ledger:
+        """With the counts of the last owner."""
+        return cls(devices, head.ledger)
+
+    def stored(self) -> dict[str, Any]:
+        """For the head."""
+        return {"ledger": self.days}
 
     @property
     def days(self) -> Days:

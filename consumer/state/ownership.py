@@ -11,7 +11,7 @@ import structlog
 
 from consumer.errors import Fenced, Retry
 from consumer.heartbeat import TAKE_OVER_S, heartbeat_s
-from consumer.state.head import Head, InForce
+from consumer.state.head import INHERITED, Head, InForce
 from consumer.state.store import StateStore
 from consumer.state.succession import succeed
 
@@ -77,6 +77,5 @@ def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) 
 
 def inherit(head: Head, before: Head) -> Head:
     """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
-    fields = "watermark newest episodes health ledger untold held refused forced device device_last outbox"
-    kept = {name: getattr(before, name) for name in fields.split()}
+    kept = {name: getattr(before, name) for name in INHERITED}
     return head.model_copy(update={"bundles": succeed(before, head.bundle), **kept})

@@ -43,6 +43,12 @@ class Decoded:
     sequence: Sequences
     rejects: Mapping[int, Reject]
 
+    def of_devices(self, codes: list[int]) -> Decoded:
+        """The records of these devices."""
+        rows = np.flatnonzero(np.isin(self.samples.device, codes))
+        rejects = {row: self.rejects[int(old)] for row, old in enumerate(rows) if int(old) in self.rejects}
+        return Decoded(self.samples.take(rows), self.sequence[rows], rejects)
+
 
 @dataclass(frozen=True, slots=True)
 class Plausible:
@@ -50,6 +56,14 @@ class Plausible:
 
     current_a: tuple[float, float] = (-1e5, 1e5)
     temperature_c: tuple[float, float] = (-100.0, 500.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NameTables:
+    """The codes that stand for the names of devices and shards. The decoder fills both, all lanes share them."""
+
+    devices: Names
+    shards: Names
 
 
 class Malformed(Exception):

@@ -19,6 +19,7 @@ from consumer.state.ownership import claim, inherit
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
 from consumer.state.store import StateStore
 from consumer.state.succession import loaded
+from consumer.stream.records import NameTables
 from consumer.stream.source import Position
 from consumer.worker.lanes import TABLE_LANE
 from scoring.bundle import Bundle
@@ -169,8 +170,7 @@ class Opening:
             Scorer(self._succession(head), self._windows),
             head,
             self._to,
-            devices=self._devices,
-            shards=self._shards,
+            NameTables(self._devices, self._shards),
             snapshot=snapshot,
             heartbeat_s=heartbeat_s(self._take_over_s),
             one_device=self._one_device,

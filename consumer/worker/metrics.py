@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from consumer.state.ledger import CLASSES
+from consumer.state.classes import CLASSES
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"

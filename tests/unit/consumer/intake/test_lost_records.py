@@ -27,7 +27,7 @@ class Rig:
     def __init__(self, head: Head, snapshot: Snapshot | None = None) -> None:
         self.names = Names()
         self.decoder = Decoder(table="device4", device_key="device", devices=Names(), shards=self.names)
-        self.shards = Shards(head, snapshot, self.names)
+        self.shards = Shards.restore(head, snapshot, self.names)
         self.told: list[str] = []
 
     def take(self, event: Any, now: float = LATER) -> Rig:
@@ -154,7 +154,7 @@ def test_a_closed_gap_is_kept_until_the_windows_that_have_it_are_stored() -> Non
     assert kept.closed
     again = Rig(head(T + 10, (kept,), **{gap.name: position}))
     assert [gap.name for gap in again.shards.gaps.to_read()] == [gap.name]
-    assert again.shards.told
+    assert again.shards.reread
     settled = Rig(head(T + 10, (kept,), **{gap.name: position}), stood(**{gap.name: position}))
     assert (settled.shards.gaps.stored, settled.shards.positions) == ([], {})
     rig.shards.next_commit(windows=False)
@@ -170,7 +170,7 @@ def test_what_the_head_stands_for_is_missing_for_the_windows_alone(record: Calla
         assert rig.told == told
         decoded = rig.decoder.items(rig.gap.name, [{"ts": {"N": repr(ts)}} for ts in (T - 20, T, T + 20)])
         known = Released(decoded.samples, decoded.samples.ts, decoded.sequence)
-        assert rig.shards.told.rows(known).tolist() == [True, True, False]
+        assert rig.shards.reread.rows(known).tolist() == [True, True, False]
 
 
 def test_a_shard_of_which_the_last_owner_had_read_all_has_lost_nothing() -> None:

@@ -18,14 +18,14 @@ T = 1_784_989_500.0
 
 def shards() -> Shards:
     """Of a first start."""
-    return Shards(Head(lane="table", owner="me", bundle="b"), None, Names())
+    return Shards.restore(Head(lane="table", owner="me", bundle="b"), None, Names())
 
 
 def begun(positions: Mapping[str, ShardPosition]) -> Shards:
     """Of a restart, head and windows at these positions."""
     kept = {shard: at.model_copy() for shard, at in positions.items()}
     head = Head(lane="table", owner="me", bundle="b", positions=kept)
-    return Shards(head, Snapshot(0, kept, {}, {}), Names())
+    return Shards.restore(head, Snapshot(0, kept, {}, {}), Names())
 
 
 def test_shards_that_the_stream_has_forgotten_are_forgotten() -> None:
@@ -90,7 +90,7 @@ def test_a_gap_that_is_being_read_is_no_shard_to_give_credit_to(
 def test_what_was_read_of_a_gap_takes_no_credit(decoder: Decoder) -> None:
     """Nor does it leave any behind."""
     names = Names()
-    known = Shards(Head(lane="table", owner="me", bundle="b"), None, names)
+    known = Shards.restore(Head(lane="table", owner="me", bundle="b"), None, names)
     known.take(Topology(()), T)
     known.declare_gap(T, "trimmed", T)
     (gap,) = known.gaps.open

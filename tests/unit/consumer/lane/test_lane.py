@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.heartbeat import HEARTBEAT_S
-from consumer.lane.lane import MAX_MESSAGES, Lane
+from consumer.lane.commit_builder import MAX_MESSAGES
+from consumer.lane.lane import Lane
 from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
 from consumer.state.head import Head, Outbox
 from consumer.state.snapshot import Snapshot
-from consumer.stream.records import Decoder
+from consumer.stream.records import Decoder, NameTables
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
 from reporting.anomaly.episodes import COOL_DOWN_S, QUIET_S
 from reporting.contract.events import ChartLink, parse
@@ -64,8 +65,7 @@ class Rig:
             Scorer(bundle),
             self.head,
             replace(REPORTING, publish=publish),
-            devices=devices,
-            shards=shards,
+            NameTables(devices, shards),
             snapshot=snapshot,
             one_device=one_device,
         )
@@ -621,7 +621,7 @@ def test_a_device_in_the_first_windows_is_forgotten_too(rig: Rig, at: Callable[.
     rig.batch("s", at(1, 2.0, device=named("a")), at(2, device=named("a"))).until_quiet()
     after = rig.successor().open("s").batch("s", at(400, device=named("a"))).until_quiet(T + 10)
     assert after.lane.devices == ["a", "b"]
-    assert after.lane._scorer.windows.count(after.lane._own["a"]) == 4
+    assert after.lane._parts.scorer.windows.count(after.lane._parts.known["a"]) == 4
     after.batch("s", at(DAY_S, device=named("a"))).until_quiet(T + 20)
     assert after.lane.devices == ["a"]
     assert {device for _, device, _ in rig.notices + after.notices} == {"a"}
@@ -636,8 +636,8 @@ def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
     def lanes(scorer: Scorer, decoder: Decoder, before: list[Commit]) -> list[Lane]:
         heads = [one.head for one in before] or [Head(lane=n, owner="me", bundle="b") for n in ("table", "s", "t")]
         snapshots = [one.snapshot for one in before] or [None] * 3
-        names = {"devices": decoder._devices, "shards": decoder._shards}
-        made = [Lane(scorer, h, REPORTING, snapshot=s, **names) for h, s in zip(heads, snapshots, strict=True)]
+        names = NameTables(decoder._devices, decoder._shards)
+        made = [Lane(scorer, h, REPORTING, names, snapshot=s) for h, s in zip(heads, snapshots, strict=True)]
         for lane, shard in zip(made[1:], "st", strict=True):
             lane.take(ShardOpened(shard, 0, None), T)
             lane.take(Topology((ShardNode(shard, None, False),)), T)
@@ -697,8 +697,8 @@ def test_devices_that_come_and_go_for_days_take_no_memory(plain_bundle: Bundle, 
                     "own": len(rig.lane.devices),
                     "shards": len(rig.head.positions),
                     "days": len(rig.head.ledger),
-                    "rows": rig.lane._scorer.windows.devices,
-                    "lines": len(rig.lane._outgoing._lines),
+                    "rows": rig.lane._parts.scorer.windows.devices,
+                    "lines": len(rig.lane._parts.outbox._lines),
                     "drawn": len(rig.lane.charts._drawn),
                 }
             )

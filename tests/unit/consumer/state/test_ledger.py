@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.state.ledger import ACCOUNTED, CLASSES, DAY_S, OPEN_DAYS, Ledger
+from consumer.state.classes import ACCOUNTED, CLASSES
+from consumer.state.ledger import DAY_S, OPEN_DAYS, Ledger
 from window.samples import Kind, Names, Samples
 
 CLASS_OF = {

@@ -1,26 +1,22 @@
-"""Another bundle is brought into a lane while it runs (rule 17)."""
+"""Another bundle becomes active in a lane while it runs: from a minute on that the next head names (rule 17)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import structlog
 
+from consumer.state.head import Head
 from consumer.state.succession import loaded, needed, succeed
 from scoring.bundle import Bundle
 from scoring.succession import Succession
 from window.samples import Names
 
-if TYPE_CHECKING:
-    from consumer.state.head import Head
-
 log = structlog.get_logger(__name__)
 
 
-class Rotation:
-    """Brings other bundles into a lane while it runs: at a commit, as a restart from that very head would.
+class Rollout:
+    """Replaces the active bundle at a commit, exactly as a restart from that commit's head would.
 
-    ``bundles``: the lane's succession, as its head has it.
+    ``bundles``: the bundles that score the lane's samples, oldest first, as its head has them.
     """
 
     def __init__(self, bundles: Succession, devices: Names) -> None:
@@ -29,13 +25,13 @@ class Rotation:
         self._offered: Bundle | None = None
 
     def offer(self, bundle: Bundle | None) -> None:
-        """This one is to be in force; None for whatever is."""
+        """Activate this bundle with the next head. A successor must find it stored. None: keep the active one."""
         self._offered = bundle
 
-    def turn(self, head: Head, read_again_from: float) -> Head:
-        """The head to be written, with what is offered, and without what nothing needs once no more is read again than
-        from there. All that it stands for was scored before; from now on each sample goes by what it says."""
-        bundles = kept = needed(head.bundles, read_again_from)
+    def activate(self, head: Head, reread_from: float) -> Head:
+        """The head to be written, with the offered bundle, and without bundles that no sample needs any more once
+        nothing below ``reread_from`` is read again. All that the head stands for is scored; later samples go by it."""
+        bundles = kept = needed(head.bundles, reread_from)
         if self._offered is not None and self._offered.id != head.bundle:
             bundles = succeed(head.model_copy(update={"bundles": kept}), self._offered.id)
             log.info("bundle", lane=head.lane, bundle=bundles[-1].bundle, since=bundles[-1].since)

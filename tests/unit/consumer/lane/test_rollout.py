@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 from weakref import ref
 
-from consumer.lane.rotation import Rotation
+from consumer.lane.rollout import Rollout
 from consumer.state.head import Head, InForce
 from consumer.state.succession import NEEDED_S, needed, succeed
 from reporting.health.watch import DeviceHealth
@@ -106,33 +106,33 @@ def test_a_running_lane_changes_over_as_a_restart_from_the_same_head_would(plain
     bundles, other = Succession(plain_bundle), replace(plain_bundle, id="b")
     health = {"ahead": DeviceHealth(last=1000.0, skew_s=3600.0)}
     written = head(InForce(plain_bundle.id), watermark=1000.0, newest=1021.0, health=health)
-    rotation = Rotation(bundles, devices)
-    assert rotation.turn(written, -inf) is written
-    rotation.offer(other)
-    turned = rotation.turn(written, -inf)
+    rollout = Rollout(bundles, devices)
+    assert rollout.activate(written, -inf) is written
+    rollout.offer(other)
+    turned = rollout.activate(written, -inf)
     assert turned.bundles == succeed(written, "b")
     assert turned.bundle == "b"
     ahead = devices.code("ahead")
     assert [bundles.at(1, ts).id for ts in (1079.9, 1080.0)] == [plain_bundle.id, "b"]
     assert [bundles.at(ahead, ts).id for ts in (4799.0, 4800.0)] == [plain_bundle.id, "b"]
-    assert rotation.turn(turned, -inf) is turned
-    rotation.offer(None)
-    assert rotation.turn(turned, -inf) is turned
+    assert rollout.activate(turned, -inf) is turned
+    rollout.offer(None)
+    assert rollout.activate(turned, -inf) is turned
 
 
 def test_the_old_bundle_stays_loaded_as_long_as_a_sample_may_need_it(plain_bundle: Bundle) -> None:
     """And no longer: a worker may run for years."""
     first, other = replace(plain_bundle, id="a"), replace(plain_bundle, id="b")
     bundles, gone = Succession(first), ref(first)
-    rotation = Rotation(bundles, Names())
-    rotation.offer(other)
-    turned = rotation.turn(head(InForce("a"), watermark=1000.0), -inf)
+    rollout = Rollout(bundles, Names())
+    rollout.offer(other)
+    turned = rollout.activate(head(InForce("a"), watermark=1000.0), -inf)
     del first
-    still = rotation.turn(turned, 1020.0 + NEEDED_S - 1.0)
+    still = rollout.activate(turned, 1020.0 + NEEDED_S - 1.0)
     gc.collect()
     assert gone() is not None
     assert [each.id for each in bundles.bundles] == ["a", "b"]
-    assert rotation.turn(still, 1020.0 + NEEDED_S).bundles == [InForce("b")]
+    assert rollout.activate(still, 1020.0 + NEEDED_S).bundles == [InForce("b")]
     gc.collect()
     assert gone() is None
     assert [each.id for each in bundles.bundles] == ["b"]

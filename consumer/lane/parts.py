@@ -1,0 +1,121 @@
+"""The parts of a lane that remember something: restored from a head in one place, stored into the next in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from consumer.intake.shards import Shards
+from consumer.intake.stall import Stall
+from consumer.lane.bundle_notices import BundleNotices
+from consumer.lane.processed import Processed
+from consumer.lane.rollout import Rollout
+from consumer.lane.single_device import SingleDevice
+from consumer.lane.warming import Warming
+from consumer.outgoing.chart_schedule import ChartSchedule
+from consumer.outgoing.muting import Muting
+from consumer.outgoing.outbox import Outgoing, Reporting
+from consumer.outgoing.quarantine import Quarantine
+from consumer.state.head import Head
+from consumer.state.ledger import Ledger
+from consumer.state.snapshot import Snapshot
+from consumer.stream.records import NameTables
+from reporting.anomaly.episodes import Episodes
+from reporting.health.watch import Watch
+from scoring.scorer import Scorer
+
+
+@dataclass(slots=True)
+class Parts:
+    """One part for each thing that a lane does.
+
+    What a part must remember beyond a restart it gives in `stored`, by field of the head, and takes back in `restore`.
+    ``known``: the devices of the lane, with their codes. Windows, known devices and due charts are no fields of the
+    head: they come back from the snapshot of the windows.
+    """
+
+    name: str
+    names: NameTables
+    scorer: Scorer
+    known: dict[str, int]
+    processed: Processed
+    shards: Shards
+    single_device: SingleDevice
+    watch: Watch
+    outbox: Outgoing
+    muting: Muting
+    quarantine: Quarantine
+    ledger: Ledger
+    charts: ChartSchedule
+    stall: Stall
+    warming: Warming
+    rollout: Rollout
+    bundle_notices: BundleNotices
+
+    @classmethod
+    def restore(
+        cls,
+        head: Head,
+        snapshot: Snapshot | None,
+        scorer: Scorer,
+        to: Reporting,
+        names: NameTables,
+        *,
+        one_device: bool,
+    ) -> Parts:
+        """The parts as ``head`` has them. Health is restored by `Recovery`, which knows how much is read again."""
+        known: dict[str, int] = {}
+        muting = Muting.restore(head)
+        return cls(
+            name=head.lane,
+            names=names,
+            scorer=scorer,
+            known=known,
+            processed=Processed.restore(head),
+            shards=Shards.restore(head, snapshot, names.shards),
+            single_device=SingleDevice.restore(head, names.devices, required=one_device),
+            watch=Watch(to.table, names.devices, scorer.bundles),
+            outbox=Outgoing(
+                scorer.bundles, to, Episodes(head.episodes), muting, devices=names.devices, shards=names.shards
+            ),
+            muting=muting,
+            quarantine=Quarantine.restore(head, names.shards, names.devices),
+            ledger=Ledger.restore(head, names.devices),
+            charts=ChartSchedule(scorer, known, to.chart_prefix),
+            stall=Stall.restore(head),
+            warming=Warming.restore(head),
+            rollout=Rollout(scorer.bundles, names.devices),
+            bundle_notices=BundleNotices.restore(head),
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """What a successor must know of all parts, by field of the head."""
+        return {
+            **self.processed.stored(),
+            **self.shards.stored(),
+            **self.single_device.stored(),
+            "health": self.watch.settled,
+            **self.outbox.stored(),
+            **self.muting.stored(self.outbox.episodes),
+            **self.quarantine.stored(self.shards.positions),
+            **self.ledger.stored(),
+            **self.stall.stored(),
+            **self.warming.stored(),
+            **self.bundle_notices.stored(),
+        }
+
+    def newest(self, device: str) -> float:
+        """The ``ts`` of a device's newest sample in the window, epoch seconds; -inf for a device that has none."""
+        return self.scorer.windows.newest(self.known[device]) if device in self.known else -inf
+
+    def forget(self, device: str) -> None:
+        """Drop all that is kept of a device. While records are read again its episodes stay: they are the head's, which
+        is further on."""
+        code = self.known.pop(device, None)
+        if code is not None:
+            self.scorer.windows.forget(code)
+        self.outbox.part(device)
+        if not self.shards.reread:
+            self.outbox.episodes.forget(device)
+        self.charts.forget(device)

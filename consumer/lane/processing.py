@@ -1,0 +1,104 @@
+"""What is done with the records that the merge releases: classed, scored, counted, reported, in their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import structlog
+
+from consumer.lane.commit_builder import MAX_MESSAGES
+from consumer.lane.parts import Parts
+from consumer.lane.recovery import Recovery
+from consumer.lane.runs import MOST_NOTICES, Run, Runs
+from consumer.lane.timers import Timers
+from reporting.anomaly.episodes import CLOSED_AFTER_S
+from scoring.scorer import Scored
+from window.merge import Released
+from window.samples import Kind
+
+log = structlog.get_logger(__name__)
+
+
+class Processing:
+    """Processes one run after the other. Per record the outcome is the same wherever a run ends (rule 4)."""
+
+    def __init__(self, parts: Parts, recovery: Recovery, timers: Timers) -> None:
+        self._parts = parts
+        self._recovery = recovery
+        self._runs = Runs(parts, timers)
+
+    def process(self, ready: Released, now: float) -> Released | None:
+        """Process a leading run of records of one class; returns those that are left. ``now``: epoch seconds."""
+        parts = self._parts
+        room = MAX_MESSAGES - MOST_NOTICES - parts.outbox.messages
+        if not self._recovery.rereads(ready):
+            first = float(ready.stamp[0])
+            parts.charts.begin(first)
+            parts.outbox.notify(parts.warming.begin(first), now=now)
+        run = self._runs.next(ready)
+        if run.duplicate and run.records.samples.kind[0] == Kind.BACKFILL:
+            return self._done(run.records, ready)
+        if run.sets_back:
+            first_row = run.records.samples
+            parts.scorer.windows.set_back(int(first_row.device[0]), float(first_row.ts[0]))
+        scored = None
+        if run.kind.scored:
+            scored, run = self._score(run, room)
+        run = self._runs.settled(run)
+        parts.watch.apply(run.seen)
+        parts.single_device.seen(run.records.samples, run.records.stamp)
+        parts.processed.count_broken_promises(run.records, reread=run.reread)
+        if not run.reread:
+            self._account(run, scored, now)
+        elif scored is not None:
+            parts.outbox.recall(scored)
+        return self._done(run.records, ready)
+
+    def _score(self, run: Run, room: int) -> tuple[Scored, Run]:
+        """Score as many leading samples as bring no more than ``room`` messages; the run of these."""
+        parts, samples = self._parts, run.records.samples
+        if run.reread:
+            scored, count = parts.scorer.take(samples, most_anomalies=len(run) + parts.scorer.touches)
+        else:
+            # What an episode that begins in the run leads to must not be late because records came in one page.
+            ends = np.searchsorted(run.records.stamp, run.records.stamp + CLOSED_AFTER_S)
+            scored, count = parts.scorer.take(samples, most_anomalies=parts.outbox.room(room), ends=ends)
+        run = run.leading(count)
+        names = parts.names.devices
+        parts.known.update((names[int(code)], int(code)) for code in np.unique(run.records.samples.device))
+        parts.processed.scored(run.records.samples)
+        return scored, run
+
+    def _account(self, run: Run, scored: Scored | None, now: float) -> None:
+        """Count the records of a run in the ledger and report them."""
+        parts, samples, records = self._parts, run.samples, run.records
+        names = [parts.names.devices[int(code)] for code in np.unique(samples.device)]
+        self._recovery.new_among_reread(names)
+        from_stream = samples.kind != Kind.BACKFILL
+        parts.ledger.read(samples.take(from_stream))
+        parts.shards.found(samples.take(~from_stream))
+        parts.ledger.duplicate(samples) if run.duplicate else parts.ledger.classed(samples)
+        if scored is None:
+            parts.outbox.notify((notice for _, notice in run.seen.notices), now=now)
+            if run.kind.quarantined:
+                parts.quarantine.set_aside(records)
+            return
+        if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
+            # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
+            log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(records.sequence[0]))
+            parts.ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
+        parts.outbox.tell(scored, records, run.times, run.seen.notices, now=now)
+        for row in parts.quarantine.set_unscorable_aside(scored, records):
+            parts.ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
+        for device, ts in parts.outbox.opened():
+            parts.charts.opening(device, ts)
+        for name in names:
+            parts.outbox.forget(name, parts.scorer.windows.newest(parts.names.devices.code(name)))
+
+    def _done(self, records: Released, ready: Released) -> Released | None:
+        """The leading ``records`` of ``ready`` were processed; returns what is left."""
+        parts = self._parts
+        parts.processed.advance(float(records.stamp[-1]))
+        parts.shards.move_past(records)
+        parts.quarantine.let_go(records)
+        self._recovery.check()
+        return ready.take(slice(len(records), None)) if len(records) < len(ready) else None

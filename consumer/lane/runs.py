@@ -1,0 +1,119 @@
+"""Runs: leading records of one class, as many as can be processed at once without changing what comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.lane.parts import Parts
+from consumer.lane.timers import Timers
+from reporting.health.watch import Observation
+from window.merge import Released
+from window.samples import Floats, Kind, Samples
+
+LONGEST_RUN = 2048
+"""Records scored at once. Where all are anomalous the room of a commit ends the run, and what was scored beyond it is
+scored again."""
+MOST_NOTICES = 10
+"""That many notices at most come of one run, so that they fit into a commit (`consumer.lane.commit_builder`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records of one class in merged order, and what is known of them before they are processed.
+
+    ``times``: when each record shows its device to be alive, stamps of shape (n,); ``seen``: what they mean for health;
+    ``reread``: they were committed before a restart; ``duplicate``: one record that the window holds already.
+    """
+
+    records: Released
+    times: Floats
+    seen: Observation
+    reread: bool
+    duplicate: bool
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def kind(self) -> Kind:
+        """What health makes of them: a late sample of a clock known to be wrong is a sample."""
+        return Kind(int(self.seen.kind[0]))
+
+    @property
+    def samples(self) -> Samples:
+        """The records with that kind."""
+        return self.records.samples.of_kind(self.seen.kind)
+
+    @property
+    def sets_back(self) -> bool:
+        """True when the first record shows its device's clock to be further behind than before."""
+        return bool(self.seen.set_back) and self.seen.set_back[0] == 0
+
+    def leading(self, count: int) -> Run:
+        """The first ``count`` records. `Runs.settled` makes what is known of them true again."""
+        return replace(self, records=self.records.take(slice(0, count)))
+
+
+class Runs:
+    """Finds the next run of what the merge has released. It changes nothing: what is cut off here waits.
+
+    Processing is per record and only scoring is batched (rule 4), so a run ends where a record must be processed
+    before the next one can be judged.
+    """
+
+    def __init__(self, parts: Parts, timers: Timers) -> None:
+        self._parts = parts
+        self._timers = timers
+
+    def next(self, ready: Released) -> Run:
+        """The first run of ``ready``, which holds at least one record; so does the run."""
+        parts = self._parts
+        records = ready.take(slice(0, LONGEST_RUN))
+        again = parts.shards.reread.rows(records)
+        reread = bool(again[0])
+        in_time = int(np.searchsorted(records.stamp, self._timers.before(float(records.stamp[0]))))
+        records = records.take(slice(0, min(_run_length(again), max(1, in_time))))
+        passed = np.maximum(records.stamp, parts.processed.up_to)
+        records = records.take(slice(0, parts.watch.reach(records.samples, parts.processed.times(records), passed)))
+        kinds = parts.single_device.classes(records.samples, records.stamp)
+        records = replace(records, samples=records.samples.of_kind(kinds))
+        duplicate = not reread and self._met_before(records)
+        if duplicate:
+            records = records.take(slice(0, 1))
+        times = parts.processed.times(records)
+        run = Run(records, times, parts.watch.observe(records.samples, times), reread, duplicate)
+        return self._of_one_class(run)
+
+    def settled(self, run: Run) -> Run:
+        """A run whose records are all to be processed, after it was cut: what they mean without those cut off."""
+        if len(run) == len(run.seen.kind):
+            return run
+        times = run.times[: len(run)]
+        return replace(run, times=times, seen=self._parts.watch.observe(run.records.samples, times))
+
+    @staticmethod
+    def _of_one_class(run: Run) -> Run:
+        """The leading records that have one kind, bring few notices, and set no clock back."""
+        seen, count = run.seen, len(run)
+        if len(seen.notices) > MOST_NOTICES:
+            count = min(count, max(1, seen.notices[MOST_NOTICES][0]))
+        count = min(count, next((row for row in seen.set_back if row), count))
+        return run.leading(_run_length(seen.kind[:count]))
+
+    def _met_before(self, records: Released) -> bool:
+        """Is the first record a sample that the window holds with the same values, from the table or from the stream
+        before it (rule 19)? The table's has then nothing new, and the stream's is a duplicate."""
+        first = records.samples.take(slice(0, 1))
+        kind = Kind(int(first.kind[0]))
+        twice = kind is Kind.BACKFILL or (kind is Kind.SAMPLE and self._parts.shards.gaps.covers(float(first.ts[0])))
+        return twice and self._parts.scorer.windows.holds(first)
+
+
+def _run_length(values: NDArray[Any]) -> int:
+    """How many leading values are equal to the first."""
+    other = np.flatnonzero(values != values[0])
+    return int(other[0]) if len(other) else len(values)

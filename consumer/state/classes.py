@@ -1,0 +1,7 @@
+"""The classes that the ledger counts (rule 20)."""
+
+from __future__ import annotations
+
+CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "muted")
+ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
+"""A record read is exactly one of these."""
