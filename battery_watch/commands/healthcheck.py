@@ -17,11 +17,11 @@ def command() -> None:
     """
     import os
 
-    from consumer.worker.liveness import PulseFile, default_path
+    from consumer.worker.liveness import LivenessFile, default_path
 
     # Not the settings class: a health check must answer within a second, whatever else is wrong.
     named = os.environ.get("PULSE_FILE")
     path = default_path(os.environ.get("NAMESPACE", "default"), os.environ.get("BATTERY_TABLE_NAME", "device4"))
-    well, said = PulseFile(type(path)(named) if named else path).check(time.time())
+    well, said = LivenessFile(type(path)(named) if named else path).check(time.time())
     click.echo(said, err=not well)
     sys.exit(0 if well else 1)

@@ -42,6 +42,10 @@ class Credit:
         """The shard will not be read again."""
         del self._granted[shard]
 
+    def left(self, shard: str) -> None:
+        """The shard is not read any more, and what was delivered of it is void."""
+        del self._granted[shard], self._held[shard], self._leaving[shard]
+
     def grants(self, read_to: Mapping[str, float], holds: Mapping[str, float], *, idle: bool) -> dict[str, int]:
         """What to add to each shard's credit, or take back from it (negative).
 

@@ -17,7 +17,17 @@ from consumer.state.head import Gap as TableGap
 from consumer.state.head import Head, ShardPosition, is_backfill
 from consumer.state.snapshot import Snapshot, beginning
 from consumer.stream.records import Decoded
-from consumer.stream.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardLost, ShardOpened, Topology
+from consumer.stream.source import (
+    Event,
+    Failed,
+    Gap,
+    ShardBatch,
+    ShardEnded,
+    ShardGone,
+    ShardLost,
+    ShardOpened,
+    Topology,
+)
 from reporting.health.notice import Notice
 from window.merge import IDLE_SLACK_S, Merge, Released
 from window.rolling import RETAINED_S
@@ -45,6 +55,9 @@ class Shards:
         self._parents: dict[str, str | None] = {}
         self._epochs: dict[str, int] = {}
         self._heard: set[str] = set()
+        self._left: dict[str, int] = {}
+        """The newest epoch that is over, of each shard that was left; and those of which nothing new came since."""
+        self._reopened: set[str] = set()
         self._with_child: Counter[str] = Counter()
         """Listings of a shard that was read to its end, with a child of it; and without any."""
         self._childless: Counter[str] = Counter()
@@ -90,9 +103,15 @@ class Shards:
         match event:
             case Topology():
                 self._listed(event, now)
+            case Failed():
+                log.error("the source failed", shard=event.shard, reason=event.reason)
             case ShardOpened():
+                if event.epoch < self._newest_epoch(event.shard):
+                    return []
                 self._open(event)
                 return self._look_behind(event.shard, now)
+            case _ if event.epoch != self._epochs.get(event.shard):
+                log.info("void: of an epoch that is over", shard=event.shard, epoch=event.epoch)
             case ShardBatch():
                 told = self._batch(event)
                 self._heard.add(event.shard)
@@ -101,11 +120,12 @@ class Shards:
                 self._heard.add(event.shard)
                 self.merge.end(event.shard)
                 self._credit.closed(event.shard)
-            case Gap() | ShardLost():
+            case Gap() | ShardGone():
                 log.error("records are missing", shard=event.shard, reason=event.reason)
                 return self._lose(event, now)
-            case Failed():
-                log.error("the source failed", shard=event.shard, reason=event.reason)
+            case ShardLost():
+                log.info("the shard is another reader's now", shard=event.shard, reason=event.reason)
+                self._leave(event.shard)
         return []
 
     def take_items(self, gap: TableGap, decoded: Decoded) -> None:
@@ -185,7 +205,11 @@ class Shards:
 
     def _open(self, event: ShardOpened) -> None:
         """A shard holds at its own last stamp, or its parent's, whichever is known; or at the time since which it is
-        wanted: without that, one that cannot be read from the start on would hold the lane for ever."""
+        wanted: without that, one that cannot be read from the start on would hold the lane for ever.
+
+        One that is opened again, in a new epoch, starts afresh where processing stands."""
+        if event.shard in self._epochs and self._epochs[event.shard] < event.epoch:
+            self._leave(event.shard)
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
         since = -inf if event.since is None else event.since - IDLE_SLACK_S
@@ -231,9 +255,33 @@ class Shards:
             self.merge.empty(event.shard, event.asked_at)
             return []
         self._credit.delivered(event.shard, len(event.samples))
-        told = self._goes_on(event)
-        self.merge.push(event.shard, event.samples, event.sequence, full=event.full)
-        return told
+        notices = self._goes_on(event)
+        known = self._processed(event) if event.shard in self._reopened else 0
+        self._credit.processed(event.shard, known)
+        if known < len(event.samples):
+            rest = slice(known, None)
+            self.merge.push(event.shard, event.samples.take(rest), event.sequence[rest], full=event.full)
+        return notices
+
+    def _processed(self, event: ShardBatch) -> int:
+        """How many leading records of a shard that was opened again were processed in an earlier epoch. A source may
+        begin before them, where the last acknowledgement stands."""
+        reached = self.positions[event.shard].sequence
+        known = 0 if reached is None else sum(int(sequence) <= int(reached) for sequence in event.sequence)
+        if known < len(event.samples):
+            self._reopened.discard(event.shard)
+        return known
+
+    def _newest_epoch(self, shard: str) -> int:
+        return max(self._epochs.get(shard, -1), self._left.get(shard, -2) + 1)
+
+    def _leave(self, shard: str) -> None:
+        """The shard is not read any more, for now: what waits in the merge is void, its position stays."""
+        self._left[shard] = self._epochs.pop(shard)
+        self._reopened.add(shard)
+        self._credit.left(shard)
+        if shard in self.merge.shards:
+            self.merge.close(shard)
 
     def _listed(self, listing: Topology, now: float) -> None:
         """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once.
@@ -256,6 +304,8 @@ class Shards:
             if shard not in there and at.ended_at is not None and now - at.ended_at > FORGET_S:
                 del self.positions[shard]
                 self._epochs.pop(shard, None)
+                self._left.pop(shard, None)
+                self._reopened.discard(shard)
                 self._parents.pop(shard, None)
                 self._heard.discard(shard)
 
@@ -281,7 +331,7 @@ class Shards:
         created = float(event.samples.created[0])
         return [notice for _, notice in self.gaps.goes_on(lineage, orphan=orphan, created=created)]
 
-    def _lose(self, event: Gap | ShardLost, now: float) -> list[Notice]:
+    def _lose(self, event: Gap | ShardGone, now: float) -> list[Notice]:
         """Declare a gap after the last record that a shard delivered; a lineage of its own will bring what the table
         has, and holds everything later until then. What was delivered is processed all the same."""
         position = self.positions.get(event.shard)
@@ -289,9 +339,9 @@ class Shards:
         since = self.merge.last(event.shard)
         if position is not None and position.stamp is not None:
             since = max(since, position.stamp)
-        over = isinstance(event, ShardLost) and before is not None and before.ended  # the last owner had read all of it
+        over = isinstance(event, ShardGone) and before is not None and before.ended  # the last owner had read all of it
         told = self._miss(event.shard, since, event.reason, now) if isfinite(since) and not over else []
-        if isinstance(event, ShardLost):
+        if isinstance(event, ShardGone):
             self.merge.end(event.shard)
             self._credit.closed(event.shard)
         elif position is not None:

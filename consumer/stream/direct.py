@@ -28,8 +28,9 @@ from consumer.stream.source import (
     Position,
     ShardBatch,
     ShardEnded,
-    ShardLost,
+    ShardGone,
     ShardOpened,
+    SourceHealth,
 )
 
 PAGE, PAGE_BYTES = 1000, 900_000
@@ -97,8 +98,7 @@ class DirectSource:
         self._answered = clock()
         self._refused: dict[str, str] = {}
         self._over = ""
-        self.superseded = False
-        """True once everything was read of this stream, and the table has a newer one."""
+        self._superseded = False
         self._list_at(0.0)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
 
@@ -130,7 +130,7 @@ class DirectSource:
     def ended(self, shard: str, epoch: int) -> None:
         """Nothing to do: the lane's head holds the positions."""
 
-    def stop(self, timeout_s: float) -> None:
+    def quiesce(self, timeout_s: float) -> None:
         """See `Source`. A reader in the middle of a call is left behind; its page goes nowhere."""
         self._stopping.set()
         deadline = monotonic() + timeout_s
@@ -138,19 +138,19 @@ class DirectSource:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - monotonic()))
 
-    @property
-    def readers_alive(self) -> bool:
-        """False when a reader thread has died: the worker is then not well, whatever else it says."""
-        return all(thread.is_alive() for thread in self._threads)
+    def close(self, timeout_s: float) -> None:
+        """Nothing to do: it holds no lease."""
 
-    @property
-    def idle_s(self) -> float:
-        """Seconds since the reader thread that is furthest behind last finished a piece of work."""
-        return monotonic() - min(self._turned.values(), default=monotonic())
+    def health(self) -> SourceHealth:
+        """See `Source`."""
+        return SourceHealth(
+            alive=all(thread.is_alive() for thread in self._threads),
+            idle_s=monotonic() - min(self._turned.values(), default=monotonic()),
+            trouble=self._trouble(),
+            superseded=self._superseded,
+        )
 
-    @property
-    def trouble(self) -> str:
-        """Why nothing comes, where that is not for want of records; empty where all is well."""
+    def _trouble(self) -> str:
         if self._over:
             return self._over
         if self._refused:
@@ -242,12 +242,12 @@ class DirectSource:
         """Nothing will be written to this stream any more: is there a newer one? (EventBridge Pipes goes on with the
         old one's positions, and skips all.)"""
         try:
-            self.superseded = any(label > self._streams.label for label in self._streams.labels())
+            self._superseded = any(label > self._streams.label for label in self._streams.labels())
         except (Retry, Vanished, ConfigurationError) as error:
             log.warning("listing the table's streams failed, will retry", error=str(error))
         self._over = (
             "the table has a new stream, and this one is read to its end"
-            if self.superseded
+            if self._superseded
             else "the table's stream is turned off, and read to its end: turn it on again with new images"
         )
 
@@ -283,7 +283,7 @@ class DirectSource:
             shard.position = Position(None, since=shard.position.since)
             self._schedule(now, shard.name)
         except Vanished as error:
-            self._events.put(ShardLost(shard.name, shard.epoch, str(error)))
+            self._events.put(ShardGone(shard.name, shard.epoch, str(error)))
             self._refused.pop(shard.name, None)
             self._forget(shard)
             self._list_at(now)

@@ -1,8 +1,10 @@
-"""Where records come from: the contract between whatever reads shards and the lane.
+"""Where records come from: the contract between what reads shards and the lane.
 
-The invariant: a source delivers every record of a shard once and in order, starting where it was told, for as long
-as an *epoch* of that shard lasts; parents end before their children open. It never acknowledges by itself. Whatever
-breaks the promise is an event (`Gap`, `ShardLost`, `Failed`), never silence: an empty `ShardBatch` is a heartbeat.
+The invariant: within an *epoch* of a shard a source delivers every record once and in order, from where it was told to
+begin; a parent ends before its children open. It acknowledges nothing by itself. What breaks the promise is an event
+(`Gap`, `ShardGone`, `ShardLost`, `Failed`), never silence: an empty `ShardBatch` says that the shard was read.
+
+Every source passes the suite `tests/simulation/test_source_contract.py`.
 """
 
 from __future__ import annotations
@@ -68,8 +70,18 @@ class ShardEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardGone:
+    """The stream has the shard no more: what was not read of it is missing, and is declared as a gap."""
+
+    shard: str
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShardLost:
-    """The shard is no longer this source's to read: a lease was taken, or its stream is gone."""
+    """The shard is another reader's now: a lease has moved. Nothing is missing. What waits in the merge is void: that
+    reader delivers it again, and so does this source, in a new epoch, if the shard comes back."""
 
     shard: str
     epoch: int
@@ -94,7 +106,7 @@ class Failed:
     reason: str
 
 
-Event = Topology | ShardOpened | ShardBatch | ShardEnded | ShardLost | Gap | Failed
+Event = Topology | ShardOpened | ShardBatch | ShardEnded | ShardGone | ShardLost | Gap | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +119,53 @@ class Position:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How a source is.
+
+    ``alive``: all its readers run; one that died is not started again, the worker stops. ``idle_s``: seconds since the
+    reader that is furthest behind last finished a call. ``trouble``: why no records come, where that is not because
+    none are written; empty where all is well. ``superseded``: all of this stream was read, and the table has a newer
+    one.
+    """
+
+    alive: bool = True
+    idle_s: float = 0.0
+    trouble: str = ""
+    superseded: bool = False
+
+
 class Source(Protocol):
-    """Reads shards. All calls come from the lane's thread; none blocks longer than its time-out."""
+    """Reads shards. All calls come from the lane's thread; none blocks longer than its time-out.
+
+    Their order: `begin`, then any of the others, `quiesce` before the last commits, `close` after them.
+    """
+
+    def begin(self) -> None:
+        """Start reading. The first events are the shards that are open."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         """The events since the last call, in order per shard; waits up to ``timeout_s`` for the first."""
 
+    def health(self) -> SourceHealth:
+        """How it is now. Never blocks."""
+
     def credit(self, shard: str, epoch: int, records: int) -> None:
-        """Allow that many more records of a shard. Without credit a shard is not read."""
+        """Allow that many more records of a shard (negative: take back). Without credit a shard is not read. Void for
+        an epoch that is over."""
 
     def ack(self, shard: str, epoch: int, sequence: str) -> None:
-        """All records up to ``sequence`` are durable."""
+        """All records up to ``sequence`` are durable. Void for an epoch that is over."""
 
     def ended(self, shard: str, epoch: int) -> None:
         """All records of an ended shard are durable: its children may be acknowledged past it."""
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop reading and wait for the readers. Events not polled are void: nothing was acknowledged."""
+    def quiesce(self, timeout_s: float) -> None:
+        """Stop reading and wait for the readers. Events not polled are void: nothing was acknowledged. Acknowledgements
+        are still taken."""
+
+    def close(self, timeout_s: float) -> None:
+        """Give up what is held, leases and connections. Nothing more is acknowledged."""
 
 
 class Clock(Protocol):

@@ -30,16 +30,20 @@ from consumer.state.ownership import new_owner
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.direct import DirectSource
-from consumer.stream.records import Decoder, Plausible
+from consumer.stream.records import Decoder, NameTables, Plausible
 from consumer.table.history import TableHistory
-from consumer.worker.backfill import TableReader
+from consumer.worker.backfill import Backfill, FirstWindow
+from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.charts import Charting
-from consumer.worker.lane_opener import Opening
+from consumer.worker.lane_bundles import LaneBundles
+from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup
 from consumer.worker.lanes import TABLE_LANE, Lanes
-from consumer.worker.liveness import Pulse, PulseFile, default_path
-from consumer.worker.metrics import Progress
+from consumer.worker.liveness import LivenessFile, default_path
+from consumer.worker.metrics import Metrics
 from consumer.worker.owned_lane import OwnedLane
-from consumer.worker.worker import EXIT_OK, Worker
+from consumer.worker.status import Status, StatusLog
+from consumer.worker.table_reader import TableReader
+from consumer.worker.worker import EXIT_OK, Beside, Worker
 from reporting.sinks.archive import Archive
 from reporting.sinks.chart_links import ChartLinks
 from reporting.sinks.topic import Topic
@@ -67,10 +71,10 @@ def run() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    pulse = PulseFile(settings.pulse_file or default_path(settings.namespace, settings.table))
-    worker = Assembly(aws, settings, bundle, stream).worker(pulse, stop)
+    liveness = LivenessFile(settings.pulse_file or default_path(settings.namespace, settings.table))
+    worker = Assembly(aws, settings, bundle, stream).worker(liveness, stop)
     if worker is None:
-        pulse.remove()
+        liveness.close()
         return EXIT_OK
     return worker.run(stop)
 
@@ -93,7 +97,7 @@ class Assembly:
         self._aws = aws
         self._settings = settings
         self._stream = stream
-        devices, shards = Names(), Names()
+        names = NameTables(Names(), Names())
         self._s3: S3Client = aws.client("s3", config=CALLS)
         self._s3_once: S3Client = aws.client("s3", config=ONE_TRY)
         self._archive = Archive(self._s3, settings.bucket)
@@ -103,44 +107,34 @@ class Assembly:
         self._decoder = Decoder(
             table=settings.table,
             device_key=settings.device_key,
-            devices=devices,
-            shards=shards,
+            devices=names.devices,
+            shards=names.shards,
             plausible=Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c),
         )
         store = BundleStore(self._s3, settings.bucket, settings.namespace)
         source = BundleSource.at(settings.bundle, lambda: aws, ONE_TRY)
-        self._bundles = BundleReader(source, store, bundle, every_s=settings.bundle_every_s)
-        self._opening = Opening(
-            self._stores,
-            self._prefix,
-            owner=new_owner(),
-            bundle=bundle,
-            bundles=store,
-            look=lambda: self._bundles.look().bundle,
-            to=Reporting(
-                source=f"urn:battery-watch:{settings.table}",
-                table=settings.table,
-                bucket=settings.bucket,
-                chart_prefix=settings.chart_prefix,
-                link=ChartLinks(
-                    self._s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws)
-                ),
-                publish=settings.publish,
+        self._known_bundles = BundleReader(source, store, bundle, every_s=settings.bundle_every_s)
+        self._bundles = LaneBundles(bundle, store, lambda: self._known_bundles.look().bundle)
+        to = Reporting(
+            source=f"urn:battery-watch:{settings.table}",
+            table=settings.table,
+            bucket=settings.bucket,
+            chart_prefix=settings.chart_prefix,
+            link=ChartLinks(
+                self._s3, settings.bucket, ttl_s=settings.link_ttl_s, credentials_expire=lambda: _expiry(aws)
             ),
-            devices=devices,
-            shards=shards,
-            clock=time.time,
-            take_over_s=settings.take_over_s,
-            one_device=stream.time_keyed,
-            warms=settings.start == "trim_horizon",
+            publish=settings.publish,
         )
+        setup = LaneSetup(to, names, cold_start=settings.start == "trim_horizon", one_device=stream.time_keyed)
+        claimant = Claimant(new_owner(), time.time, settings.take_over_s)
+        self._opener = LaneOpener(self._stores, self._prefix, claimant, self._bundles, setup)
 
-    def worker(self, pulse: PulseFile, stop: threading.Event) -> Worker | None:
+    def worker(self, liveness: LivenessFile, stop: threading.Event) -> Worker | None:
         """Become the owner, standing by for as long as another one is, and put the worker together; None when told to
         stop before."""
 
         def wait(seconds: float) -> bool:
-            pulse.write(Pulse(time.time(), "standing by"))
+            liveness.observe(Status(time.time(), "standing by"))
             return stop.wait(seconds)
 
         table = self._open(TABLE_LANE, wait=wait)
@@ -154,13 +148,13 @@ class Assembly:
             open_lane=self._open_owned,
             left=[name for name in left if name != TABLE_LANE],
         )
-        settings, opening = self._settings, self._opening
+        settings, opener = self._settings, self._opener
         source = DirectSource(
             DynamoDBStreams(self._aws.client("dynamodbstreams", config=CALLS), self._stream.arn),
             self._decoder,
-            positions=opening.positions,
-            start="trim_horizon" if opening.inherited else settings.start,
-            since=opening.started,
+            positions=opener.positions,
+            start="trim_horizon" if opener.inherited else settings.start,
+            since=opener.started,
             clock=time.time,
         )
         history = TableHistory(
@@ -169,21 +163,15 @@ class Assembly:
             partition=self._stream.partition_key,
             sort=self._stream.sort_key,
         )
-        return Worker(
-            lanes,
-            source,
-            Charting(self._archive),
-            tables=TableReader(history, self._decoder),
+        first = FirstWindow(opener.unfilled and settings.start == "latest", opener.tip)
+        beside = Beside(
+            backfill=Backfill(TableReader(history, self._decoder), lanes, first),
             mutes=MuteReader(MuteStore(self._s3_once, settings.bucket)),
-            bundles=self._bundles,
-            follow=opening.follow,
-            fill=opening.unfilled and settings.start == "latest",
-            tip=opening.tip,
-            pulse=pulse,
-            progress=Progress(
-                table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json"
-            ),
+            rollout=BundleRollout(self._known_bundles, lanes, self._bundles.replace),
+            charts=Charting(self._archive),
         )
+        metrics = Metrics(table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json")
+        return Worker(lanes, source, beside, [StatusLog(), liveness, metrics])
 
     def _open_owned(self, name: str) -> OwnedLane:
         owned = self._open(name, wait=None)
@@ -192,7 +180,7 @@ class Assembly:
         return owned
 
     def _open(self, name: str, *, wait: Callable[[float], bool] | None) -> OwnedLane | None:
-        opened = self._opening.open(name, wait=wait)
+        opened = self._opener.open(name, wait=wait)
         if opened is None:
             return None
         sinks = Sinks(opened.store, self._archive, self._topic)

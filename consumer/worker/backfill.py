@@ -1,80 +1,67 @@
-"""Reads the table beside the loop: for the first window and for gaps, one after the other, with progress."""
+"""The table is read for the windows of a first start (rule 18), and for gaps of the stream (rule 19)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from math import inf
 
-import structlog
-
-from consumer.errors import Retry
+from consumer.intake.gaps import FIRST_WINDOW
 from consumer.state.head import Gap
-from consumer.stream.records import Decoded, Decoder
-from consumer.table.history import History
+from consumer.worker.lanes import Lanes
+from consumer.worker.table_reader import Tables
+from window.rolling import SHOWN_S
 
-log = structlog.get_logger(__name__)
+FILL_ANYWAY_S = 30.0
+"""A shard that cannot be read from the start on is not waited for."""
 
 
-class Tables(Protocol):
-    """What reads the table for a worker: `TableReader`, or its twin in tests."""
+@dataclass(frozen=True, slots=True)
+class FirstWindow:
+    """Is the window to be filled from the table before the first record? ``tip``: up to when, epoch seconds, where an
+    earlier owner made the first start; what came since is read from the stream, in its order."""
 
-    def ask(self, lane: str, gap: Gap, devices: Sequence[str]) -> None:
-        """Begin to read what the table has between the gap's ends. ``devices``: those of the lane; all where empty."""
+    wanted: bool = False
+    tip: float | None = None
 
-    def answers(self) -> Iterator[tuple[str, Gap, Decoded]]:
-        """What has been read since the last call, with the lane that asked."""
+
+class Backfill:
+    """Asks ``tables`` for what the lanes need, and gives them what was found.
+
+    At a first start the iterators come first, then the windows from the table, then the first record: what is written
+    in between is in both, and met again it is scored as new. ``fills``: until then no record is processed.
+    """
+
+    def __init__(self, tables: Tables, lanes: Lanes, first: FirstWindow) -> None:
+        self._tables = tables
+        self._lanes = lanes
+        self._first = first
+        self._asked = False
+        self._begun = inf
+        self.fills = first.wanted
+        if self.fills:
+            for owned in lanes:
+                owned.lane.await_fill()
+
+    def turn(self, now: float, *, ready: bool) -> None:
+        """Ask for what is needed and deliver what was read. ``now``: epoch seconds; ``ready``: every open shard was
+        heard of, so its iterator is taken."""
+        self._begun = min(self._begun, now)
+        if self.fills and not self._asked and (ready or now - self._begun > FILL_ANYWAY_S):
+            self._asked = True
+            until = now if self._first.tip is None else self._first.tip
+            self._tables.ask(FIRST_WINDOW, Gap(FIRST_WINDOW, until - SHOWN_S, "first start", now, until=until), [])
+        lanes = {owned.lane.name: owned.lane for owned in self._lanes}
+        for name, lane in lanes.items():
+            for gap in lane.gaps_to_read():
+                self._tables.ask(name, gap, lane.devices)
+        for name, gap, decoded in self._tables.answers():
+            if name == FIRST_WINDOW:
+                self._lanes.fill(decoded.samples)
+                self.fills = False
+            else:
+                found = decoded if self._lanes.one_lane else lanes[name].of_own_devices(decoded)
+                lanes[name].take_items(gap, found)
 
     def stop(self) -> None:
         """Drop what is still to be read."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    lane: str
-    gap: Gap
-    devices: Sequence[str]
-    future: Future[Decoded]
-
-
-class TableReader:
-    """Reads one interval at a time on a thread of its own. A table that cannot be read is asked again: nothing later
-    is told before."""
-
-    def __init__(self, history: History, decoder: Decoder) -> None:
-        self._history = history
-        self._decoder = decoder
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="table")
-        self._readings: list[_Reading] = []
-
-    def ask(self, lane: str, gap: Gap, devices: Sequence[str]) -> None:
-        """See `Tables`."""
-        self._readings.append(_Reading(lane, gap, devices, self._thread.submit(self._read, gap, devices)))
-
-    def answers(self) -> Iterator[tuple[str, Gap, Decoded]]:
-        """See `Tables`."""
-        done = [reading for reading in self._readings if reading.future.done()]
-        self._readings = [reading for reading in self._readings if not reading.future.done()]
-        for reading in done:
-            try:
-                yield reading.lane, reading.gap, reading.future.result()
-            except Retry as error:
-                log.warning("reading the table failed, will retry", error=str(error))
-                self.ask(reading.lane, reading.gap, reading.devices)
-
-    def stop(self) -> None:
-        """See `Tables`."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def _read(self, gap: Gap, devices: Sequence[str]) -> Decoded:
-        told = [0.0]
-
-        def progress(done: float, found: int) -> None:
-            # A line for every tenth: a log is no progress bar, but a person must see that it goes on.
-            if done >= told[0]:
-                log.info("reading the table", gap=gap.name, done=f"{done:.0%}", found=found)
-                told[0] = done + 0.1
-
-        until = gap.until if gap.until is not None else gap.since
-        return self._decoder.items(gap.name, self._history.items(gap.since, until, devices, progress))
+        self._tables.stop()

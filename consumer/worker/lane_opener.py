@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -18,15 +17,12 @@ from consumer.state.head import Head, ShardPosition, is_backfill
 from consumer.state.ownership import claim, inherit
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
 from consumer.state.store import StateStore
-from consumer.state.succession import loaded
 from consumer.stream.records import NameTables
-from consumer.stream.source import Position
+from consumer.stream.source import Clock, Position
+from consumer.worker.lane_bundles import LaneBundles
 from consumer.worker.lanes import TABLE_LANE
-from scoring.bundle import Bundle
 from scoring.scorer import Scorer
-from scoring.succession import Succession
 from window.rolling import RETAINED_S, Windows
-from window.samples import Names
 
 log = structlog.get_logger(__name__)
 
@@ -44,16 +40,6 @@ class States(Protocol):
         """The stamp up to which all lanes beside that one were processed."""
 
 
-class Bundles(Protocol):
-    """Bundles beside the state: `consumer.bundles.store.BundleStore`."""
-
-    def keep(self, bundle: Bundle) -> None:
-        """Store a bundle, unless it is there. Raises `Retry`."""
-
-    def load(self, bundle_id: str) -> Bundle:
-        """A bundle that was stored. Raises `Retry`, and `ConfigurationError` where it is missing or damaged."""
-
-
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A lane that is this worker's own, with the head as it was claimed and where its state goes."""
@@ -63,49 +49,38 @@ class Opened:
     store: StateStore
 
 
-class Opening:
-    """Opens the lanes of one worker, and gathers where their shards are to be read from.
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who takes lanes: ``owner``, a name that no other worker has; its clock, epoch seconds; and after how many seconds
+    without a heartbeat a lane may be taken from another."""
 
-    ``prefix``: where the states of the stream's lanes lie. ``bundle``: the worker's own; a lane may need earlier ones,
-    for samples from before it took effect. ``look`` gives what is its own by the time it takes the table over; where
-    that is None, it cannot be said, and the table's head says. ``devices`` and ``shards``: the tables of codes that the
-    source's decoder fills. ``warms``: a first start begins at the stream's oldest record. ``one_device``: the table's
-    key cannot tell two devices apart.
-    """
+    owner: str
+    clock: Clock
+    take_over_s: float = TAKE_OVER_S
 
-    def __init__(
-        self,
-        states: States,
-        prefix: str,
-        *,
-        owner: str,
-        bundle: Bundle,
-        bundles: Bundles,
-        look: Callable[[], Bundle | None] | None = None,
-        to: Reporting,
-        devices: Names,
-        shards: Names,
-        clock: Callable[[], float],
-        take_over_s: float = TAKE_OVER_S,
-        warms: bool = False,
-        one_device: bool = False,
-    ) -> None:
+
+@dataclass(frozen=True, slots=True)
+class LaneSetup:
+    """What all lanes of a worker have in common. ``cold_start``: a first start begins at the stream's oldest record,
+    with empty windows. ``one_device``: the table's key cannot tell two devices apart."""
+
+    to: Reporting
+    names: NameTables
+    cold_start: bool = False
+    one_device: bool = False
+
+
+class LaneOpener:
+    """Opens the lanes of one worker, and gathers where their shards are to be read from. ``prefix``: where the states
+    of the stream's lanes lie."""
+
+    def __init__(self, states: States, prefix: str, claimant: Claimant, bundles: LaneBundles, setup: LaneSetup) -> None:
         self._states = states
         self._prefix = prefix
-        self._owner = owner
-        self._bundle = bundle
+        self._claimant = claimant
         self._bundles = bundles
-        self._look = look or (lambda: bundle)
-        self._loaded: WeakValueDictionary[str, Bundle] = WeakValueDictionary()  # as long as a lane scores with one
-        self._at_hand: list[Bundle] = []
+        self._setup = setup
         self._windows = Windows()  # one ring for all lanes, each has devices of its own
-        self._to = to
-        self._devices = devices
-        self._shards = shards
-        self._clock = clock
-        self._take_over_s = take_over_s
-        self._warms = warms
-        self._one_device = one_device
         self._begin: dict[str, ShardPosition] = {}
         self.inherited = False
         """True where a lane goes on from another stream's state: its own stream is read from its beginning."""
@@ -129,16 +104,16 @@ class Opening:
     def open(self, name: str, *, wait: Callable[[float], bool] | None) -> Opened | None:
         """Make a lane one's own; ``wait`` as in `claim`. None when told to give up while standing by. Raises `Retry`,
         and `ConfigurationError` where what the last owner left cannot be read."""
-        store = self._states.store(self._prefix, name)
+        store, clock = self._states.store(self._prefix, name), self._claimant.clock
         head = claim(
             store,
             lane=name,
-            owner=self._owner,
-            bundle=self._chosen if name == TABLE_LANE else lambda head: self._bundle.id,
-            clock=self._clock,
+            owner=self._claimant.owner,
+            bundle=self._bundles.for_table if name == TABLE_LANE else lambda head: self._bundles.own_id,
+            clock=clock,
             wait=wait,
-            take_over_s=self._take_over_s,
-            prepare=self._prepare,
+            take_over_s=self._claimant.take_over_s,
+            prepare=self._bundles.prepare,
         )
         if head is None:
             return None
@@ -160,63 +135,28 @@ class Opening:
                     # lies between is told by the table's.
                     gap_since, reason = self._states.reached(self._prefix, name), LANES_MADE_ANEW
                 head = inherit(head, before[0])
-        elif head.commit == 0 and self._warms:
+        elif head.commit == 0 and self._setup.cold_start:
             head = head.model_copy(update={"cold": True})
         if name == TABLE_LANE:
             self.unfilled = snapshot is None
         self._begin.update(beginning(head.positions, snapshot))
         log.info("owner", lane=name, bundle=head.bundle, epoch=head.epoch, commit=head.commit)
         lane = Lane(
-            Scorer(self._succession(head), self._windows),
+            Scorer(self._bundles.succession(head, self._setup.names.devices), self._windows),
             head,
-            self._to,
-            NameTables(self._devices, self._shards),
+            self._setup.to,
+            self._setup.names,
             snapshot=snapshot,
-            heartbeat_s=heartbeat_s(self._take_over_s),
-            one_device=self._one_device,
+            heartbeat_s=heartbeat_s(self._claimant.take_over_s),
+            one_device=self._setup.one_device,
         )
         if gap_since is not None:
             # The windows may be older than the head: what lies between is read as well, for them alone.
             since = gap_since if known_to is None else min(gap_since, known_to) - RETAINED_S
-            lane.declare_gap(since, reason, self._clock(), known_to=known_to)
-        elif _forgotten(head, self._clock()):
-            lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", self._clock())
+            lane.declare_gap(since, reason, clock(), known_to=known_to)
+        elif _forgotten(head, clock()):
+            lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", clock())
         return Opened(lane, head, store)
-
-    def follow(self, bundle: Bundle) -> None:
-        """This is the worker's bundle from now on, stored for a successor; lanes opened later begin with it."""
-        self._bundle = bundle
-
-    def _chosen(self, head: Head | None) -> str:
-        """The bundle to take the table with. A worker that stood by may know its own as it was days ago: it must not
-        take back what the owner has brought in since."""
-        found = self._look()
-        if found is not None:
-            self._bundle = found
-        elif head is not None:
-            self._bundle = self._load(head.bundle)
-        return self._bundle.id
-
-    def _prepare(self, head: Head) -> None:
-        """Before a head that names this worker's bundle is written: it is stored for a successor, and those that it
-        follows are at hand. A worker that cannot score as the head says never takes the lane."""
-        self._bundles.keep(self._bundle)
-        self._at_hand = [self._load(each.bundle) for each in head.bundles]
-
-    def _load(self, bundle_id: str) -> Bundle:
-        bundle = self._bundle if bundle_id == self._bundle.id else self._loaded.get(bundle_id)
-        if bundle is None:
-            bundle = self._bundles.load(bundle_id)
-        self._loaded[bundle_id] = bundle
-        return bundle
-
-    def _succession(self, head: Head) -> Succession:
-        first, *changes = head.bundles
-        for each in changes:
-            log.info("bundle", lane=head.lane, bundle=each.bundle, since=each.since)
-            if self._load(each.bundle).config.plausible != self._load(first.bundle).config.plausible:
-                log.warning("the bundles' plausible ranges differ: a record goes by whoever reads it", lane=head.lane)
-        return Succession(*loaded(self._load, head.bundles, self._devices))
 
 
 def _windows(store: StateStore) -> Snapshot | None:

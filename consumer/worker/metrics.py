@@ -6,58 +6,41 @@ In JSON the line is in CloudWatch's embedded metric format: what it counts are m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from consumer.state.classes import CLASSES
+from consumer.worker.owned_lane import LATE_RUN
+from consumer.worker.status import Status
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-LATE_RUN = "late_run"
-"""`health.late`, one for a run of late records: ``late`` counts the records."""
 HEALTH = ("silence", "stuck", "clock_skew", "gap", LATE_RUN, "lagging", "quarantine", "warming", "bundle", "misfit")
 COUNTS = (*CLASSES, "messages", "forced", *HEALTH)
 LAG, HEARTBEAT, FENCED = "LagSeconds", "Heartbeat", "Fenced"
 log = structlog.get_logger(__name__)
 
 
-class Tallied(Protocol):
-    """A lane as far as it is counted: `consumer.worker.owned_lane.OwnedLane`."""
-
-    @property
-    def watermark(self) -> float:
-        """All before it was processed."""
-
-    def tally(self) -> Counter[str]:
-        """What was counted since the last call: records by class, forced releases, messages by type."""
-
-
-class Progress:
-    """``embedded``: write the line as metrics too, with ``table`` and ``namespace`` as their dimensions."""
+class Metrics:
+    """Writes the line once a minute. ``embedded``: as metrics too, with ``table`` and ``namespace`` as dimensions."""
 
     def __init__(self, *, table: str = "", namespace: str = "", embedded: bool = False) -> None:
         self._dimensions = {"table": table, "namespace": namespace}
         self._embedded = embedded
+        self._counted = Counter[str]()
         self._at = 0.0
 
-    def say(self, now: float, lanes: Iterable[Tallied], *, also: Iterable[Tallied] = (), fenced: bool = False) -> None:
-        """Write the line if it is due, or if the worker was ``fenced``. ``now``: epoch seconds; ``also``: lanes that
-        read nothing, and may have told something all the same."""
-        if now - self._at < EVERY_S and not fenced:
+    def observe(self, status: Status) -> None:
+        """See `consumer.worker.status.Observer`. A worker that is fenced has no next minute: its line is due now."""
+        self._counted += status.counts
+        if status.at - self._at < EVERY_S and not status.fenced:
             return
-        self._at = now
-        watermark, counted = now, Counter[str]()
-        for lane in lanes:
-            watermark = min(watermark, lane.watermark)
-            counted += lane.tally()
-        for lane in also:
-            counted += lane.tally()
-        lag_s = round(now - watermark, 1) if isfinite(watermark) else None
+        self._at = status.at
+        counted, self._counted = self._counted, Counter()
+        lag_s = None if status.lag_s is None else round(status.lag_s, 1)
         counts: dict[str, Any] = {_metric(name): counted[name] for name in COUNTS}
-        counts |= {HEARTBEAT: 1, FENCED: int(fenced)}
+        counts |= {HEARTBEAT: 1, FENCED: int(status.fenced)}
         if lag_s is not None:
             counts[LAG] = lag_s
         if not self._embedded:
@@ -66,8 +49,11 @@ class Progress:
             return
         metrics = [{"Name": name, "Unit": "Seconds" if name == LAG else "Count"} for name in counts]
         directive = {"Namespace": NAMESPACE, "Dimensions": [list(self._dimensions)], "Metrics": metrics}
-        about = {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]}
+        about = {"Timestamp": int(status.at * 1000), "CloudWatchMetrics": [directive]}
         log.info("progress", _aws=about, **self._dimensions, **counts)
+
+    def close(self) -> None:
+        """See `consumer.worker.status.Observer`."""
 
 
 def _metric(name: str) -> str:

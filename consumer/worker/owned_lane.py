@@ -12,9 +12,10 @@ import structlog
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
 from consumer.stream.source import Source
-from consumer.worker.metrics import LATE_RUN
 from reporting.message import Message
 
+LATE_RUN = "late_run"
+"""`health.late`, one for a run of late records: ``late`` counts the records."""
 log = structlog.get_logger(__name__)
 
 

@@ -16,6 +16,7 @@ from sim_stream import SimulatedStream
 from sim_table import TableClient
 from sim_tables import SteppedTables
 from sim_topic import TopicClient
+from worker_twins import beside
 
 from consumer.bundles.watcher import BundleReader, Offer
 from consumer.errors import ConfigurationError
@@ -27,10 +28,12 @@ from consumer.state.committer import Sinks
 from consumer.state.head import Head, Refusal
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.direct import DirectSource
-from consumer.stream.records import Decoder, Plausible
+from consumer.stream.records import Decoder, NameTables, Plausible
 from consumer.table.history import TableHistory
 from consumer.worker import worker
-from consumer.worker.lane_opener import Opened, Opening
+from consumer.worker.backfill import FirstWindow
+from consumer.worker.lane_bundles import LaneBundles
+from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup, Opened
 from consumer.worker.lanes import TABLE_LANE, Lanes
 from consumer.worker.owned_lane import OwnedLane
 from reporting.contract.events import ChartLink
@@ -80,29 +83,23 @@ class Host:
         self._prefix = stream_prefix(run.namespace, table, self.stream.label)
         self._s3 = BucketClient(edges.bucket, run.faults)
         self._stores = Stores(self._s3, self._s3, BUCKET)  # type: ignore[arg-type]
-        devices, shards = Names(), Names()
+        names = NameTables(Names(), Names())
         plausible = bundle.config.plausible
         store = ArithmeticBundles(self._s3, BUCKET, run.namespace)  # type: ignore[arg-type]
         self.bundles = BundleReader(LiesThere(run.lies_there), store, bundle, every_s=inf)
-        self._opening = Opening(
-            self._stores,
-            self._prefix,
-            owner=name,
-            bundle=bundle,
-            bundles=store,
-            look=lambda: self.bundles.look().bundle,
-            to=Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link, edges.publish),
-            devices=devices,
-            shards=shards,
-            clock=run.clock,
-            warms=run.start == "trim_horizon",
+        self._lane_bundles = LaneBundles(bundle, store, lambda: self.bundles.look().bundle)
+        setup = LaneSetup(
+            Reporting(f"urn:battery-watch:{table}", table, BUCKET, "battery-reports", _link, edges.publish),
+            names,
+            cold_start=run.start == "trim_horizon",
             one_device=edges.table.partition == "ts" and edges.table.sort is None,
         )
+        self._opener = LaneOpener(self._stores, self._prefix, Claimant(name, run.clock), self._lane_bundles, setup)
         self._decoder = Decoder(
             table=table,
             device_key="device",
-            devices=devices,
-            shards=shards,
+            devices=names.devices,
+            shards=names.shards,
             plausible=Plausible(plausible.current_a, plausible.temperature_c),
         )
 
@@ -111,14 +108,14 @@ class Host:
         """Start a process: the table's owner from now on, or None while another one is (it looks again later). Raises
         `ConfigurationError` where the last owner's windows or the own bundle cannot be read, and `Retry`."""
         host = cls(name, edges, run)
-        opened = host._opening.open(TABLE_LANE, wait=lambda _: True)
+        opened = host._opener.open(TABLE_LANE, wait=lambda _: True)
         if opened is None:
             return None
         host._put_together(opened)
         return host
 
     def _put_together(self, table: Opened) -> None:
-        run, opening, kept = self._run, self._opening, self._edges.table
+        run, opener, kept = self._run, self._opener, self._edges.table
         one_lane = kept.partition == "ts"
         left = [] if one_lane else self._stores.lanes(self._prefix)
         lanes = Lanes(
@@ -130,9 +127,9 @@ class Host:
         self.source = DirectSource(
             StreamReader(self.stream, self.name, run.faults),
             self._decoder,
-            positions=opening.positions,
-            start="trim_horizon" if opening.inherited else run.start,
-            since=opening.started,
+            positions=opener.positions,
+            start="trim_horizon" if opener.inherited else run.start,
+            since=opener.started,
             clock=run.clock,
             threads=0,
         )
@@ -142,18 +139,20 @@ class Host:
         self.worker = worker.Worker(
             lanes,
             self.source,
-            self.charts,
-            tables=self.tables,
-            fill=opening.unfilled and run.start == "latest",
-            tip=opening.tip,
-            mutes=self._edges.mutes,
-            bundles=self.bundles,
-            follow=opening.follow,
+            beside(
+                lanes,
+                self.charts,
+                tables=self.tables,
+                first=FirstWindow(opener.unfilled and run.start == "latest", opener.tip),
+                mutes=self._edges.mutes,
+                bundles=self.bundles,
+                replace=self._lane_bundles.replace,
+            ),
             clock=run.clock,
         )
 
     def _open_owned(self, name: str) -> OwnedLane:
-        opened = self._opening.open(name, wait=None)
+        opened = self._opener.open(name, wait=None)
         assert opened is not None
         return self._owned(opened)
 

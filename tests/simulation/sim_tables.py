@@ -18,7 +18,7 @@ RETRY_S = 0.5
 
 
 class SteppedTables:
-    """`consumer.worker.backfill.Tables` over the real history and decoder. ``due``: when the next interval is read,
+    """`consumer.worker.table_reader.Tables` over the real history and decoder. ``due``: when the next interval is read,
     epoch seconds; infinite while none is asked for. ``latency_s``: what reading one takes at most.
 
     As with the real one an interval is read after the other, and one that cannot be read is asked for again.

@@ -26,6 +26,7 @@ from sim_script import Script
 from sim_stream import SimulatedStream, Weather
 from sim_topic import Subscriber, TopicClient
 from sim_world import World
+from worker_twins import beside
 
 from consumer.outgoing.outbox import Reporting
 from consumer.state.committer import Committer, Sinks
@@ -33,12 +34,13 @@ from consumer.state.store import Stores
 from consumer.stream import direct, discovery
 from consumer.stream.client import Listing
 from consumer.stream.direct import DirectSource
-from consumer.stream.records import Decoder
+from consumer.stream.records import Decoder, NameTables
 from consumer.stream.source import Event, Failed, Position, ShardBatch, ShardEnded, ShardOpened
 from consumer.worker import worker
-from consumer.worker.lane_opener import Opening
+from consumer.worker.lane_bundles import LaneBundles
+from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup
 from consumer.worker.lanes import TABLE_LANE, Lanes
-from consumer.worker.liveness import PulseFile
+from consumer.worker.liveness import LivenessFile
 from consumer.worker.owned_lane import OwnedLane
 from consumer.worker.worker import EXIT_FAILED, EXIT_OK, Worker
 from reporting.contract.events import ChartLink
@@ -118,35 +120,37 @@ def test_bug_09_in_a_catch_up_the_lane_waits_and_says_so(monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def pulse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PulseFile:
+def liveness(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LivenessFile:
     """What the workers of the world write and the health check reads."""
-    file = PulseFile(tmp_path / "pulse")
-    monkeypatch.setattr(worker, "Worker", partial(Worker, pulse=file))
+    file = LivenessFile(tmp_path / "liveness")
+    monkeypatch.setattr(worker, "Worker", partial(Worker, observers=[file]))
     return file
 
 
-def test_bug_10_a_loop_that_is_blocked_fails_the_health_check_within_a_minute(bundle: Bundle, pulse: PulseFile) -> None:
+def test_bug_10_a_loop_that_is_blocked_fails_the_health_check_within_a_minute(
+    bundle: Bundle, liveness: LivenessFile
+) -> None:
     """The readers go on reading and the process is there, but the loop does not turn."""
     world = World(stream(charge(1.0, 600.0), [shard()]), bundle, live())
     world.run(until=lambda w: w.clock.now > BEGIN + 100.0)
-    well, said = pulse.check(world.clock.now)
+    well, said = liveness.check(world.clock.now)
     assert (well, said.split(",")[0]) == (True, "watching")
     reads = world.edges.stream.calls["records"]
     blocked = world.clock.now
     world.host.turn_due = blocked + 1e5
     world.run(until=lambda w: w.clock.now > blocked + 60.0)
     assert world.edges.stream.calls["records"] > reads
-    well, said = pulse.check(blocked + 60.0)
+    well, said = liveness.check(blocked + 60.0)
     assert not well
     assert "loop has not turned" in said
 
 
-def test_bug_10_a_worker_with_nothing_to_read_is_well(bundle: Bundle, pulse: PulseFile) -> None:
+def test_bug_10_a_worker_with_nothing_to_read_is_well(bundle: Bundle, liveness: LivenessFile) -> None:
     """A quiet stream for hours is no blocked loop."""
     world = World(stream(charge(1.0, 20.0), [shard()]), bundle, live(pace=Pace(poll_s=20.0, tick_s=10.0)))
     for hour in range(1, 4):
         world.run(until=lambda w, hour=hour: w.clock.now > BEGIN + hour * HOUR_S)
-        well, said = pulse.check(world.clock.now)
+        well, said = liveness.check(world.clock.now)
         assert well, said
 
 
@@ -275,7 +279,7 @@ def test_bug_19_stopped_in_the_middle_of_a_listing(monkeypatch: pytest.MonkeyPat
         while not calls.reached.is_set():
             events += allow(source, source.poll(0.001))
         calls.stopping.set()
-        source.stop(5.0)
+        source.quiesce(5.0)
         assert not any(thread.name.startswith("reader") for thread in threading.enumerate()), f"seed {seed}"
         assert not any(isinstance(event, Failed) for event in [*events, *source.poll(0.0)]), f"seed {seed}"
         events += all_of(source_of(StreamReader(twin, "second", faults), reached(events), clock, threads=0))
@@ -456,26 +460,23 @@ def worked(
     """A real worker with its threads over simulated edges, until it has processed that many records or stops by
     itself: its exit code, the faults its source told of, and its books."""
     s3 = BucketClient(bucket, faults := Faults(Random(1), clock))
-    devices, shards = Names(), Names()
-    opening = Opening(
+    names = NameTables(Names(), Names())
+    to = Reporting("urn:battery-watch:device4", "device4", BUCKET, "battery-reports", _link, publish="both")
+    opener = LaneOpener(
         Stores(s3, s3, BUCKET),  # type: ignore[arg-type]
         "state/test/device4/label",
-        owner=f"worker {len(bucket.writes)}",
-        bundle=bundle,
-        bundles=ArithmeticBundles(s3, BUCKET, "test"),  # type: ignore[arg-type]
-        to=Reporting("urn:battery-watch:device4", "device4", BUCKET, "battery-reports", _link, publish="both"),
-        devices=devices,
-        shards=shards,
-        clock=clock,
+        Claimant(f"worker {len(bucket.writes)}", clock),
+        LaneBundles(bundle, ArithmeticBundles(s3, BUCKET, "test")),  # type: ignore[arg-type]
+        LaneSetup(to, names),
     )
     clock.advance(60.0)  # whoever was before is silent for long enough
-    opened = opening.open(TABLE_LANE, wait=lambda _: True)
+    opened = opener.open(TABLE_LANE, wait=lambda _: True)
     assert opened is not None
-    decoder = Decoder(table="device4", device_key="device", devices=devices, shards=shards)
+    decoder = Decoder(table="device4", device_key="device", devices=names.devices, shards=names.shards)
     source = DirectSource(
         StreamReader(twin, f"threads {len(bucket.writes)}", faults),
         decoder,
-        positions=opening.positions,
+        positions=opener.positions,
         start="trim_horizon",
         clock=clock,
         threads=2,
@@ -486,7 +487,7 @@ def worked(
     topic = Topic(TopicClient(subscriber, faults), "arn")  # type: ignore[arg-type]
     committer = Committer(Sinks(opened.store, Archive(s3, BUCKET), topic), head=opened.head, clock=clock)  # type: ignore[arg-type]
     lanes = Lanes(one_lane=True, table=OwnedLane(opened.lane, committer), open_lane=_none)
-    code = Worker(lanes, source, NoCharts(), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
+    code = Worker(lanes, source, beside(lanes, NoCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
     source.poll(0.0)
     return code, failed, opened.lane.ledger.days
 

@@ -13,7 +13,7 @@ from consumer.state.head import Gap as TableGap
 from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoder
-from consumer.stream.source import Gap, ShardBatch, ShardLost, ShardNode, ShardOpened, Topology
+from consumer.stream.source import Gap, ShardBatch, ShardGone, ShardNode, ShardOpened, Topology
 from window.merge import Released
 from window.samples import Names
 
@@ -110,7 +110,7 @@ def test_a_child_tells_where_a_shard_that_is_gone_goes_on(record: Callable[..., 
     """Its own records, or those of a shard whose parents nobody lists any more."""
     for parent in ("a", "unlisted"):
         rig = Rig(head(a=read(), b=read()), stood(a=read(), b=read())).open("a", "b")
-        rig.take(ShardLost("a", 0, "deleted")).open("c", parent=parent)
+        rig.take(ShardGone("a", 0, "deleted")).open("c", parent=parent)
         rig.batch("b", record(60, created=T + 5))
         assert rig.told == []
         rig.batch("c", record(70, created=T + 900))
@@ -175,7 +175,7 @@ def test_what_the_head_stands_for_is_missing_for_the_windows_alone(record: Calla
 
 def test_a_shard_of_which_the_last_owner_had_read_all_has_lost_nothing() -> None:
     """It is gone from the stream by now."""
-    rig = Rig(head(a=read(ended=True)), stood(a=read(40, T - 30))).open("a").take(ShardLost("a", 0, "deleted"))
+    rig = Rig(head(a=read(ended=True)), stood(a=read(40, T - 30))).open("a").take(ShardGone("a", 0, "deleted"))
     assert (rig.shards.gaps.open, rig.told) == ([], [])
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from consumer.intake.credit import Credit
 from consumer.intake.shards import CHILDLESS_LISTINGS, ENDED_LISTINGS, FORGET_S, Shards
 from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoder
-from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
+from consumer.stream.source import ShardBatch, ShardEnded, ShardLost, ShardNode, ShardOpened, Topology
 from window.merge import Released
-from window.samples import Names
+from window.samples import Kind, Names, Samples
 
 T = 1_784_989_500.0
 
@@ -99,3 +102,86 @@ def test_what_was_read_of_a_gap_takes_no_credit(decoder: Decoder) -> None:
     known.move_past(Released(found.samples, found.samples.ts, found.sequence))
     known.cut()
     assert [len(kept) for kept in vars(known._credit).values()] == [0, 0, 0]
+
+
+def page(shard: str, epoch: int, names: Names, *rows: int) -> ShardBatch:
+    """Samples at these seconds; their sequence numbers are the seconds too."""
+    count = len(rows)
+    samples = Samples(
+        ts=np.array(rows, float),
+        current_a=np.full(count, 2.5),
+        temperature_c=np.full(count, 25.0),
+        created=np.array(rows, float),
+        device=np.zeros(count, np.int32),
+        shard=np.full(count, names.code(shard), np.int32),
+        kind=np.full(count, Kind.SAMPLE, np.int8),
+    )
+    return ShardBatch(shard, epoch, samples, np.array([str(row) for row in rows], object), {}, 100.0, False)
+
+
+def reading() -> tuple[Shards, Names]:
+    """A shard that is read in epoch 1, of which the first two records were processed and two wait."""
+    names = Names()
+    shards = Shards(names)
+    shards.take(ShardOpened("a", 1, None), 0.0)
+    shards.take(Topology((ShardNode("a", None, False),)), 0.0)
+    shards.take(page("a", 1, names, 1, 2, 3, 4), 0.0)
+    released = shards.merge.release(before=3.0)
+    assert released is not None
+    shards.move_past(released)
+    return shards, names
+
+
+def waiting(shards: Shards) -> list[str]:
+    """The records that wait in the merge."""
+    released = shards.merge.release()
+    return [] if released is None else [str(sequence) for sequence in released.sequence]
+
+
+def test_events_of_an_epoch_that_is_over_are_void() -> None:
+    """A page that was on its way when the lease moved must not be counted twice."""
+    shards, names = reading()
+    shards.take(ShardOpened("a", 2, None), 0.0)
+    shards.take(page("a", 1, names, 5), 0.0)
+    shards.take(ShardEnded("a", 1), 0.0)
+    assert waiting(shards) == []
+    assert shards.epoch("a") == 2
+    shards.take(ShardOpened("a", 1, None), 0.0)
+    assert shards.epoch("a") == 2
+
+
+def test_a_shard_that_is_opened_again_starts_afresh() -> None:
+    """What waited is void, and what was processed is not taken again: the source begins where it was acknowledged."""
+    shards, names = reading()
+    shards.take(ShardOpened("a", 2, None), 0.0)
+    shards.take(page("a", 2, names, 1, 2, 3), 0.0)
+    shards.take(page("a", 2, names, 4, 5), 0.0)
+    assert waiting(shards) == ["3", "4", "5"]
+
+
+def test_a_lease_that_moved_is_no_gap() -> None:
+    """Another reader delivers what waited here: nothing is missing, and nothing holds the lane any more."""
+    shards, names = reading()
+    assert shards.take(ShardLost("a", 1, "another worker has the lease"), 100.0) == []
+    assert (shards.gaps.open, dict(shards.merge.shards), waiting(shards)) == ([], {}, [])
+    assert shards.positions["a"].sequence == "2"
+    assert shards.epoch("a") is None
+    shards.take(page("a", 1, names, 5), 0.0)
+    assert waiting(shards) == []
+    shards.take(ShardOpened("a", 1, None), 0.0)  # older news
+    assert shards.epoch("a") is None
+    shards.take(ShardOpened("a", 2, None), 0.0)
+    shards.take(page("a", 2, names, 2, 3), 0.0)
+    assert waiting(shards) == ["3"]
+
+
+def test_credit_of_what_is_void_is_given_back() -> None:
+    """Else a shard that comes back again and again would be read more and more slowly."""
+    shards, names = reading()
+    shards.cut()
+    shards.grants(idle=True)
+    full = Credit().grants({"a": 0.0}, {"a": 0.0}, idle=True)["a"]
+    for epoch in range(2, 50):
+        shards.take(ShardOpened("a", epoch, None), 0.0)
+        assert shards.grants(idle=True) == {"a": (epoch, full)}
+        shards.take(page("a", epoch, names, 3, 4), 0.0)

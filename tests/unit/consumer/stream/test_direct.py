@@ -23,7 +23,7 @@ from consumer.stream.source import (
     Position,
     ShardBatch,
     ShardEnded,
-    ShardLost,
+    ShardGone,
     ShardNode,
     ShardOpened,
     Topology,
@@ -589,7 +589,7 @@ def test_a_shard_that_vanishes_is_lost_and_its_children_are_read(stream: Stream)
     del stream.shards["s1"]
     stream.expire()
     reader.run(2 * DISCOVER_S)
-    assert [lost.shard for lost in reader.said(ShardLost)] == ["s1"]
+    assert [lost.shard for lost in reader.said(ShardGone)] == ["s1"]
     assert reader.read("s2") == numbers
     assert not [of for call, of in stream.calls[-20:] if call == "records" and of[0] == "s1"]
 
@@ -643,14 +643,14 @@ def test_the_wait_is_short_again_after_a_success(stream: Stream) -> None:
 def test_a_stream_that_does_not_answer_is_said_to_be_in_trouble(stream: Stream) -> None:
     """After a minute without a single answer; a quiet stream answers. It is over with the first one."""
     reader = Reader(stream).run(100.0)
-    assert reader.source.trouble == ""
+    assert reader.source.health().trouble == ""
     stream.faults = {name: [Retry("no network")] * 50 for name in ("describe", "records")}
     reader.run(59.0)
-    assert reader.source.trouble == ""
+    assert reader.source.health().trouble == ""
     reader.run(20.0)
-    assert reader.source.trouble.startswith("the stream has not answered for 7")
+    assert reader.source.health().trouble.startswith("the stream has not answered for 7")
     stream.faults.clear()
-    assert reader.run(40.0).source.trouble == ""
+    assert reader.run(40.0).source.health().trouble == ""
 
 
 @pytest.mark.parametrize("call", ["describe", "records"])
@@ -659,8 +659,8 @@ def test_a_right_that_is_missing_is_said_until_it_is_there(stream: Stream, call:
     reader = Reader(stream).run(20.0)
     stream.faults[call] = [ConfigurationError("access denied")]
     reader.run(11.0)
-    assert reader.source.trouble == "access denied"
-    assert reader.run(40.0).source.trouble == ""
+    assert reader.source.health().trouble == "access denied"
+    assert reader.run(40.0).source.health().trouble == ""
 
 
 def test_a_stream_that_was_turned_off_is_told_from_one_that_was_made_anew(stream: Stream) -> None:
@@ -669,12 +669,12 @@ def test_a_stream_that_was_turned_off_is_told_from_one_that_was_made_anew(stream
     reader = Reader(stream).run(20.0)
     stream.shards["s1"].closed = True
     reader.run(200.0)
-    assert "turned off" in reader.source.trouble
-    assert not reader.source.superseded
+    assert "turned off" in reader.source.health().trouble
+    assert not reader.source.health().superseded
     stream.other_labels = ["2026-01-01", "2026-03-01"]
     reader.run(20.0)
-    assert "new stream" in reader.source.trouble
-    assert reader.source.superseded
+    assert "new stream" in reader.source.health().trouble
+    assert reader.source.health().superseded
 
 
 def test_a_listing_that_fails_is_tried_again_soon(stream: Stream) -> None:
@@ -799,9 +799,9 @@ def test_threads_read_and_stop(stream: Stream) -> None:
             if isinstance(event, ShardBatch):
                 read += [str(number) for number in event.sequence]
     assert read == numbers
-    assert source.readers_alive
-    source.stop(5.0)
-    assert not source.readers_alive
+    assert source.health().alive
+    source.quiesce(5.0)
+    assert not source.health().alive
 
 
 def test_a_reader_that_dies_is_told(stream: Stream) -> None:
@@ -813,5 +813,5 @@ def test_a_reader_that_dies_is_told(stream: Stream) -> None:
     failed = source.poll(5.0)
     assert [type(e) for e in failed] == [Failed]
     assert "a bug" in failed[0].reason
-    source.stop(5.0)
-    assert not source.readers_alive
+    source.quiesce(5.0)
+    assert not source.health().alive

@@ -11,7 +11,9 @@ from consumer.intake.gaps import STREAM_KEEPS_S
 from consumer.outgoing.outbox import Reporting
 from consumer.state.head import Gap, Head, InForce, ShardPosition
 from consumer.state.snapshot import Snapshot
-from consumer.worker.lane_opener import Opened, Opening
+from consumer.stream.records import NameTables
+from consumer.worker.lane_bundles import LaneBundles
+from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup, Opened
 from scoring.bundle import Bundle
 from window.samples import Names
 
@@ -83,22 +85,20 @@ def windows(commit: int = 5, **positions: ShardPosition) -> Snapshot:
     return Snapshot(commit, positions, {}, {})
 
 
-def opened(bundle: Bundle, here: Store, before: Store | None = None, **more: Any) -> tuple[Opening, Opened]:
+def opened(
+    bundle: Bundle, here: Store, before: Store | None = None, *, stored: Any = None, resolve: Any = None, **setup: Any
+) -> tuple[LaneOpener, Opened]:
     to = Reporting("urn:battery-watch:t", "t", "results", "reports", lambda key: None, publish="samples")
-    opening = Opening(
+    opener = LaneOpener(
         States(here, before),
         "state/n/t/label",
-        owner="me",
-        bundle=bundle,
-        to=to,
-        devices=Names(),
-        shards=Names(),
-        clock=lambda: NOW,
-        **{"bundles": NoStore(bundle), **more},
+        Claimant("me", lambda: NOW),
+        LaneBundles(bundle, stored or NoStore(bundle), resolve),
+        LaneSetup(to, NameTables(Names(), Names()), **setup),
     )
-    found = opening.open("table", wait=None)
+    found = opener.open("table", wait=None)
     assert found is not None
-    return opening, found
+    return opener, found
 
 
 def at(sequence: str | None = "50", stamp: float = NOW - 60.0) -> ShardPosition:
@@ -109,8 +109,8 @@ def test_gaps_are_no_shards_to_be_read(plain_bundle: Bundle) -> None:
     """The stream has none of that name: taken for a lost shard, a gap would be closed without having been read."""
     positions = {"a": at(), "backfill-1": at()}
     gap = Gap("backfill-1", NOW - 100, "trimmed", NOW - 50, until=NOW - 10)
-    opening, _ = opened(plain_bundle, Store(head(positions=positions, gaps=[gap]), windows(**positions)))
-    assert [*opening.positions] == ["a"]
+    opener, _ = opened(plain_bundle, Store(head(positions=positions, gaps=[gap]), windows(**positions)))
+    assert [*opener.positions] == ["a"]
 
 
 @pytest.mark.parametrize("commit", [0, 1])
@@ -118,13 +118,13 @@ def test_the_old_streams_windows_stand_until_there_are_own_ones(commit: int, pla
     """They are a commit's last step: a head of the new label may be there, and no windows."""
     old = Store(head(positions={"a": at()}), windows(a=at()))
     here = Store(head(commit=commit, watermark=None, positions={}), None)
-    opening, found = opened(plain_bundle, here, old)
-    assert opening.inherited
-    assert not opening.unfilled
-    assert opening.positions == {}
+    opener, found = opened(plain_bundle, here, old)
+    assert opener.inherited
+    assert not opener.unfilled
+    assert opener.positions == {}
     assert len(found.lane.gaps_to_read()) == 0
-    opening, _ = opened(plain_bundle, Store(head(commit=3), windows(3)), old)
-    assert not opening.inherited
+    opener, _ = opened(plain_bundle, Store(head(commit=3), windows(3)), old)
+    assert not opener.inherited
 
 
 def test_a_stream_made_anew_has_a_gap_from_where_the_old_ones_last_owner_stood(plain_bundle: Bundle) -> None:
@@ -162,15 +162,15 @@ def test_more_than_a_day_down_is_a_gap_where_no_shard_would_say_so(
 
 def test_windows_are_filled_until_some_are_stored(plain_bundle: Bundle) -> None:
     """Up to where the first start took the shards: the rest is read from the stream."""
-    opening, _ = opened(plain_bundle, Store())
-    assert (opening.unfilled, opening.tip) == (True, None)
-    opening, _ = opened(plain_bundle, Store(head(commit=0, started=NOW - 70.0)))
-    assert (opening.unfilled, opening.tip) == (True, NOW - 70.0)
+    opener, _ = opened(plain_bundle, Store())
+    assert (opener.unfilled, opener.tip) == (True, None)
+    opener, _ = opened(plain_bundle, Store(head(commit=0, started=NOW - 70.0)))
+    assert (opener.unfilled, opener.tip) == (True, NOW - 70.0)
     since = ShardPosition(sequence="50", since=NOW - 65.0)
-    opening, _ = opened(plain_bundle, Store(head(started=NOW - 70.0, positions={"a": since})))
-    assert (opening.unfilled, opening.tip) == (True, NOW - 65.0)
-    opening, _ = opened(plain_bundle, Store(head(started=NOW - 70.0), windows()))
-    assert not opening.unfilled
+    opener, _ = opened(plain_bundle, Store(head(started=NOW - 70.0, positions={"a": since})))
+    assert (opener.unfilled, opener.tip) == (True, NOW - 65.0)
+    opener, _ = opened(plain_bundle, Store(head(started=NOW - 70.0), windows()))
+    assert not opener.unfilled
 
 
 def test_who_stood_by_takes_over_with_the_bundle_as_it_is_by_then(plain_bundle: Bundle) -> None:
@@ -180,10 +180,10 @@ def test_who_stood_by_takes_over_with_the_bundle_as_it_is_by_then(plain_bundle: 
     bundles = [InForce(plain_bundle.id), InForce("bw-new", NOW + 60.0)]
     for look in (lambda: new, lambda: None):
         here = Store(head(bundle="bw-new", bundles=bundles))
-        opening, found = opened(plain_bundle, here, look=look, bundles=Kept(plain_bundle, new))
+        opener, found = opened(plain_bundle, here, resolve=look, stored=Kept(plain_bundle, new))
         assert found.head.bundles == bundles
         assert found.head.bundle == "bw-new"
-        there = opening.open("another", wait=None)
+        there = opener.open("another", wait=None)
         assert there is not None
         assert there.head.bundle == "bw-new"
 
@@ -191,9 +191,9 @@ def test_who_stood_by_takes_over_with_the_bundle_as_it_is_by_then(plain_bundle: 
 def test_lanes_opened_later_begin_with_the_bundle_of_then(plain_bundle: Bundle) -> None:
     """A shard lineage that appears after the change has nothing from before it."""
     new = replace(plain_bundle, id="bw-new")
-    opening, found = opened(plain_bundle, Store())
+    opener, found = opened(plain_bundle, Store())
     assert found.head.bundle == plain_bundle.id
-    opening.follow(new)
-    later = opening.open("later", wait=None)
+    opener._bundles.replace(new)
+    later = opener.open("later", wait=None)
     assert later is not None
     assert later.head.bundles == [InForce("bw-new")]

@@ -7,66 +7,65 @@ from pathlib import Path
 
 import pytest
 
-from consumer.worker.liveness import STALE_S, WRITE_EVERY_S, Pulse, PulseFile, default_path
+from consumer.worker.liveness import STALE_S, WRITE_EVERY_S, LivenessFile, default_path
+from consumer.worker.status import Status
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the pulse lies."""
+    """Where the file lies."""
     return tmp_path / "worker.pulse"
 
 
 def test_a_worker_that_turns_is_well(path: Path) -> None:
     """And says how far it is behind."""
-    PulseFile(path).write(Pulse(1000.0, "watching", 2.25))
-    assert PulseFile(path).check(1000.0 + STALE_S) == (True, "watching, 2.2 s behind")
-    PulseFile(path).write(Pulse(1000.0, "standing by"))
-    assert PulseFile(path).check(1001.0) == (True, "standing by")
+    LivenessFile(path).observe(Status(1000.0, "watching", 2.25))
+    assert LivenessFile(path).check(1000.0 + STALE_S) == (True, "watching, 2.2 s behind")
+    LivenessFile(path).observe(Status(1000.0, "standing by"))
+    assert LivenessFile(path).check(1001.0) == (True, "standing by")
 
 
 def test_a_loop_that_stands_still_is_not_well(path: Path) -> None:
     """Running but dead (a public failure): presence is not progress."""
-    PulseFile(path).write(Pulse(1000.0, "watching", 2.0))
-    assert PulseFile(path).check(1000.0 + STALE_S + 1) == (False, "the worker's loop has not turned for 46 s")
+    LivenessFile(path).observe(Status(1000.0, "watching", 2.0))
+    assert LivenessFile(path).check(1000.0 + STALE_S + 1) == (False, "the worker's loop has not turned for 46 s")
 
 
 def test_a_fault_is_told(path: Path) -> None:
     """Whatever the state."""
-    PulseFile(path).write(Pulse(1000.0, "watching", 2.0, "waiting for a shard"))
-    assert PulseFile(path).check(1001.0) == (False, "waiting for a shard")
+    LivenessFile(path).observe(Status(1000.0, "watching", 2.0, "waiting for a shard"))
+    assert LivenessFile(path).check(1001.0) == (False, "waiting for a shard")
 
 
 def test_no_file_or_a_broken_one_is_told(path: Path) -> None:
     """Not raised."""
-    well, said = PulseFile(path).check(0.0)
+    well, said = LivenessFile(path).check(0.0)
     assert not well
     assert "no worker runs here" in said
     for content in ("", "{", "[]", '{"at": 1}', '{"at": 1, "state": "x", "more": 2}'):
         path.write_text(content)
-        well, said = PulseFile(path).check(0.0)
+        well, said = LivenessFile(path).check(0.0)
         assert not well
         assert "cannot be read" in said
 
 
 def test_it_is_written_now_and_then(path: Path) -> None:
-    """The loop turns ten times a second; what must be known at once is written at once."""
-    pulse = PulseFile(path)
-    pulse.write(Pulse(1000.0, "first"))
-    pulse.write(Pulse(1000.0 + WRITE_EVERY_S - 0.1, "second"))
-    assert json.loads(path.read_text())["state"] == "first"
-    pulse.write(Pulse(1000.0 + WRITE_EVERY_S, "third"))
-    assert json.loads(path.read_text())["state"] == "third"
-    pulse.write(Pulse(1000.1 + WRITE_EVERY_S, "stopping"), now=True)
-    assert json.loads(path.read_text())["state"] == "stopping"
+    """The loop turns ten times a second."""
+    file = LivenessFile(path)
+    file.observe(Status(1000.0, "standing by"))
+    file.observe(Status(1000.0 + WRITE_EVERY_S - 0.1, "recovering"))
+    assert json.loads(path.read_text())["state"] == "standing by"
+    file.observe(Status(1000.0 + WRITE_EVERY_S, "watching"))
+    assert json.loads(path.read_text())["state"] == "watching"
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_worker_that_has_stopped_leaves_nothing(path: Path) -> None:
     """Twice is no fault."""
-    pulse = PulseFile(path)
-    pulse.write(Pulse(1000.0, "watching"))
-    pulse.remove()
-    pulse.remove()
+    file = LivenessFile(path)
+    file.observe(Status(1000.0, "watching"))
+    file.close()
+    file.close()
     assert not path.exists()
 
 

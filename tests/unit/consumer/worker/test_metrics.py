@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 from structlog.testing import capture_logs
 
-from consumer.worker.metrics import EVERY_S, METRICS, Progress
+from consumer.worker.metrics import EVERY_S, METRICS, Metrics
+from consumer.worker.status import Status
 
 
-@dataclass
-class LaneTwin:
-    """A lane that has counted this."""
-
-    watermark: float
-    counted: Counter[str] = field(default_factory=Counter)
-
-    def tally(self) -> Counter[str]:
-        tally, self.counted = self.counted, Counter()
-        return tally
+def status(at: float, lag_s: float | None = None, *, fenced: bool = False, **counts: int) -> Status:
+    """How a worker is that has counted this since the last turn."""
+    return Status(at, "watching", lag_s, fenced=fenced, counts=Counter(counts))
 
 
-def test_a_line_a_minute_adds_the_lanes_up() -> None:
-    """And the lag is that of the lane which is furthest behind."""
-    lanes = [LaneTwin(990.0, Counter(read=5, scored=5)), LaneTwin(940.0, Counter(read=1, quarantined=1))]
-    progress = Progress()
+def test_a_line_a_minute_adds_the_turns_up() -> None:
+    """And says how far the worker is behind at its end."""
+    metrics = Metrics()
     with capture_logs() as logs:
-        for now in (1000.0, 1000.0 + EVERY_S - 1, 1000.0 + EVERY_S):
-            progress.say(now, lanes)
+        metrics.observe(status(1000.0, 60.0, read=6, scored=5, quarantined=1))
+        metrics.observe(status(1000.0 + EVERY_S - 1, 10.0, read=2))
+        metrics.observe(status(1000.0 + EVERY_S, 120.04, read=3))
     assert [line["lag_s"] for line in logs] == [60.0, 120.0]
     assert logs[0] | {"read": 6, "scored": 5, "quarantined": 1} == logs[0]
-    assert "read" not in logs[1]
-
-
-def test_a_lane_that_reads_nothing_is_counted_and_does_not_lag() -> None:
-    """The table's own, in a table keyed by device: it tells of a refused bundle."""
-    with capture_logs() as logs:
-        Progress().say(1000.0, [LaneTwin(990.0)], also=[LaneTwin(float("-inf"), Counter(bundle=1))])
-    assert (logs[0]["lag_s"], logs[0]["bundle"]) == (10.0, 1)
+    assert logs[1]["read"] == 5
+    assert "scored" not in logs[1]
 
 
 def test_in_json_the_line_is_in_the_embedded_metric_format() -> None:
     """Every name it declares is there as a number, with its dimensions (source: CloudWatch's specification of it)."""
-    progress = Progress(table="device4", namespace="default", embedded=True)
+    metrics = Metrics(table="device4", namespace="default", embedded=True)
     with capture_logs() as logs:
-        progress.say(1000.0, [LaneTwin(998.0, Counter(scored=3, clock_skew=1, late=7, late_run=1))])
+        metrics.observe(status(1000.0, 2.0, scored=3, clock_skew=1, late=7, late_run=1))
     (line,) = logs
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert line["_aws"]["Timestamp"] == 1_000_000
@@ -62,15 +49,15 @@ def test_in_json_the_line_is_in_the_embedded_metric_format() -> None:
 def test_before_the_first_record_there_is_no_lag_to_report() -> None:
     """A number would be made up."""
     with capture_logs() as logs:
-        Progress(embedded=True).say(1000.0, [LaneTwin(float("-inf"))])
+        Metrics(embedded=True).observe(status(1000.0))
     assert "LagSeconds" not in logs[0]
     assert all(metric["Name"] != "LagSeconds" for metric in logs[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"])
 
 
-def test_who_is_fenced_says_so_at_once() -> None:
+def test_a_worker_that_is_fenced_says_so_at_once() -> None:
     """It has no next minute."""
-    progress = Progress(embedded=True)
+    metrics = Metrics(embedded=True)
     with capture_logs() as logs:
-        progress.say(1000.0, [])
-        progress.say(1001.0, [], fenced=True)
+        metrics.observe(status(1000.0))
+        metrics.observe(status(1001.0, fenced=True))
     assert [line["Fenced"] for line in logs] == [0, 1]

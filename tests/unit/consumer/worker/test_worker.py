@@ -10,14 +10,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+from worker_twins import beside
 
 from consumer.bundles.watcher import Offer
 from consumer.errors import Fenced
 from consumer.state.committer import Abandoned
 from consumer.state.head import Refusal
-from consumer.stream.source import Topology
-from consumer.worker.liveness import PulseFile
-from consumer.worker.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, READER_STUCK_S, Worker
+from consumer.stream.source import SourceHealth, Topology
+from consumer.worker.backfill import FirstWindow
+from consumer.worker.liveness import LivenessFile
+from consumer.worker.status import READER_STUCK_S, StatusLog
+from consumer.worker.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, Worker
 
 
 class World:
@@ -41,6 +45,8 @@ class World:
             charts=SimpleNamespace(drain=lambda: ["chart"], final=lambda: self.done.append("final charts")),
             gaps_to_read=list,
             await_fill=lambda: None,
+            mute=lambda mutes: None,
+            offer=lambda bundle: None,
             take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
         )
         self.owned = SimpleNamespace(
@@ -53,14 +59,13 @@ class World:
             tally=Counter,
         )
         self.lanes = Routes(self)
+        self.health = SourceHealth()
         self.source = SimpleNamespace(
-            readers_alive=True,
-            idle_s=0.0,
-            trouble="",
-            superseded=False,
+            health=lambda: self.health,
             begin=lambda: self.done.append("read"),
             poll=lambda timeout_s: [self.events.pop(0)] if self.events else [],
-            stop=lambda timeout_s: self.done.append("stop reading"),
+            quiesce=lambda timeout_s: self.done.append("stop reading"),
+            close=lambda timeout_s: self.done.append("close the source"),
         )
         self.charting = SimpleNamespace(
             draw=lambda requests: None, finish=lambda timeout_s: self.done.append("finish charts")
@@ -70,7 +75,8 @@ class World:
         lanes: Any = self.lanes
         source: Any = self.source
         charting: Any = self.charting
-        return Worker(lanes, source, charting, pulse=PulseFile(self.path), clock=lambda: 100.0, **more)
+        observers = [LivenessFile(self.path), StatusLog()]
+        return Worker(lanes, source, beside(lanes, charting, **more), observers, clock=lambda: 100.0)
 
     def _turn(self, source: Any, now: float, *, process: bool) -> None:
         self.done.append("turn" if process else "turn without processing")
@@ -119,7 +125,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_it_stops_in_the_order_that_loses_nothing(world: World) -> None:
-    """Reading first, then the commits, the charts last."""
+    """Reading first, then the commits, then what the source holds, the charts last."""
     assert world.worker().run(world.stop) == EXIT_OK
     assert world.done == [
         "read",
@@ -130,6 +136,7 @@ def test_it_stops_in_the_order_that_loses_nothing(world: World) -> None:
         "finish",
         "stop",
         "final charts",
+        "close the source",
         "finish charts",
     ]
 
@@ -154,14 +161,14 @@ def test_a_last_commit_that_is_not_durable_is_a_failure(world: World, error: Bas
     """Everything is stopped all the same; the next start goes on from the commit before."""
     world.fail["finish"] = error
     assert world.worker().run(world.stop) == EXIT_FAILED
-    assert world.done[-3:] == ["stop", "final charts", "finish charts"]
+    assert world.done[-4:] == ["stop", "final charts", "close the source", "finish charts"]
 
 
 def test_a_fault_of_our_own_stops_in_order(world: World) -> None:
     """What was scored is committed and the lane released, whatever broke the loop."""
     world.fail["turn"] = ValueError("a bug")
     assert world.worker().run(world.stop) == EXIT_FAILED
-    assert world.done[-4:] == ["finish", "stop", "final charts", "finish charts"]
+    assert world.done[-5:] == ["finish", "stop", "final charts", "close the source", "finish charts"]
 
 
 def test_a_sink_that_stays_down_makes_it_unhealthy(world: World) -> None:
@@ -169,7 +176,7 @@ def test_a_sink_that_stays_down_makes_it_unhealthy(world: World) -> None:
     world.owned.trouble = (100.0 - 31.0, "topic: down")
     worker = world.worker()
     worker.turn(0.0)
-    assert PulseFile(world.path).check(100.0) == (False, "nothing has been delivered for 31 s: topic: down")
+    assert LivenessFile(world.path).check(100.0) == (False, "nothing has been delivered for 31 s: topic: down")
 
 
 def test_a_pulse_that_cannot_be_written_stops_nothing(world: World) -> None:
@@ -181,9 +188,18 @@ def test_a_pulse_that_cannot_be_written_stops_nothing(world: World) -> None:
 
 def test_a_reader_that_died_ends_the_worker(world: World) -> None:
     """So that this is seen and it is started again; what was scored is committed."""
-    world.source.readers_alive = False
+    world.health = SourceHealth(alive=False)
     assert world.worker().run(world.stop) == EXIT_FAILED
-    assert world.done == ["read", "turn", "stop reading", "finish", "stop", "final charts", "finish charts"]
+    assert world.done == [
+        "read",
+        "turn",
+        "stop reading",
+        "finish",
+        "stop",
+        "final charts",
+        "close the source",
+        "finish charts",
+    ]
 
 
 def test_it_says_how_it_is(world: World) -> None:
@@ -209,28 +225,28 @@ def test_it_says_how_it_is(world: World) -> None:
 )
 def test_what_is_wrong_makes_it_unhealthy(world: World, idle_s: float, lagging: bool, fault: str) -> None:
     """Running but dead, or held up."""
-    world.source.idle_s, world.lane.lagging = idle_s, lagging
+    world.health, world.lane.lagging = SourceHealth(idle_s=idle_s), lagging
     world.worker().turn(0)
     assert json.loads(world.path.read_text())["fault"] == fault
 
 
 def test_a_source_that_is_in_trouble_makes_it_unhealthy(world: World) -> None:
     """In its own words."""
-    world.source.trouble = "the stream has not answered for 61 s"
+    world.health = SourceHealth(trouble="the stream has not answered for 61 s")
     world.worker().turn(0)
     assert json.loads(world.path.read_text())["fault"] == "the stream has not answered for 61 s"
 
 
 def test_it_stops_when_the_table_has_a_new_stream_and_all_of_the_old_one_is_processed(world: World) -> None:
     """Whoever starts it again reads the new one."""
-    world.source.superseded = True
+    world.health = SourceHealth(superseded=True)
     world.turns = 5
     assert world.worker().run(world.stop) == EXIT_OK  # something was still waiting: told to stop in the fifth turn
     world.stop.clear()
     world.turns, world.lane.idle = 5, True
     assert world.worker().run(world.stop) == EXIT_FAILED
     assert world.done.count("turn") == 5 + 1
-    assert world.done[-3:] == ["stop", "final charts", "finish charts"]
+    assert world.done[-4:] == ["stop", "final charts", "close the source", "finish charts"]
 
 
 def test_the_lanes_learn_of_mutes_before_they_process(world: World) -> None:
@@ -242,7 +258,7 @@ def test_the_lanes_learn_of_mutes_before_they_process(world: World) -> None:
     )
     world.worker(mutes=mutes).run(world.stop)
     assert world.done[:4] == ["look", "read", "mute", "turn"]
-    assert world.done[-5:] == ["look no more", "finish", "stop", "final charts", "finish charts"]
+    assert world.done[-6:] == ["look no more", "finish", "stop", "final charts", "close the source", "finish charts"]
     assert told == ["the mutes"] * 3
 
 
@@ -269,7 +285,7 @@ def test_every_lane_is_given_the_bundle_that_was_found(world: World) -> None:
     world.lane.offer = lambda found: world.done.append(f"offer {found.id}")
     world.lane.scores_with = lambda name: in_force.pop(0)
     world.lane.accept = lambda now: world.done.append("accept")
-    world.worker(bundles=given, follow=followed.append).run(world.stop)
+    world.worker(bundles=given, replace=followed.append).run(world.stop)
     assert world.done[:8] == ["look", "read", "offer bw-new", "turn", "offer bw-new", "accept", "turn", "offer bw-new"]
     assert "look no more" in world.done
     assert followed == [bundle] * 3
@@ -308,7 +324,7 @@ class Tables:
 def test_at_a_first_start_the_windows_are_filled_before_the_first_record(world: World) -> None:
     """Iterators first, then the table, then processing (rule 18)."""
     tables = Tables()
-    worker = world.worker(tables=tables, fill=True)
+    worker = world.worker(tables=tables, first=FirstWindow(True))
     worker.turn(0)
     assert tables.asked == []
     world.lane.watching = True
@@ -327,7 +343,7 @@ def test_windows_are_filled_up_to_where_the_first_start_took_the_stream(world: W
     held them already would take those for old."""
     tables = Tables()
     world.lane.watching = True
-    world.worker(tables=tables, fill=True, tip=40.0).turn(0)
+    world.worker(tables=tables, first=FirstWindow(True, 40.0)).turn(0)
     ((_, gap, _),) = tables.asked
     assert (gap.since, gap.until) == (40.0 - 25 * 60, 40.0)
 
@@ -345,3 +361,32 @@ def test_gaps_are_read_from_the_table_for_the_lane_that_has_them(world: World) -
     assert "items gap" in world.done
     worker.stop()
     assert tables.stopped
+
+
+def test_the_log_says_when_it_watches_and_when_it_is_unwell(world: World) -> None:
+    """Once each, however many turns it lasts."""
+    world.lane.watching, world.health = True, SourceHealth(trouble="no answer")
+    with capture_logs() as logs:
+        worker = world.worker()
+        worker.turn(0)
+        worker.turn(0)
+        world.health = SourceHealth()
+        worker.turn(0)
+        worker.turn(0)
+    assert [line["event"] for line in logs] == ["watching", "unwell", "well again"]
+    assert logs[1]["fault"] == "no answer"
+
+
+def test_every_observer_hears_what_was_counted_in_a_turn(world: World) -> None:
+    """Once: the counts of a turn are not those of the next."""
+    heard: list[Any] = []
+    observer: Any = SimpleNamespace(observe=heard.append, close=lambda: heard.append("closed"))
+    counts = [Counter(scored=3), Counter[str](), Counter(scored=2)]
+    world.owned.tally = lambda: counts.pop(0)
+    lanes: Any = world.lanes
+    charting: Any = world.charting
+    source: Any = world.source
+    worker = Worker(lanes, source, beside(lanes, charting), [observer, observer], clock=lambda: 100.0)
+    worker.run(world.stop)
+    assert [status if status == "closed" else status.counts["scored"] for status in heard[::2]] == [3, 0, 2, "closed"]
+    assert heard[::2] == heard[1::2]

@@ -11,7 +11,7 @@ import pytest
 from consumer.errors import Retry
 from consumer.state.head import Gap
 from consumer.stream.records import Decoder
-from consumer.worker.backfill import TableReader
+from consumer.worker.table_reader import TableReader
 from window.samples import Kind
 
 GAP = Gap("backfill-100", 100.0, "trimmed", 200.0, until=150.0)
