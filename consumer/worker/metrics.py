@@ -13,13 +13,11 @@ from typing import Any, Protocol
 import structlog
 
 from consumer.state.ledger import CLASSES
+from reporting.contract.health_kinds import HEALTH_COUNTERS, metric_name
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-LATE_RUN = "late_run"
-"""`health.late`, one for a run of late records: ``late`` counts the records."""
-HEALTH = ("silence", "stuck", "clock_skew", "gap", LATE_RUN, "lagging", "quarantine", "warming", "bundle", "misfit")
-COUNTS = (*CLASSES, "messages", "forced", *HEALTH)
+COUNTS = (*CLASSES, "messages", "forced", *HEALTH_COUNTERS.values())
 LAG, HEARTBEAT, FENCED = "LagSeconds", "Heartbeat", "Fenced"
 log = structlog.get_logger(__name__)
 
@@ -56,7 +54,7 @@ class Progress:
         for lane in also:
             counted += lane.tally()
         lag_s = round(now - watermark, 1) if isfinite(watermark) else None
-        counts: dict[str, Any] = {_metric(name): counted[name] for name in COUNTS}
+        counts: dict[str, Any] = {metric_name(name): counted[name] for name in COUNTS}
         counts |= {HEARTBEAT: 1, FENCED: int(fenced)}
         if lag_s is not None:
             counts[LAG] = lag_s
@@ -70,10 +68,5 @@ class Progress:
         log.info("progress", _aws=about, **self._dimensions, **counts)
 
 
-def _metric(name: str) -> str:
-    """CloudWatch's habit: ``clock_skew`` is ``ClockSkew``."""
-    return "".join(part.capitalize() for part in name.split("_"))
-
-
-METRICS = (*map(_metric, COUNTS), HEARTBEAT, FENCED, LAG)
+METRICS = (*map(metric_name, COUNTS), HEARTBEAT, FENCED, LAG)
 """The names of all metrics: alarms are made of them."""

@@ -12,7 +12,7 @@ import structlog
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
 from consumer.stream.source import Source
-from consumer.worker.metrics import LATE_RUN
+from reporting.contract.health_kinds import HEALTH_COUNTERS
 from reporting.message import Message
 
 log = structlog.get_logger(__name__)
@@ -100,9 +100,8 @@ class OwnedLane:
                 source.ended(shard, epoch)
         for message in commit.messages:
             self._told["messages"] += 1
-            if message.type.startswith("health.") and message.state == "opened":
-                kind = message.type.removeprefix("health.")
-                self._told[LATE_RUN if kind == "late" else kind] += 1
+            if message.type in HEALTH_COUNTERS and message.state == "opened":
+                self._told[HEALTH_COUNTERS[message.type]] += 1
             # Nobody but the topic's subscribers would hear what it says: the archive has samples alone.
             more = {"says": message.text} if message.type.startswith("health.") else {}
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id, **more)

@@ -10,7 +10,6 @@ from typing import Any
 from reporting.anomaly.episodes import Kind, Step
 from reporting.anomaly.evidence import SEVERITIES, event_id, explained_by, muted_words
 from reporting.contract.events import (
-    SEVERITY_NUMBERS,
     AnomalyEpisode,
     ArchiveLink,
     ChartLink,
@@ -20,6 +19,7 @@ from reporting.contract.events import (
     schema_uri,
     utc,
 )
+from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.keys import minute_key
 from reporting.message import Message, span
 

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from reporting.contract.events import (
-    SEVERITY_NUMBERS,
     AnomalyEvent,
     AnomalySample,
     ArchiveLink,
@@ -21,11 +20,11 @@ from reporting.contract.events import (
     Reading,
     Score,
     Scores,
-    SeverityName,
     StreamPosition,
     schema_uri,
     utc,
 )
+from reporting.contract.severities import SEVERITY_NUMBERS, SeverityName
 from reporting.keys import minute_key
 from reporting.message import Message
 from scoring.bundle import Bundle
