@@ -33,7 +33,8 @@ from consumer.state.snapshot import Snapshot
 from consumer.stream.records import FUTURE_S, Decoded
 from consumer.stream.source import Event, ShardBatch
 from reporting.anomaly.episodes import CLOSED_AFTER_S, Episodes
-from reporting.health.watch import DeviceHealth, Observation, Watch
+from reporting.health.state import DeviceHealth
+from reporting.health.watch import Observation, Watch
 from reporting.message import Message
 from reporting.mutes import Mutes
 from reporting.sinks.archive import StoredObject

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from consumer.state import head_format
 from reporting.anomaly.episodes import Episode
 from reporting.health.notice import Notice
-from reporting.health.watch import DeviceHealth
+from reporting.health.state import DeviceHealth
 from reporting.message import Message
 
 PREFIX = "backfill-"

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from consumer.state.head import ShardPosition
-from reporting.health.watch import DeviceHealth
+from reporting.health.state import DeviceHealth
 from window.rolling import Columns, Windows
 from window.samples import Names
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consumer.state.head import ShardPosition
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
-from reporting.health.watch import DeviceHealth, Run
+from reporting.health.state import DeviceHealth, Run
 from window.rolling import Columns, Windows
 from window.samples import Names, Samples
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reporting.health.misfit import FIRST_S, FIRST_SAMPLES, Fit, Misfit, follow
+from reporting.health.misfit import FIRST_S, FIRST_SAMPLES, Misfit, compare
+from reporting.health.state import Fit
 from scoring.bundle import Bundle
 from scoring.config import Range
 from scoring.succession import Change, Succession
@@ -29,7 +30,7 @@ class Asked:
     def feed(self, stamp: list[float], current_a: list[float], *, ts: list[float] | None = None) -> Asked:
         samples = Samples.of(ts or stamp, current_a, [25.0] * len(stamp))
         rows = np.arange(len(stamp))
-        self.asked, self.fit, found = follow(self.asked, self.fit, samples, np.array(stamp), rows, self.bundles)
+        self.asked, self.fit, found = compare(self.asked, self.fit, samples, np.array(stamp), rows, self.bundles)
         self.found += found
         return self
 
@@ -61,7 +62,7 @@ def test_outside_is_any_end_of_either_reading(plain_bundle: Bundle, current_a: f
     rows, stamp = np.arange(151), np.array(times(151))
     for a, c, told in ((current_a, temperature_c, 1), (5.0, 45.0, 0), (0.0, 0.0, 0)):
         samples = Samples.of(stamp, [a] * 151, [c] * 151)
-        _, _, found = follow("", None, samples, stamp, rows, Succession(plain_bundle))
+        _, _, found = compare("", None, samples, stamp, rows, Succession(plain_bundle))
         assert len(found) == told
 
 
