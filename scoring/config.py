@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from scoring.detectors import DETECTORS
 from window.features import FeatureRules
 
 FORMAT = 1
@@ -159,13 +160,10 @@ class Calibration(_Part):
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:
-        for name, table, sign in (
-            ("reconstruction_error", self.reconstruction_error, 1.0),
-            ("forest_score", self.forest_score, -1.0),
-        ):
-            for (score, times), (next_score, next_times) in pairwise(table):
-                if sign * next_score < sign * score or next_times > times:
-                    raise ValueError(f"the {name} table must run from ordinary to rare")
+        for each in DETECTORS:
+            for (score, times), (next_score, next_times) in pairwise(getattr(self, each.score)):
+                if each.sign * next_score < each.sign * score or next_times > times:
+                    raise ValueError(f"the {each.score} table must run from ordinary to rare")
         return self
 
 

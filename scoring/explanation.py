@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scoring.bundle import Bundle
 from scoring.config import BundleConfig
+from scoring.detectors import DETECTORS, Stage
 from scoring.graph import Scores
-from scoring.verdict import Stage
 from window.features import FEATURES, ROLLING
 from window.samples import Floats
 
@@ -33,15 +34,17 @@ WORDS = {
 """The features in a technician's words, and their units."""
 
 _AT = {name: column for column, name in enumerate(FEATURES)}
+"""The column of each feature."""
 _NAMED, _WORTH_NAMING = 2, 0.05
-_FOREST_TOLD, _FOREST_WORTH_NAMING = 3, 0.5
-"""Features told of the forest; named in the sentence are those that count at least half as much as the first."""
+"""The sentence names at most so many features, and only those with at least this share of the error."""
+_FOREST_LISTED, _FOREST_WORTH_NAMING = 3, 0.5
+"""So many features of the forest are listed; the sentence names those that count at least this part of the first."""
 _SCATTER = {"current": "current_roll_std", "temperature": "temp_roll_std"}
 _RATE = {"current": "current_rate", "temperature": "temp_rate"}
 _JUMP = {"current_rate": 0.2, "temp_rate": 0.5}
-_CREDIBLE = 0.2
-"""An expectation further outside of what was learnt from, as a share of its width, is not told."""
 """Faster changes than these, in A/s and °C/s, are jumps."""
+_CREDIBLE = 0.2
+"""An expectation further outside the training range than this share of its width is left out of the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,11 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: St
 
 
 def _stages(error: float, forest: float, config: BundleConfig) -> Stage:
-    stages = Stage.RECONSTRUCTION if error > config.thresholds.reconstruction_error else Stage.NONE
-    return stages | Stage.FOREST if forest < config.thresholds.forest_score else stages
+    stages = Stage.NONE
+    for each, score in zip(DETECTORS, (error, forest), strict=True):
+        if each.exceeds(score, getattr(config.thresholds, each.score)):
+            stages |= each.stage
+    return stages
 
 
 def _band(expected: Floats, config: BundleConfig) -> Band | None:
@@ -132,7 +138,7 @@ def _isolating(row: Floats, forest: float, bundle: Bundle) -> dict[str, float]:
     changed = np.repeat(row[None, :], len(FEATURES), axis=0)
     np.fill_diagonal(changed, bundle.scaler.mean)
     rises = bundle.graph.score(changed).forest_score - forest
-    first = np.argsort(-rises, kind="stable")[:_FOREST_TOLD]
+    first = np.argsort(-rises, kind="stable")[:_FOREST_LISTED]
     return {FEATURES[k]: float(rises[k]) for k in first if rises[k] > 0}
 
 
@@ -140,14 +146,11 @@ def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) ->
     """The rarer of both scores, in words that the held-out hours bear out."""
     calibration = config.calibration
     hours = f"{int(calibration.normal_hours)} h"
-    counts = [
-        times
-        for times in (
-            _times(error, calibration.reconstruction_error),
-            _times(-forest, tuple((-score, times) for score, times in calibration.forest_score)),
-        )
-        if times is not None
+    found = [
+        _times(each.sign * score, [(each.sign * reached, times) for reached, times in getattr(calibration, each.score)])
+        for each, score in zip(DETECTORS, (error, forest), strict=True)
     ]
+    counts = [times for times in found if times is not None]
     if not counts or calibration.normal_hours < 1:
         return "how rare this is was not measured"
     if min(counts) == 0:
@@ -158,7 +161,7 @@ def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) ->
     return f"reached by at most {samples} in {hours} of normal charging"
 
 
-def _times(score: float, table: tuple[tuple[float, int], ...]) -> int | None:
+def _times(score: float, table: Sequence[tuple[float, int]]) -> int | None:
     """At most how many normal samples reached ``score``; None when the table cannot say.
 
     A score between two rows gets the count of the more ordinary one, which is never too small.

@@ -8,10 +8,11 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort
 
+from scoring.detectors import DETECTORS
 from window.features import FEATURES
 from window.samples import Floats
 
-_OUTPUTS = ["reconstruction_error", "forest_score", "reconstruction"]
+_OUTPUTS = [*(each.score for each in DETECTORS), "reconstruction"]
 
 
 @dataclass(frozen=True, slots=True)

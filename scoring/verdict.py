@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.config import EVIDENCE_SAMPLES, BundleConfig
+from scoring.detectors import DETECTORS, FOREST, Stage
 from scoring.evidence import Past, weigh
 from scoring.graph import Scores
 from window.samples import Floats
@@ -22,18 +23,6 @@ class Severity(IntEnum):
     MEDIUM = 2
     HIGH = 3
     CRITICAL = 4
-
-
-class Stage(IntFlag):
-    """What calls a sample an anomaly: a model, a change against the samples before it, a reading that repeats, or one
-    far outside of what was learnt from."""
-
-    NONE = 0
-    RECONSTRUCTION = 1
-    FOREST = 2
-    CHANGE = 4
-    STUCK = 8
-    RANGE = 16
 
 
 REACH = {"plain": 0, "evidence": EVIDENCE_SAMPLES}
@@ -69,10 +58,12 @@ def judge(
     """
     limits = config.thresholds
     unscorable = ~(np.isfinite(scores.reconstruction_error) & np.isfinite(scores.forest_score))
-    # Both comparisons are false for NaN: without the mask a broken row would pass as normal.
-    stages = np.where(scores.forest_score < limits.forest_score, Stage.FOREST, 0)
+    stages = np.zeros(len(scores), np.uint8)
+    for each in DETECTORS if config.evidence is None else (FOREST,):
+        # False for NaN: without the mask below a broken row would pass as normal.
+        exceeds = each.exceeds(getattr(scores, each.score), getattr(limits, each.score))
+        stages[exceeds] |= int(each.stage)
     if config.evidence is None:
-        stages = stages | np.where(scores.reconstruction_error > limits.reconstruction_error, Stage.RECONSTRUCTION, 0)
         warming = np.zeros(len(scores), bool)
     elif past is None:
         raise ValueError('policy "evidence" judges a sample by those before it, which were not given')
@@ -84,10 +75,10 @@ def judge(
             (Stage.STUCK, found.stuck),
             (Stage.RANGE, found.outside),
         ):
-            stages = stages | np.where(says, stage, 0)
+            stages[says] |= int(stage)
         warming = found.warming
-    stages = np.where(warming, stages & Stage.RANGE, stages)
-    stages = np.where(unscorable, 0, stages).astype(np.uint8)
+    stages[warming] &= int(Stage.RANGE)
+    stages[unscorable] = Stage.NONE
     anomaly = stages != 0
     return Verdicts(anomaly, stages, _severity(anomaly, current_a, temperature_c, config), unscorable, warming)
 
