@@ -24,7 +24,7 @@ from consumer.lane.single_device import SoleDevice
 from consumer.lane.warming import Warming
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.muting import Muting
-from consumer.outgoing.outbox import Outgoing, Reporting
+from consumer.outgoing.outbox import LaneOutbox, Reporting
 from consumer.outgoing.quarantine import Quarantine
 from consumer.state.commit import Commit
 from consumer.state.head import Gap, Head, InForce, Outbox, Refusal
@@ -83,7 +83,7 @@ class Lane:
         self._scorer = scorer
         self._ledger = Ledger(devices, head.ledger)
         self._muting = Muting(head.untold, head.held, head.watermark)
-        self._outgoing = Outgoing(
+        self._outbox = LaneOutbox(
             scorer.bundles,
             to,
             Episodes(head.episodes),
@@ -126,12 +126,12 @@ class Lane:
             snapshot.restore(scorer.windows, devices)
             self._own.update((name, devices.code(name)) for name in snapshot.devices)
         for code in self._own.values():
-            self._outgoing.recall(scorer.recall(code))
+            self._outbox.recall(scorer.recall(code))
         # The windows are the last step of a commit: where they are of the head's own, all it promised has been done.
         self._fulfilled = snapshot is not None and snapshot.commit == head.commit
         if not self._fulfilled:
             # A minute that the windows do not hold whole was written before they were: they are a commit's last step.
-            self._outgoing.promise(m for m in head.outbox.minutes if self._outgoing.whole(m, self._newest(m[0])))
+            self._outbox.promise(m for m in head.outbox.minutes if self._outbox.whole(m, self._newest(m[0])))
         if not self._recovering:
             self._forget_unwatched()
         if head.watermark is not None:
@@ -198,7 +198,7 @@ class Lane:
         """Take an event of the source in. ``now``: epoch seconds."""
         if isinstance(event, ShardBatch):
             self._quarantine.keep(event.shard, event.sequence, event.rejects)
-        self._outgoing.notify(self._shards.take(event, now), now=now)
+        self._outbox.notify(self._shards.take(event, now), now=now)
         self._check_recovered()
 
     def mute(self, mutes: Mutes) -> None:
@@ -217,11 +217,11 @@ class Lane:
 
     def refuse(self, refusal: Refusal, now: float) -> None:
         """Tell that a bundle was refused, once."""
-        self._outgoing.notify(self._refusals.refuse(refusal, self._head.bundle, now), now=now)
+        self._outbox.notify(self._refusals.refuse(refusal, self._head.bundle, now), now=now)
 
     def accept(self, now: float) -> None:
         """Tell that nothing refused is there any more, if that was told."""
-        self._outgoing.notify(self._refusals.accept(self._head.bundle, now), now=now)
+        self._outbox.notify(self._refusals.accept(self._head.bundle, now), now=now)
 
     def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
         """The stream has nothing after ``since`` (a stamp, epoch s); the head stands for what is up to ``known_to``."""
@@ -267,9 +267,9 @@ class Lane:
         """Process all that may leave the merge, as far as the commit being filled has room for messages."""
         # Whoever raises in the middle leaves a record half told: no commit may hold that, a restart does it again.
         self._sound = False
-        self._outgoing.notify(self._shards.overdue(now), now=now)
+        self._outbox.notify(self._shards.overdue(now), now=now)
         self._full = False
-        while self._outgoing.messages + self._outgoing.brings(self._scorer.touches) + NOTICES <= MAX_MESSAGES:
+        while self._outbox.messages + self._outbox.messages_per_record(self._scorer.touches) + NOTICES <= MAX_MESSAGES:
             due = min(self.charts.due, self._watch.due, self._warming.due, self._due)
             if self._ready is None:
                 self._ready = self._shards.merge.release(before=self._shards.merge.slowest + MOST_AHEAD_S)
@@ -290,7 +290,7 @@ class Lane:
         if self.recovering:
             self._shards.cut()  # what is read again goes into no commit
         if self._ready is None:
-            self._outgoing.notify(self._shards.end(now), now=now)
+            self._outbox.notify(self._shards.end(now), now=now)
             self._check_recovered()
         self._sound = True
 
@@ -305,11 +305,11 @@ class Lane:
         due = final or now - self._last_cut >= self._heartbeat_s
         if self.recovering or self._to_fill:
             return self._heartbeat(now) if due and not final else None
-        if not due and self._outgoing.messages == 0:
+        if not due and self._outbox.messages == 0:
             return None
         self._sound = False
         self._last_cut = now
-        batch = self._outgoing.drain()
+        batch = self._outbox.drain()
         self._shards.cut()
         read_again_from = self._read_again_from
         snapshot = None
@@ -331,9 +331,9 @@ class Lane:
                 "watermark": self.watermark if isfinite(self.watermark) else self._head.watermark,
                 "newest": self._latest if isfinite(self._latest) else None,
                 "positions": {shard: position.model_copy() for shard, position in self._shards.positions.items()},
-                "episodes": self._outgoing.episodes.stored,
-                "untold": self._muting.untold(self._outgoing.episodes),
-                "held": self._muting.held,
+                "episodes": self._outbox.episodes.stored,
+                "untold": self._muting.suppressed(self._outbox.episodes),
+                "held": self._muting.deferred,
                 "health": self._watch.settled,
                 "gaps": self._shards.gaps.stored,
                 "filled": self._shards.gaps.filled,
@@ -353,7 +353,7 @@ class Lane:
         commit = Commit(
             head=self._head,
             messages=batch.messages,
-            minutes=tuple(self._outgoing.minute(minute) for minute in batch.minutes),
+            minutes=tuple(self._outbox.minute(minute) for minute in batch.minutes),
             quarantine=self._quarantine.drain(),
             books=tuple(self._books(now, final=final)),
             snapshot=snapshot,
@@ -373,7 +373,7 @@ class Lane:
     def _due(self) -> float:
         """The stamp at which a step of an episode is due, or something that was muted. What is read again lies before
         any step that the head has not told; one may be due before it is known that nothing is left to read again."""
-        return min(self._outgoing.due, inf if self.recovering else self._muting.due)
+        return min(self._outbox.due, inf if self.recovering else self._muting.due)
 
     def _newest(self, device: str) -> float:
         return self._scorer.windows.newest(self._own[device]) if device in self._own else -inf
@@ -393,19 +393,19 @@ class Lane:
             if passed:
                 self._forced += 1
                 log.warning("forced release", shards=passed, watermark=self._shards.merge.watermark)
-        self._outgoing.notify(self._stall.notices(now), now=now)
+        self._outbox.notify(self._stall.notices(now), now=now)
 
     def _fire(self, due: float, now: float) -> None:
         """A deadline is reached before the next record (rule 15)."""
         if self._due <= due:
-            if self._outgoing.due <= due:
-                self._outgoing.fire(now=now)
+            if self._outbox.due <= due:
+                self._outbox.fire(now=now)
             else:
-                self._outgoing.make_up(self._muting.fire(), now=now)
+                self._outbox.flush_unmuted(self._muting.fire(), now=now)
             return
         if self._warming.due == due:
             notices = self._warming.fire()
-            self._outgoing.notify([] if self.recovering else notices, now=now)
+            self._outbox.notify([] if self.recovering else notices, now=now)
             return
         if self._watch.due > due:
             self.charts.fire(now)
@@ -415,7 +415,7 @@ class Lane:
         for code in self._watch.forgotten():
             self._forget(self._devices[code])
         # While recovering, they were told before the restart: those that the head's watermark had reached.
-        self._outgoing.notify([] if self.recovering and due <= self._begun else notices, now=now)
+        self._outbox.notify([] if self.recovering and due <= self._begun else notices, now=now)
 
     def _process(self, ready: Released, now: float) -> None:
         """Process a leading run of records of one class; what is left waits in ``_ready``. A run ends before any
@@ -423,10 +423,10 @@ class Lane:
         run = ready.take(slice(0, LONGEST_RUN))
         told = self._shards.told.rows(run)
         silent = bool(told[0])
-        room = MAX_MESSAGES - NOTICES - self._outgoing.messages
+        room = MAX_MESSAGES - NOTICES - self._outbox.messages
         if not silent:
             self.charts.begin(float(run.stamp[0]))
-            self._outgoing.notify(self._warming.begin(float(run.stamp[0])), now=now)
+            self._outbox.notify(self._warming.begin(float(run.stamp[0])), now=now)
         before = min(self.charts.until(float(run.stamp[0])), self._warming.due, self._due)
         run = run.take(slice(0, min(_run_length(told), max(1, int(np.searchsorted(run.stamp, before))))))
         run = run.take(slice(0, self._watch.reach(run.samples, self._times(run), np.maximum(run.stamp, self._floor))))
@@ -454,7 +454,7 @@ class Lane:
             else:
                 # What an episode that begins in the run leads to must not be late because records came in one page.
                 ends = np.searchsorted(run.stamp, run.stamp + CLOSED_AFTER_S)
-                most = self._outgoing.room(room)
+                most = self._outbox.capacity(room)
                 scored, count = self._scorer.take(run.samples, most_anomalies=most, ends=ends)
             self._own.update((self._devices[int(code)], int(code)) for code in np.unique(run.samples.device[:count]))
             run = run.take(slice(0, count))
@@ -471,7 +471,7 @@ class Lane:
         if not silent:
             self._account(run, seen, scored, now, duplicate=duplicate)
         elif scored is not None:
-            self._outgoing.recall(scored)
+            self._outbox.recall(scored)
         self._done(run, ready)
 
     def _met_before(self, run: Released) -> bool:
@@ -506,7 +506,7 @@ class Lane:
         self._shards.found(samples.take(~from_stream))
         self._ledger.duplicate(samples) if duplicate else self._ledger.classed(samples)
         if scored is None:
-            self._outgoing.notify((notice for _, notice in seen.notices), now=now)
+            self._outbox.notify((notice for _, notice in seen.notices), now=now)
             if Kind(int(seen.kind[0])).quarantined:
                 self._quarantine.set_aside(run)
             return
@@ -514,13 +514,13 @@ class Lane:
             # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(run.sequence[0]))
             self._ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
-        self._outgoing.tell(scored, run, self._times(run), seen.notices, now=now)
+        self._outbox.emit(scored, run, self._times(run), seen.notices, now=now)
         for row in self._quarantine.set_unscorable_aside(scored, run):
             self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
-        for device, ts in self._outgoing.opened():
+        for device, ts in self._outbox.opened():
             self.charts.opening(device, ts)
         for code in np.unique(samples.device):
-            self._outgoing.forget(self._devices[int(code)], self._scorer.windows.newest(int(code)))
+            self._outbox.forget(self._devices[int(code)], self._scorer.windows.newest(int(code)))
 
     def _check_recovered(self) -> None:
         """Once the reading again is done the head's word counts: timers that fired since the snapshot are not to fire
@@ -547,9 +547,9 @@ class Lane:
         code = self._own.pop(device, None)
         if code is not None:
             self._scorer.windows.forget(code)
-        self._outgoing.part(device)
+        self._outbox.detach(device)
         if not self.recovering:  # the head's episodes are those of later
-            self._outgoing.episodes.forget(device)
+            self._outbox.episodes.forget(device)
         self.charts.forget(device)
 
     def _forget_unwatched(self) -> None:

@@ -402,7 +402,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, where: str, call: int, *, afte
         "scoring.scorer.Scorer.take",
         "reporting.health.watch.Watch.apply",
         "consumer.state.ledger.Ledger.classed",
-        "consumer.outgoing.outbox.Outgoing.tell",
+        "consumer.outgoing.outbox.LaneOutbox.emit",
         "reporting.anomaly.evidence.Evidence.message",
         "consumer.intake.shards.Shards.move_past",
     ],

@@ -9,9 +9,9 @@ from repository import SHIPPED_BUNDLE
 
 from scoring.bundle import Bundle, load
 from scoring.config import Calibration, Evidence, Range
+from scoring.detectors import Stage
 from scoring.explanation import WORDS, Band, explain
 from scoring.graph import Graph, Scores
-from scoring.verdict import Stage
 from window.features import FEATURES
 
 

@@ -698,7 +698,7 @@ def test_devices_that_come_and_go_for_days_take_no_memory(plain_bundle: Bundle, 
                     "shards": len(rig.head.positions),
                     "days": len(rig.head.ledger),
                     "rows": rig.lane._scorer.windows.devices,
-                    "lines": len(rig.lane._outgoing._lines),
+                    "lines": len(rig.lane._outbox._lines),
                     "drawn": len(rig.lane.charts._drawn),
                 }
             )
