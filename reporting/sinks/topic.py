@@ -52,6 +52,8 @@ class Topic:
     """Publishes to one topic. Calls block for the client's time-outs and raise botocore's errors. ``clock``: epoch
     seconds."""
 
+    name = "topic"
+
     def __init__(self, client: SNSClient, arn: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._clock = clock
