@@ -18,7 +18,8 @@ from scoring.graph import Scores
 from scoring.succession import Succession
 from scoring.verdict import REACH, Verdicts, judge
 from window.features import ROLLING, features
-from window.rolling import Columns, Touched, Windows
+from window.ring import Columns
+from window.rolling import Touched, Windows
 from window.samples import Codes, Floats, Samples
 
 Table = TypeVar("Table", Scores, Verdicts)

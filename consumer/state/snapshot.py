@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 
 from consumer.state.head import ShardPosition
 from reporting.health.state import DeviceHealth
-from window.rolling import Columns, Windows
+from window.ring import Columns
+from window.rolling import Windows
 from window.samples import Names
 
 FORMAT = 1
