@@ -224,7 +224,7 @@ def _outside(row: Floats, config: BundleConfig) -> list[str]:
         ("temperature", bounds.temperature_c, config.training_range.temperature_c),
     ):
         if not low <= row[_AT[name]] <= high:
-            found.append(f"the {name} lies far outside of the {least:g} to {most:g} {WORDS[name][1]} learnt from")
+            found.append(f"the {name} lies far outside the {least:g} to {most:g} {WORDS[name][1]} of the training data")
     return found
 
 

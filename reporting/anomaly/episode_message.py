@@ -90,9 +90,9 @@ def _summary(kind: Kind, step: Step, sentence: str) -> str:
     if kind == "escalated" and sentence:
         return f"Now {severity}: {sentence}"
     if episode.samples == 0:
-        return "Withdrawn: the samples that were anomalous have been written again with other readings."
+        return "Withdrawn: its samples were written again with other readings and are no longer anomalous."
     samples = "1 anomalous sample" if episode.samples == 1 else f"{episode.samples} anomalous samples"
     worst = f"{severity} at worst, at {utc(episode.peak):%H:%M:%S} UTC"
     if kind == "closed":
         return f"Over after {duration(episode.last - episode.opened)}: {samples}, {worst}."
-    return f"Anomalous for {duration(step.at - episode.opened)} now: {samples} so far, {worst}."
+    return f"Anomalous for {duration(step.at - episode.opened)} so far: {samples}, {worst}."

@@ -102,7 +102,7 @@ def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
     summary = {
         "opened": _SENTENCE,
         "escalated": f"Now critical: {_SENTENCE.replace('6.31', '9.12').replace('31.4', '31.9')}",
-        "ongoing": f"Anomalous for 5 min now: 301 anomalous samples so far, {_WORST}.",
+        "ongoing": f"Anomalous for 5 min so far: 301 anomalous samples, {_WORST}.",
         "closed": f"Over after 5 min 6 s: 307 anomalous samples, {_WORST}.",
     }[name]
     return (

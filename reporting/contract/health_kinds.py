@@ -74,9 +74,9 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         meaning="records were lost with the stream and are read from the table",
         example={
             "device": None,
-            "summary": "Samples between 2026-07-25 14:25:07 and 2026-07-25 14:37:07 UTC were not in the stream any "
-            "more (the stream was made anew); they are read from the table and scored now; nothing later is told "
-            "before.",
+            "summary": "The stream lost the samples between 2026-07-25 14:25:07 and 2026-07-25 14:37:07 UTC (the "
+            "stream was made anew). They are read from the table and scored now; later events wait until that is "
+            "done.",
             "since": EXAMPLE_S,
             "until": EXAMPLE_S + 720.0,
         },
@@ -98,8 +98,8 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         meaning="a shard cannot be read, and everything waits for it",
         example={
             "device": None,
-            "summary": "Nothing after 2026-07-25 14:25:07 UTC is told: a shard of the stream cannot be read, and going "
-            "on without it would be a guess.",
+            "summary": "Paused since 2026-07-25 14:25:07 UTC: a shard of the stream cannot be read, and later events "
+            "wait for it. Run `battery-watch doctor`.",
             "since": EXAMPLE_S,
         },
     ),
@@ -107,7 +107,8 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         severity="medium",
         meaning="a record could not be used",
         example={
-            "summary": "A record of bay-7 was set aside (malformed); more within the hour are not told.",
+            "summary": "A record of bay-7 could not be used and is quarantined (malformed). Further ones within the "
+            "hour get no notice.",
             "since": EXAMPLE_S,
         },
     ),
@@ -116,8 +117,8 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         meaning="the window is not full yet",
         example={
             "device": None,
-            "summary": "The windows begin empty at 2026-07-25 14:25:07 UTC, the oldest record of the stream: for 25 "
-            "minutes charts show less, and what began before cannot be seen.",
+            "summary": "The windows are empty at 2026-07-25 14:25:07 UTC, the oldest record of the stream. For 25 "
+            "minutes charts show less, and a fault that began earlier cannot be seen.",
             "since": EXAMPLE_S,
         },
     ),
@@ -126,7 +127,7 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         meaning="a new model bundle was refused",
         example={
             "device": None,
-            "summary": "Bundle bw-0123456789ab was refused, bw-04f703624b25 goes on scoring. Its golden rows score "
+            "summary": "Bundle bw-0123456789ab was refused; bw-04f703624b25 stays active. Its golden rows score "
             "otherwise than when it was made.",
             "since": EXAMPLE_S,
             "model": "bw-0123456789ab",
@@ -136,7 +137,9 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         severity="medium",
         meaning="the bundle was not trained on such a battery",
         example={
-            "summary": "71 % of the first 5 minutes of bay-7 lie outside of what bw-04f703624b25 has learnt from.",
+            "summary": "71% of the first 151 samples of bay-7 lie outside the training range of bundle "
+            "bw-04f703624b25 (0 to 5 A, 4 to 48 °C): it may raise false alarms all the time, or miss a fault. Train a "
+            "bundle on your own charges and point MODEL_DIR at it.",
             "since": EXAMPLE_S,
             "model": "bw-04f703624b25",
             "command": "battery-watch train --table device4 --out my-bundle",

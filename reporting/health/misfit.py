@@ -35,9 +35,9 @@ class Misfit:
         share, known = self.counted.outside / self.counted.seen, self.bundle.config.training_range
         (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
         return (
-            f"{share:.0%} of the first {self.counted.seen} samples of {device} lie outside what the bundle "
-            f"{self.bundle.id} was trained on ({low_a:.3g} to {high_a:.3g} A, {low_c:.3g} to {high_c:.3g} °C): it may "
-            "alarm for ever, or miss a fault. Train one on your own charges and point MODEL_DIR at it."
+            f"{share:.0%} of the first {self.counted.seen} samples of {device} lie outside the training range of "
+            f"bundle {self.bundle.id} ({low_a:.3g} to {high_a:.3g} A, {low_c:.3g} to {high_c:.3g} °C): it may raise "
+            "false alarms all the time, or miss a fault. Train a bundle on your own charges and point MODEL_DIR at it."
         )
 
 

@@ -14,7 +14,10 @@ def follow(device: Device, record: Record, kind: Kind) -> None:
     """A record came: open a notice if it is quarantined and the last notice is old enough."""
     last = device.state.quarantine_told
     if kind.quarantined and (last is None or record.at - last >= QUARANTINE_EVERY_S):
-        said = f"A record of {device.name} was set aside ({kind.name.lower()}); more within the hour are not told."
+        said = (
+            f"A record of {device.name} could not be used and is quarantined ({kind.name.lower()}). "
+            "Further ones within the hour get no notice."
+        )
         created = record.created
         device.add(record.row, Notice("health.quarantine", device.name, created, "opened", said, since=created))
         device.update(quarantine_told=record.at)

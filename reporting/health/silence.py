@@ -42,8 +42,8 @@ def expire(device: Device, at: float) -> None:
 def forget(device: Device, at: float) -> str:
     """Close the silence because the device is forgotten. Returns the sentence, which closes its other notices too."""
     said = (
-        f"Still no sample from {device.name}, for {FORGET_S / 3600:g} h: it is not watched any more. "
-        "A sample that comes yet is taken for a new device's."
+        f"No sample from {device.name} for {FORGET_S / 3600:g} h: it is no longer watched. "
+        "If it sends again, it counts as a new device."
     )
     device.add(0, Notice("health.silence", device.name, at, "closed", said, since=device.state.last, until=at))
     return said

@@ -39,7 +39,7 @@ class _Parcel:
     @property
     def content(self) -> str:
         """For machines, for e-mail, for phones."""
-        late = f"Told late: this is {duration(self.age_s)} old.\n" if self.stale else ""
+        late = f"Late: this happened {duration(self.age_s)} ago.\n" if self.stale else ""
         text = self.message.text
         return json.dumps({"default": self.message.body, "email": late + text, "sms": late + text.split("\n")[1]})
 

@@ -94,7 +94,7 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
             "ongoing",
             EPISODE,
             "",
-            "Anomalous for 1 min 10 s now: 12 anomalous samples so far, high at worst, at 14:25:20 UTC.",
+            "Anomalous for 1 min 10 s so far: 12 anomalous samples, high at worst, at 14:25:20 UTC.",
         ),
         (
             "closed",
@@ -106,7 +106,7 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
             "closed",
             replace(EPISODE, samples=0),
             "",
-            "Withdrawn: the samples that were anomalous have been written again with other readings.",
+            "Withdrawn: its samples were written again with other readings and are no longer anomalous.",
         ),
     ],
 )

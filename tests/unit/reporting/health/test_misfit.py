@@ -130,7 +130,5 @@ def test_what_was_asked_does_not_depend_on_when_the_old_bundle_is_given_up(plain
 def test_the_sentence_names_share_bundle_and_range(asked: Asked) -> None:
     """So that it can be understood without looking anything up."""
     said = asked.feed(times(151), [OUTSIDE] * 151).found[0].said("rack-3")
-    assert said.startswith(
-        "100% of the first 151 samples of rack-3 lie outside what the bundle bw-plain was trained on"
-    )
+    assert said.startswith("100% of the first 151 samples of rack-3 lie outside the training range of bundle bw-plain")
     assert "(0 to 5 A, 0 to 45 °C)" in said
