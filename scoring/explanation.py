@@ -1,4 +1,4 @@
-"""Why a sample was flagged: in shares, in amperes and degrees, and in one sentence."""
+"""Why a sample is an anomaly: in shares, in amperes and degrees, and in one sentence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _CREDIBLE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """From where to where normal readings would lie, in amperes and degrees Celsius."""
+    """The range in which a normal reading would lie, in amperes and degrees Celsius."""
 
     current_a: tuple[float, float]
     temperature_c: tuple[float, float]
@@ -57,14 +57,14 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one sample was flagged.
+    """Why one sample is an anomaly.
 
-    ``shares``: each feature's part of the reconstruction error, in the order of `FEATURES`, summing to 1.
-    ``expected_current_a`` and ``expected_temperature_c``: what the autoencoder makes of the sample. ``band``: around
-    that, where normal charging lies; None where the bundle does not know. ``forest``: by how much the forest's score
-    rises when a feature is put right, of the features that count most; None where the forest did not flag it.
-    ``rarity``: how often normal charging reached such a score, as far as the evidence goes. ``sentence``: all of
-    it for a technician.
+    ``shares``: the part of each feature in the reconstruction error, in the order of `FEATURES`; they sum to 1.
+    ``expected_current_a`` and ``expected_temperature_c``: the output of the autoencoder. ``band``: the range around it
+    in which normal charging lies; None where the bundle does not know. ``forest``: by how much the forest's score rises
+    when a feature has its training mean instead, for the features that count most; None where the forest did not alarm.
+    ``rarity``: how often normal charging reached such a score, as far as it was measured. ``sentence``: all of it for a
+    technician.
     """
 
     shares: dict[str, float]
@@ -79,10 +79,10 @@ class Explanation:
 def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: Stage | None = None) -> Explanation:
     """Explain one sample from its features (14,), in feature units, and its scores (a `Scores` of one row).
 
-    ``stages``: what its verdict says of it; None for what its own scores say.
+    ``stages``: the stages of its verdict; None for those of its own scores.
 
-    Costs tens of microseconds, and where the forest flagged it the scores of 14 more rows. Raises ValueError for more
-    rows than one, or for scores that are not finite: such a sample is unscorable, and there is nothing to explain.
+    Costs tens of microseconds; where the forest alarmed, also the scoring of 14 more rows. Raises ValueError for more
+    rows than one, and for scores that are not finite: such a sample is unscorable, and there is nothing to explain.
     """
     if len(scores_row) != 1:
         raise ValueError(f"explain takes the scores of one sample, not of {len(scores_row)}")
@@ -133,8 +133,8 @@ def _band(expected: Floats, config: BundleConfig) -> Band | None:
 
 
 def _isolating(row: Floats, forest: float, bundle: Bundle) -> dict[str, float]:
-    """What the forest finds strange, the strangest first: by how much its score rises when one feature has its
-    training mean instead. A row's score does not depend on its batch, so neither does this."""
+    """By how much the forest's score rises when one feature has its training mean instead, the largest rise first. The
+    score of a row does not depend on its batch, so neither does this."""
     changed = np.repeat(row[None, :], len(FEATURES), axis=0)
     np.fill_diagonal(changed, bundle.scaler.mean)
     rises = bundle.graph.score(changed).forest_score - forest
@@ -143,7 +143,7 @@ def _isolating(row: Floats, forest: float, bundle: Bundle) -> dict[str, float]:
 
 
 def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) -> str:
-    """The rarer of both scores, in words that the held-out hours bear out."""
+    """How rare the rarer of both scores is, in words that claim no more than the held-out hours show."""
     calibration = config.calibration
     hours = f"{int(calibration.normal_hours)} h"
     found = [
@@ -162,9 +162,9 @@ def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) ->
 
 
 def _times(score: float, table: Sequence[tuple[float, int]]) -> int | None:
-    """At most how many normal samples reached ``score``; None when the table cannot say.
+    """At most how many normal samples reached ``score``; None where the table cannot say. Larger scores are rarer.
 
-    A score between two rows gets the count of the more ordinary one, which is never too small.
+    A score between two rows gets the count of the more ordinary row, which is never too small.
     """
     if not table or score < table[0][0]:
         return None
@@ -214,7 +214,7 @@ def _sentence(
 
 
 def _outside(row: Floats, config: BundleConfig) -> list[str]:
-    """Which readings are out of bounds, and what the models have learnt from."""
+    """Which readings are out of bounds, and the range of the training data."""
     bounds = config.evidence.bounds if config.evidence else None
     if bounds is None:
         return []
@@ -229,7 +229,7 @@ def _outside(row: Floats, config: BundleConfig) -> list[str]:
 
 
 def _apart(row: Floats, isolating: dict[str, float]) -> str:
-    """What the forest sets a sample apart by, where it alone flagged it."""
+    """The features by which the forest sets a sample apart, where it alone alarmed."""
     most = max(isolating.values(), default=0.0)
     named = [
         f"{WORDS[name][0]} ({_value(row, name)})"
@@ -242,12 +242,16 @@ def _apart(row: Floats, isolating: dict[str, float]) -> str:
 
 
 _ALSO, _BUT, _NAMELY = "; ", ", but ", ": "
+"""What joins the first reason to the reading: one more reason, a contrast, or an explanation."""
 
 
 def _off(row: Floats, expected: Floats, band: Band | None, reading: str, config: BundleConfig) -> tuple[str, str]:
-    """A reading, and how the first reason joins it. With what was expected where that makes sense: far from all it has
-    learnt the autoencoder may expect what no charge shows, or after a jump more than the jump itself, and a rise would
-    be told as a fall. A reading that is as expected is said to be: something else about it is not."""
+    """A reading with what was expected, and the words that join the first reason to it.
+
+    The expectation is left out where it misleads. Far outside the training range the autoencoder may expect values
+    that no charge shows. After a jump it may expect more than the jump itself, so that a rise would read as a fall. A
+    reading that is as expected is called so: then something else about it is not.
+    """
     rate, learnt = _RATE[reading], config.training_range
     low, high = learnt.current_a if reading == "current" else learnt.temperature_c
     if not low - _CREDIBLE * (high - low) <= expected[_AT[reading]] <= high + _CREDIBLE * (high - low):
@@ -275,5 +279,5 @@ def _value(values: Floats, name: str) -> str:
 
 def _said(value: float, name: str) -> str:
     digits = 1 if WORDS[name][1] == "°C" and not name.endswith("std") else 2
-    # Plus 0.0: a technician reads no "-0.00".
+    # Plus 0.0 turns "-0.00" into "0.00".
     return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -1,4 +1,4 @@
-"""From scores to a verdict: is the sample an anomaly, which model says so, how severe is it."""
+"""From scores to a verdict: whether a sample is an anomaly, by which stages, and how severe it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from window.samples import Floats
 
 
 class Severity(IntEnum):
-    """How far a sample lies beyond the bundle's limits; NONE for one that is no anomaly."""
+    """How far an anomaly lies beyond the bundle's limits; NONE for a sample that is no anomaly."""
 
     NONE = 0
     LOW = 1
@@ -26,15 +26,15 @@ class Severity(IntEnum):
 
 
 REACH = {"plain": 0, "evidence": EVIDENCE_SAMPLES}
-"""How many samples before the judged one a policy looks at, those that their features reach back to included."""
+"""How many samples before the judged one a policy looks at, with those that their features reach back to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """Columns of equal length, one row a sample: ``stages`` holds `Stage` bits, ``severity`` `Severity` values.
 
-    ``unscorable``: a score is not finite, so nothing can be said; never an anomaly, and never normal either.
-    ``warming``: the session has only just begun, so nothing is said yet but of a reading that is out of bounds.
+    ``unscorable``: a score is not finite; such a sample is neither an anomaly nor normal. ``warming``: the session has
+    just begun, and only a reading out of bounds makes an anomaly.
     """
 
     anomaly: NDArray[np.bool_]
@@ -52,9 +52,9 @@ def judge(
 ) -> Verdicts:
     """Verdicts on n samples from their scores and readings (n,), in amperes and degrees Celsius.
 
-    By policy `plain` an anomaly is what either model calls one. Policy `evidence` also looks at ``past``, the samples
-    before each; raises ValueError without it. Severity follows the magnitude of the current and the temperature,
-    whichever reaches higher; an anomaly below all limits is LOW.
+    By policy `plain` a sample is an anomaly if either model alarms. Policy `evidence` also looks at ``past``, the
+    samples before each, and raises ValueError without it. The severity follows the magnitude of the current or the
+    temperature, whichever is more severe; an anomaly below all limits is LOW.
     """
     limits = config.thresholds
     unscorable = ~(np.isfinite(scores.reconstruction_error) & np.isfinite(scores.forest_score))

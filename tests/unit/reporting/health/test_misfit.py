@@ -107,7 +107,7 @@ def test_a_new_bundle_asks_again_from_its_minute_on(plain_bundle: Bundle) -> Non
     wider = replace(plain_bundle, id="bw-wide", config=plain_bundle.config.model_copy(update={"training_range": wide}))
     asked = Asked(Succession(plain_bundle))
     asked.feed(times(151), [OUTSIDE] * 151)
-    asked.bundles.become(plain_bundle, [Change(wider, 360.0)])
+    asked.bundles.replace(plain_bundle, [Change(wider, 360.0)])
     asked.feed(times(29, since=302.0), [OUTSIDE] * 29)
     assert (asked.asked, asked.fit) == ("bw-plain", None)
     asked.feed([360.0, 361.0], [OUTSIDE] * 2, ts=[360.0, 350.0])
