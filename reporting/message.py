@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 import orjson
@@ -13,10 +14,10 @@ Publish = Literal["episodes", "samples", "both"]
 """What goes to the topic: the steps of episodes, every anomalous sample, or both."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: `at` is kept beside the fields, which are what the head stores
 class Message:
     """``body`` is the CloudEvents JSON for machines, ``text`` what people get by e-mail; the rest are the message
-    attributes a filter policy can name (SNS allows five in a policy)."""
+    attributes a filter policy can name (SNS allows five in a policy). Raises ValueError from `MAX_BYTES` on."""
 
     id: str
     type: str
@@ -32,9 +33,9 @@ class Message:
         if size >= MAX_BYTES:
             raise ValueError(f"message {self.id} has {size} bytes; a message stays under {MAX_BYTES}")
 
-    @property
+    @cached_property
     def at(self) -> float | None:
-        """The event time, epoch seconds; None where the body has none."""
+        """The event time, epoch seconds; None where the body has none. Parsed once, at its first use."""
         time = orjson.loads(self.body).get("time")
         return None if time is None else datetime.fromisoformat(time).timestamp()
 
@@ -48,11 +49,3 @@ class Message:
             "state": self.state,
             "schema": self.schema_uri,
         }
-
-
-def span(seconds: float) -> str:
-    """How long, in words: "90 s", "12 min 5 s", "26.0 h"."""
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 7200 else f"{whole / 3600:.1f} h"

@@ -31,17 +31,17 @@ FILES = (
     "golden.json",
     CARD,
 )
-"""What the manifest vouches for: every file of a bundle but itself."""
+"""The files that the manifest lists with their hashes: all of a bundle but the manifest."""
 POINTER, DEFAULT = "current", "default"
-"""In a folder of bundles: a file with the name of the one to use; without it, the one to use."""
+"""In a folder of bundles: the file that names the bundle to use, and the bundle to use where there is no such file."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Read = Callable[[str], bytes | None]
-"""Gives a file by its path below some place, a folder or another; None where there is none."""
+"""Gives the content of a file by its path below a place (a folder, a bucket); None where there is no such file."""
 
 ERROR_RTOL, ERROR_ATOL = 5e-5, 1e-6
-"""Graph (float64) against Keras (float32): the reconstruction error, relative and absolute."""
+"""How far the graph (float64) may be from Keras (float32) in the reconstruction error, relative and absolute."""
 FOREST_ATOL = 1e-9
-"""Graph against scikit-learn, both exact but for the last bits of one power."""
+"""How far the graph may be from scikit-learn: both are exact but for the last bits of one power."""
 
 
 class BundleError(Exception):
@@ -49,7 +49,7 @@ class BundleError(Exception):
 
 
 class UnfinishedError(BundleError):
-    """Files are missing, or are not those that the manifest vouches for: damage, or a copy that is not done yet."""
+    """Files are missing, or their hashes are not those in the manifest: damage, or a copy that is not done yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Scaler:
 
 
 class Manifest(BaseModel):
-    """The whole of `manifest.json`: what vouches for the bundle and tells where it comes from."""
+    """The whole of `manifest.json`: the hashes of the bundle's files, and where the bundle comes from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,8 +79,8 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Bundle:
-    """A verified bundle, ready to score. ``files``: what it was made of, by name, so that it can be stored elsewhere
-    whatever has become of the place it was loaded from."""
+    """A verified bundle, ready to score. ``files``: the contents of its files by name, so that it can be stored
+    elsewhere even if the place from which it was loaded has changed since."""
 
     id: str
     files: Mapping[str, bytes] = field(repr=False, compare=False)
@@ -93,7 +93,7 @@ class Bundle:
 def identity(sha256: Mapping[str, str]) -> str:
     """A bundle's id from the hashes of its files: the same models and choices have the same id everywhere.
 
-    The card is left out, so that it can name the id and so that a corrected sentence is not a new model.
+    The card does not count: it names the id itself, and a corrected sentence in it does not make a new model.
     """
     lines = "".join(f"{sha256[name]}  {name}\n" for name in sorted(sha256) if name != CARD)
     return f"bw-{hashlib.sha256(lines.encode()).hexdigest()[:12]}"
@@ -120,8 +120,9 @@ def in_folder(folder: Path) -> Read:
 def load_from(read: Read, where: str) -> Bundle:
     """The bundle at a place called ``where``, after checking hashes, features and golden rows.
 
-    The place is a bundle, or holds several: then its file `current` names the one to use, or that one is `default/`.
-    Reads a few hundred kilobytes and takes some tenths of a second. Raises `BundleError` for any damage.
+    The place is a bundle or a folder of bundles. In a folder, the file `current` names the bundle to use; without that
+    file it is `default/`. Reads a few hundred kilobytes and takes some tenths of a second. Raises `BundleError` for any
+    damage.
     """
     below = chosen(read, where)
     folder = f"{where}/{below}".rstrip("/")
@@ -142,8 +143,8 @@ def load_from(read: Read, where: str) -> Bundle:
 
 
 def chosen(read: Read, where: str) -> str:
-    """Which of a place's bundles is the one to use: its folder's name with a slash, or nothing where the place is the
-    bundle itself. Raises `UnfinishedError` where there is none."""
+    """The folder of the bundle to use, below a place, with a slash at its end; empty where the place is the bundle.
+    Raises `UnfinishedError` where there is no bundle."""
     pointer = _read(read, POINTER, where)
     if pointer is not None:
         name = pointer.decode(errors="replace").strip().rstrip("/")
@@ -167,7 +168,7 @@ def chosen(read: Read, where: str) -> str:
 
 
 def named(read: Read, where: str) -> str:
-    """The id of the bundle at a place as its manifest has it, unverified. Raises `BundleError`."""
+    """The id of the bundle at a place, as its manifest says; nothing is verified. Raises `BundleError`."""
     below = chosen(read, where)
     return _manifest(read, below, f"{where}/{below}".rstrip("/")).id
 
@@ -265,7 +266,7 @@ def _scaler(contents: Mapping[str, bytes], folder: str) -> Scaler:
 
 
 def _check_golden(graph: Graph, contents: Mapping[str, bytes], folder: str) -> None:
-    """Score the golden rows and compare with what Keras and scikit-learn said when the bundle was made."""
+    """Score the golden rows and compare with the scores of Keras and scikit-learn from when the bundle was made."""
     shapes = {
         "features": (-1, len(FEATURES)),
         "reconstruction_error": (-1,),

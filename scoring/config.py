@@ -1,4 +1,4 @@
-"""A bundle's choices, as `config.json` states them."""
+"""The choices of a bundle: `config.json`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from scoring.detectors import DETECTORS
 from window.features import FeatureRules
 
 FORMAT = 1
@@ -21,8 +22,9 @@ class _Part(BaseModel):
 
 
 EVIDENCE_SAMPLES, EVIDENCE_S = 35, 120.0
-"""How far before a sample policy `evidence` looks: so many samples, and no further than so many seconds."""
+"""How far back policy `evidence` looks from a sample: so many samples, and so many seconds at most."""
 _EVIDENCE_GAP_S = 60.0
+"""The longest session gap that policy `evidence` allows: with a longer one it could look back further."""
 
 
 class Range(_Part):
@@ -40,37 +42,40 @@ class Range(_Part):
 
 
 class WindowConfig(_Part):
-    """``shown_s``: seconds of the past a report shows."""
+    """``shown_s``: seconds of the past that a report shows. Nothing reads it: reports show 25 minutes."""
 
     shown_s: Positive = 1500.0
 
 
 class FeaturesConfig(_Part):
-    """How the features are made; their names and order stand in `feature_names.json`."""
+    """How the features are computed; their names and order stand in `feature_names.json`."""
 
     rolling: Literal[5] = 5
-    # Longer, and features would reach back further than the windows retain.
+    # With a longer gap, features would reach back further than the windows retain.
     session_gap_s: Annotated[float, Field(gt=0, le=75, allow_inf_nan=False)] = 60.0
     rate: Literal["per_second", "diff"] = "per_second"
     ratio_floor_c: Positive = 1e-6
 
     @property
     def rules(self) -> FeatureRules:
-        """The same choices as `window.features` takes them."""
+        """The same choices as a value for `window.features`."""
         return FeatureRules(self.session_gap_s, self.rate, self.ratio_floor_c)
 
 
 class Thresholds(_Part):
-    """Anomalous: reconstruction error above, forest score (`score_samples`) below."""
+    """The scores beyond which a sample is anomalous: see `scoring.detectors` for the sides."""
 
     reconstruction_error: Positive
     forest_score: Finite
 
 
 class Change(_Part):
-    """Anomalous: the mean of the ``newest`` readings lies further than ``limit`` from the mean of those ``before``
-    them, in units of their scatter, which counts as ``floor`` at least (amperes or degrees). And it must be there yet:
-    the very newest reading lies ``still`` times as far, on the same side; None where that does not matter."""
+    """When a change of a reading is anomalous.
+
+    The mean of the ``newest`` readings lies further than ``limit`` from the mean of those ``before`` them, in units of
+    the scatter of the latter, which counts as at least ``floor`` (amperes or degrees). With ``still``, the change must
+    also last: the very newest reading lies at least ``still`` times as far, on the same side.
+    """
 
     reading: Literal["current", "temperature"]
     newest: Annotated[int, Field(ge=1)]
@@ -87,8 +92,8 @@ class Change(_Part):
 
 
 class Stuck(_Part):
-    """Anomalous: a reading that repeats to the last digit so many times (a current of exactly 0 A is none that
-    flows); None where normal readings do so too."""
+    """How often a reading must repeat to the last digit to be anomalous; None where normal readings do so too. A
+    current of exactly 0 A may repeat: none flows."""
 
     current: Annotated[int, Field(ge=2, le=EVIDENCE_SAMPLES)] | None = None
     temperature: Annotated[int, Field(ge=2, le=EVIDENCE_SAMPLES)] | None = None
@@ -97,10 +102,10 @@ class Stuck(_Part):
 class Evidence(_Part):
     """How policy `evidence` combines a sample with those before it in its session.
 
-    The error speaks when it passes ``once`` times its threshold, or when ``of`` of the last ``out_of`` pass ``share``
-    times it. Nothing is said in the first ``warm_up_s`` of a session and of its first ``warm_up_samples``, nor do those
-    samples count afterwards. A reading outside ``bounds`` speaks alone and at once, of those samples too; None where no
-    reading does (older bundles).
+    The reconstruction error makes an anomaly when it passes ``once`` times its threshold, or when ``of`` of the last
+    ``out_of`` errors pass ``share`` times the threshold. The samples of the first ``warm_up_s`` of a session and its
+    first ``warm_up_samples`` are no anomalies and do not count for later ones. A reading outside ``bounds`` is an
+    anomaly at once, in the warm-up too; None where the bundle has no bounds (older ones).
     """
 
     warm_up_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 8.0
@@ -108,7 +113,7 @@ class Evidence(_Part):
     once: Positive = 1.5
     share: Positive = 0.7
     of: Annotated[int, Field(ge=1)] = 10
-    # The features of the first of them reach back four samples more.
+    # The features of the first of these samples reach back four more.
     out_of: Annotated[int, Field(ge=1, le=EVIDENCE_SAMPLES - 3)] = 15
     changes: tuple[Change, ...] = ()
     stuck: Stuck = Stuck()
@@ -122,14 +127,14 @@ class Evidence(_Part):
 
 
 class SeverityLimit(_Part):
-    """The magnitude of the current or the temperature from which a severity holds; either suffices."""
+    """The magnitude of the current and the temperature from which on a severity holds; one of them suffices."""
 
     current_a: Positive
     temperature_c: Finite
 
 
 class SeverityLimits(_Part):
-    """Limits of an anomaly's severity, not of the anomaly itself; below ``medium`` it is low."""
+    """Limits that grade an anomaly; they do not make one. Below ``medium`` its severity is low."""
 
     medium: SeverityLimit
     high: SeverityLimit
@@ -146,10 +151,9 @@ class SeverityLimits(_Part):
 class Calibration(_Part):
     """How often held-out normal charging reached a score.
 
-    Each table holds (score, samples that reached it), from ordinary to rare: errors rise, forest scores fall.
-    Its last row is the worst score seen, so what lies beyond it was never seen in ``normal_hours``.
-    ``residual``: where a reading less its expectation lay in nearly all of these samples; None where that was not
-    measured.
+    Each table holds pairs (score, samples that reached it), from ordinary to rare: errors rise, forest scores fall.
+    Its last row is the worst score seen: no sample of the ``normal_hours`` went beyond it. ``residual``: the range of
+    reading minus expectation in nearly all of these samples; None where that was not measured.
     """
 
     normal_hours: Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -159,25 +163,22 @@ class Calibration(_Part):
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:
-        for name, table, sign in (
-            ("reconstruction_error", self.reconstruction_error, 1.0),
-            ("forest_score", self.forest_score, -1.0),
-        ):
-            for (score, times), (next_score, next_times) in pairwise(table):
-                if sign * next_score < sign * score or next_times > times:
-                    raise ValueError(f"the {name} table must run from ordinary to rare")
+        for each in DETECTORS:
+            for (score, times), (next_score, next_times) in pairwise(getattr(self, each.score)):
+                if each.sign * next_score < each.sign * score or next_times > times:
+                    raise ValueError(f"the {each.score} table must run from ordinary to rare")
         return self
 
 
 class BundleConfig(_Part):
-    """The whole of `config.json`. ``error_weights``: what each standardised feature's squared residual counts in the
+    """The whole of `config.json`. ``error_weights``: the weight of each standardised feature's squared residual in the
     error; None for 1/14 each. The graph holds the same numbers."""
 
     format: Literal[1] = 1
     window: WindowConfig = WindowConfig()
     features: FeaturesConfig = FeaturesConfig()
     forest_input: Literal["raw", "scaled"] = "raw"
-    """What the forest splits: the features, or (some models of the old service) the standardised features."""
+    """What the forest reads: the features, or (in some models of the old service) the standardised features."""
     policy: Literal["plain", "evidence"] = "plain"
     evidence: Evidence | None = None
     error_weights: Annotated[tuple[Positive, ...], Field(min_length=14, max_length=14)] | None = None

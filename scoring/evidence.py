@@ -1,6 +1,6 @@
-"""Evidence of neighbouring samples: what those before a sample say about it (policy `evidence`).
+"""Policy `evidence`: what the samples before a sample say about it.
 
-Sums run over named columns in a fixed order, as in `window.features`: equal bits in batches of any size.
+Sums run over named columns in a fixed order, as in `window.features`, for equal bits in batches of any size.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from window.samples import Floats
 
 Flags = NDArray[np.bool_]
 LENGTH = EVIDENCE_SAMPLES + 1
-"""Samples in a `Past`'s tails: the judged one and all that the policy may look at."""
+"""Samples in the tails of a `Past`: the judged one and all that the policy may look at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """For each of n judged samples the last `LENGTH` samples up to it, and the last reconstruction errors (n, any
-    number), newest last; an error where there is no sample may be anything."""
+    """What lies before each of n judged samples: the last `LENGTH` samples up to it, and the last reconstruction errors
+    (n, any number), newest last. Where there is no sample the error is undefined."""
 
     tails: Tails
     error: Floats
@@ -30,8 +30,8 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What speaks against each of n samples: errors, a change, a reading that repeats, one out of bounds; and which are
-    ``warming``."""
+    """What makes each of n samples anomalous: errors, a change, a reading that repeats (``stuck``), a reading out of
+    bounds (``outside``). ``warming``: the samples in the warm-up of their session."""
 
     error: Flags
     change: Flags
@@ -42,8 +42,8 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Which of the samples of n tails (n, length) may be looked at: ``near``, of the newest one's session and not too
-    long ago; ``settled``, those of them after the warm-up. ``warming`` (n,): the newest is within the warm-up."""
+    """Which samples of n tails count, (n, length). ``near``: of the session of the newest sample, and not too old.
+    ``settled``: those of them after the warm-up. ``warming`` (n,): the newest sample is in the warm-up."""
 
     near: Flags
     settled: Flags
@@ -71,12 +71,12 @@ def weigh(past: Past, threshold: float, by: Evidence, gap_s: float) -> Weighed:
 
 
 def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
-    """The session of each tail's newest sample, as far as it can be seen."""
+    """The session of the newest sample of each tail, as far as the tail reaches."""
     newest = of.ts[:, -1:]
     follows = of.present[:, :-1] & of.present[:, 1:] & (of.ts[:, 1:] - of.ts[:, :-1] <= gap_s)
     inside = np.ones(of.ts.shape, bool)
     inside[:, :-1] = np.logical_and.accumulate(follows[:, ::-1], axis=1)[:, ::-1]
-    # The session's first sample, where it can be seen: the oldest inside, unless that is merely the tail's end.
+    # The first sample of the session: the oldest inside. Where that is the end of the tail, the session began before.
     first = np.argmax(inside, axis=1)
     began = np.where(first > 0, of.ts[np.arange(len(first)), first], -np.inf)[:, None]
     near = inside & (newest - of.ts <= EVIDENCE_S)
@@ -87,8 +87,8 @@ def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
 
 
 def change_of(of: Tails, session: Session, by: Change) -> Floats:
-    """How far the newest readings' mean lies from that of those before, in units of their scatter: a t statistic with
-    a floor; 0 where the session is too short, or where the very newest reading is back."""
+    """How far the mean of the newest readings lies from the mean of those before, in units of the scatter of the
+    latter: a t statistic with a floor. 0 where the session is too short, or where the very newest reading is back."""
     readings = of.current_a if by.reading == "current" else of.temperature_c
     total = np.zeros(len(readings))
     for k in range(1, by.newest + 1):

@@ -1,15 +1,16 @@
-"""Why a sample was flagged: in shares, in amperes and degrees, and in one sentence."""
+"""Why a sample is an anomaly: in shares, in amperes and degrees, and in one sentence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scoring.bundle import Bundle
 from scoring.config import BundleConfig
+from scoring.detectors import DETECTORS, Stage
 from scoring.graph import Scores
-from scoring.verdict import Stage
 from window.features import FEATURES, ROLLING
 from window.samples import Floats
 
@@ -33,20 +34,22 @@ WORDS = {
 """The features in a technician's words, and their units."""
 
 _AT = {name: column for column, name in enumerate(FEATURES)}
+"""The column of each feature."""
 _NAMED, _WORTH_NAMING = 2, 0.05
-_FOREST_TOLD, _FOREST_WORTH_NAMING = 3, 0.5
-"""Features told of the forest; named in the sentence are those that count at least half as much as the first."""
+"""The sentence names at most so many features, and only those with at least this share of the error."""
+_FOREST_LISTED, _FOREST_WORTH_NAMING = 3, 0.5
+"""So many features of the forest are listed; the sentence names those that count at least this part of the first."""
 _SCATTER = {"current": "current_roll_std", "temperature": "temp_roll_std"}
 _RATE = {"current": "current_rate", "temperature": "temp_rate"}
 _JUMP = {"current_rate": 0.2, "temp_rate": 0.5}
-_CREDIBLE = 0.2
-"""An expectation further outside of what was learnt from, as a share of its width, is not told."""
 """Faster changes than these, in A/s and °C/s, are jumps."""
+_CREDIBLE = 0.2
+"""An expectation further outside the training range than this share of its width is left out of the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """From where to where normal readings would lie, in amperes and degrees Celsius."""
+    """The range in which a normal reading would lie, in amperes and degrees Celsius."""
 
     current_a: tuple[float, float]
     temperature_c: tuple[float, float]
@@ -54,14 +57,14 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one sample was flagged.
+    """Why one sample is an anomaly.
 
-    ``shares``: each feature's part of the reconstruction error, in the order of `FEATURES`, summing to 1.
-    ``expected_current_a`` and ``expected_temperature_c``: what the autoencoder makes of the sample. ``band``: around
-    that, where normal charging lies; None where the bundle does not know. ``forest``: by how much the forest's score
-    rises when a feature is put right, of the features that count most; None where the forest did not flag it.
-    ``rarity``: how often normal charging reached such a score, as far as the evidence goes. ``sentence``: all of
-    it for a technician.
+    ``shares``: the part of each feature in the reconstruction error, in the order of `FEATURES`; they sum to 1.
+    ``expected_current_a`` and ``expected_temperature_c``: the output of the autoencoder. ``band``: the range around it
+    in which normal charging lies; None where the bundle does not know. ``forest``: by how much the forest's score rises
+    when a feature has its training mean instead, for the features that count most; None where the forest did not alarm.
+    ``rarity``: how often normal charging reached such a score, as far as it was measured. ``sentence``: all of it for a
+    technician.
     """
 
     shares: dict[str, float]
@@ -76,10 +79,10 @@ class Explanation:
 def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: Stage | None = None) -> Explanation:
     """Explain one sample from its features (14,), in feature units, and its scores (a `Scores` of one row).
 
-    ``stages``: what its verdict says of it; None for what its own scores say.
+    ``stages``: the stages of its verdict; None for those of its own scores.
 
-    Costs tens of microseconds, and where the forest flagged it the scores of 14 more rows. Raises ValueError for more
-    rows than one, or for scores that are not finite: such a sample is unscorable, and there is nothing to explain.
+    Costs tens of microseconds; where the forest alarmed, also the scoring of 14 more rows. Raises ValueError for more
+    rows than one, and for scores that are not finite: such a sample is unscorable, and there is nothing to explain.
     """
     if len(scores_row) != 1:
         raise ValueError(f"explain takes the scores of one sample, not of {len(scores_row)}")
@@ -111,8 +114,11 @@ def explain(features_row: Floats, scores_row: Scores, bundle: Bundle, stages: St
 
 
 def _stages(error: float, forest: float, config: BundleConfig) -> Stage:
-    stages = Stage.RECONSTRUCTION if error > config.thresholds.reconstruction_error else Stage.NONE
-    return stages | Stage.FOREST if forest < config.thresholds.forest_score else stages
+    stages = Stage.NONE
+    for each, score in zip(DETECTORS, (error, forest), strict=True):
+        if each.exceeds(score, getattr(config.thresholds, each.score)):
+            stages |= each.stage
+    return stages
 
 
 def _band(expected: Floats, config: BundleConfig) -> Band | None:
@@ -127,27 +133,24 @@ def _band(expected: Floats, config: BundleConfig) -> Band | None:
 
 
 def _isolating(row: Floats, forest: float, bundle: Bundle) -> dict[str, float]:
-    """What the forest finds strange, the strangest first: by how much its score rises when one feature has its
-    training mean instead. A row's score does not depend on its batch, so neither does this."""
+    """By how much the forest's score rises when one feature has its training mean instead, the largest rise first. The
+    score of a row does not depend on its batch, so neither does this."""
     changed = np.repeat(row[None, :], len(FEATURES), axis=0)
     np.fill_diagonal(changed, bundle.scaler.mean)
     rises = bundle.graph.score(changed).forest_score - forest
-    first = np.argsort(-rises, kind="stable")[:_FOREST_TOLD]
+    first = np.argsort(-rises, kind="stable")[:_FOREST_LISTED]
     return {FEATURES[k]: float(rises[k]) for k in first if rises[k] > 0}
 
 
 def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) -> str:
-    """The rarer of both scores, in words that the held-out hours bear out."""
+    """How rare the rarer of both scores is, in words that claim no more than the held-out hours show."""
     calibration = config.calibration
     hours = f"{int(calibration.normal_hours)} h"
-    counts = [
-        times
-        for times in (
-            _times(error, calibration.reconstruction_error),
-            _times(-forest, tuple((-score, times) for score, times in calibration.forest_score)),
-        )
-        if times is not None
+    found = [
+        _times(each.sign * score, [(each.sign * reached, times) for reached, times in getattr(calibration, each.score)])
+        for each, score in zip(DETECTORS, (error, forest), strict=True)
     ]
+    counts = [times for times in found if times is not None]
     if not counts or calibration.normal_hours < 1:
         return "how rare this is was not measured"
     if min(counts) == 0:
@@ -158,10 +161,10 @@ def _rarity(error: float, forest: float, config: BundleConfig, stages: Stage) ->
     return f"reached by at most {samples} in {hours} of normal charging"
 
 
-def _times(score: float, table: tuple[tuple[float, int], ...]) -> int | None:
-    """At most how many normal samples reached ``score``; None when the table cannot say.
+def _times(score: float, table: Sequence[tuple[float, int]]) -> int | None:
+    """At most how many normal samples reached ``score``; None where the table cannot say. Larger scores are rarer.
 
-    A score between two rows gets the count of the more ordinary one, which is never too small.
+    A score between two rows gets the count of the more ordinary row, which is never too small.
     """
     if not table or score < table[0][0]:
         return None
@@ -211,7 +214,7 @@ def _sentence(
 
 
 def _outside(row: Floats, config: BundleConfig) -> list[str]:
-    """Which readings are out of bounds, and what the models have learnt from."""
+    """Which readings are out of bounds, and the range of the training data."""
     bounds = config.evidence.bounds if config.evidence else None
     if bounds is None:
         return []
@@ -221,12 +224,12 @@ def _outside(row: Floats, config: BundleConfig) -> list[str]:
         ("temperature", bounds.temperature_c, config.training_range.temperature_c),
     ):
         if not low <= row[_AT[name]] <= high:
-            found.append(f"the {name} lies far outside of the {least:g} to {most:g} {WORDS[name][1]} learnt from")
+            found.append(f"the {name} lies far outside the {least:g} to {most:g} {WORDS[name][1]} of the training data")
     return found
 
 
 def _apart(row: Floats, isolating: dict[str, float]) -> str:
-    """What the forest sets a sample apart by, where it alone flagged it."""
+    """The features by which the forest sets a sample apart, where it alone alarmed."""
     most = max(isolating.values(), default=0.0)
     named = [
         f"{WORDS[name][0]} ({_value(row, name)})"
@@ -239,12 +242,16 @@ def _apart(row: Floats, isolating: dict[str, float]) -> str:
 
 
 _ALSO, _BUT, _NAMELY = "; ", ", but ", ": "
+"""What joins the first reason to the reading: one more reason, a contrast, or an explanation."""
 
 
 def _off(row: Floats, expected: Floats, band: Band | None, reading: str, config: BundleConfig) -> tuple[str, str]:
-    """A reading, and how the first reason joins it. With what was expected where that makes sense: far from all it has
-    learnt the autoencoder may expect what no charge shows, or after a jump more than the jump itself, and a rise would
-    be told as a fall. A reading that is as expected is said to be: something else about it is not."""
+    """A reading with what was expected, and the words that join the first reason to it.
+
+    The expectation is left out where it misleads. Far outside the training range the autoencoder may expect values
+    that no charge shows. After a jump it may expect more than the jump itself, so that a rise would read as a fall. A
+    reading that is as expected is called so: then something else about it is not.
+    """
     rate, learnt = _RATE[reading], config.training_range
     low, high = learnt.current_a if reading == "current" else learnt.temperature_c
     if not low - _CREDIBLE * (high - low) <= expected[_AT[reading]] <= high + _CREDIBLE * (high - low):
@@ -272,5 +279,5 @@ def _value(values: Floats, name: str) -> str:
 
 def _said(value: float, name: str) -> str:
     digits = 1 if WORDS[name][1] == "°C" and not name.endswith("std") else 2
-    # Plus 0.0: a technician reads no "-0.00".
+    # Plus 0.0 turns "-0.00" into "0.00".
     return f"{round(value, digits) + 0.0:.{digits}f}"

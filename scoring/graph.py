@@ -8,18 +8,19 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort
 
+from scoring.detectors import DETECTORS
 from window.features import FEATURES
 from window.samples import Floats
 
-_OUTPUTS = ["reconstruction_error", "forest_score", "reconstruction"]
+_OUTPUTS = [*(each.score for each in DETECTORS), "reconstruction"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the models say of n samples; NaN in a row means that nothing can be said of it.
+    """The scores of n samples. NaN in a row: the sample cannot be scored.
 
-    ``reconstruction_error`` (n,): mean squared residual of the standardised features, larger is stranger.
-    ``forest_score`` (n,): scikit-learn's `score_samples`, in [-1, 0), lower is stranger.
+    ``reconstruction_error`` (n,): mean squared residual of the standardised features; larger is less normal.
+    ``forest_score`` (n,): scikit-learn's `score_samples`, in [-1, 0); lower is less normal.
     ``reconstruction`` (n, 14): the features the autoencoder expected, in their own units.
     """
 
@@ -38,12 +39,13 @@ class Scores:
 class Graph:
     """One ONNX Runtime session: float64 features in, scores out.
 
-    A row's scores have the same bits in a batch of any size (on one family of processors). One thread may score
-    at a time per graph as far as speed goes; the session itself is safe to share.
+    A row's scores have the same bits in a batch of any size (on one family of processors). Threads may share it
+    safely; two that score at the same time gain no speed.
     """
 
     def __init__(self, model: bytes) -> None:
-        """``model``: the bytes of `model.onnx`. Raises ONNX Runtime's own errors or ValueError for another's."""
+        """``model``: the bytes of `model.onnx`. Raises ONNX Runtime's own errors, and ValueError for inputs or outputs
+        that are not ours."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -56,8 +58,8 @@ class Graph:
             raise ValueError(f"the graph takes {takes} and gives {gives}")
 
     def score(self, features: Floats) -> Scores:
-        """Scores of features of shape (n, 14), in feature units. A row with a value that is not finite, or
-        beyond float32, gets NaN for both scores."""
+        """Score features of shape (n, 14), in their own units. A row with a value that is not finite, or beyond
+        float32, gets NaN for both scores."""
         if len(features) == 0:
             return Scores(np.empty(0), np.empty(0), np.empty((0, len(FEATURES))))
         found = self._session.run(_OUTPUTS, {"features": np.ascontiguousarray(features, np.float64)})

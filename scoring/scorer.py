@@ -1,6 +1,6 @@
-"""The scoring path: samples enter the window, get their features, their scores and a verdict.
+"""The scoring path: samples enter the windows and get their features, their scores and a verdict.
 
-The worker and a replay of recorded data run this very code, in batches of one or of a thousand.
+The worker and a replay of recorded data run this same code, in batches of one or of a thousand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from scoring.graph import Scores
 from scoring.succession import Succession
 from scoring.verdict import REACH, Verdicts, judge
 from window.features import ROLLING, features
-from window.rolling import Columns, Touched, Windows
+from window.ring import Columns
+from window.rolling import Touched, Windows
 from window.samples import Codes, Floats, Samples
 
 Table = TypeVar("Table", Scores, Verdicts)
@@ -26,10 +27,10 @@ Table = TypeVar("Table", Scores, Verdicts)
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Rows of the window as they now stand, each column of shape (n,).
+    """Rows of the windows as they are now, each column of shape (n,).
 
-    ``changed``: the row is new, or a record out of order changed its scores or its verdict. ``was_anomaly``: what it
-    was before that.
+    ``rescored``: the row had been scored before. ``changed``: the row is new, or a record out of order changed its
+    scores or its verdict. ``was_anomaly``: it was an anomaly before that.
     """
 
     device: Codes
@@ -45,10 +46,10 @@ class Scored:
 
 
 class Scorer:
-    """A bundle, or several that follow one another, over the windows of all devices.
+    """A bundle, or a succession of bundles, over the windows of all devices.
 
-    Each row is scored by the bundle in force at its ``ts``, whenever and however often that happens (rule 17). Scorers
-    of several successions may share ``windows``, as long as none scores another's devices.
+    Each row is scored by the bundle that is active at its ``ts``, however late and however often that happens (rule
+    17). Several scorers may share ``windows`` if each scores devices of its own.
     """
 
     def __init__(self, bundle: Bundle | Succession, windows: Windows | None = None) -> None:
@@ -57,7 +58,7 @@ class Scorer:
 
     @property
     def touches(self) -> int:
-        """How many rows one sample out of order can touch: itself, and the followers that features or policy reach."""
+        """How many rows depend on one sample: itself, and the followers whose features or policy reach back to it."""
         return max(ROLLING, *(REACH[each.config.policy] + 1 for each in self.bundles.bundles))
 
     def take(
@@ -65,10 +66,11 @@ class Scorer:
     ) -> tuple[Scored, int]:
         """Score the longest leading run of samples that is in order, or one sample that is not.
 
-        Returns the rows scored and how many samples were taken: fewer than there are where the run breaks, or where
-        ``most_anomalies`` (at least 1) would be passed, or, with ``ends`` (n,), the row before which what an anomaly in
-        that row leads to is due. One that is out of order is taken with all rows that it touches. The samples must be
-        finite.
+        Returns the rows scored and how many samples were taken. It takes fewer than there are where the run breaks, and
+        where there would be more than ``most_anomalies`` (at least 1). With ``ends`` (n,) it also stops before row
+        ``ends[k]``, where k is the first anomaly: what that anomaly leads to is due there. A sample out of order is
+        taken with all rows that it touches. The samples must be finite. Raises ValueError for ``most_anomalies`` below
+        1.
         """
         if most_anomalies < 1:
             raise ValueError("allow at least one anomaly: a run may begin with one")
@@ -76,14 +78,14 @@ class Scorer:
         run = samples.take(slice(0, count))
         touched = self.windows.upsert(run, touches=self.touches)
         scored = self._score(touched)
-        told = np.cumsum(scored.verdicts.anomaly & scored.changed)
+        anomalies = np.cumsum(scored.verdicts.anomaly & scored.changed)
         most = count
-        if count > 1 and told[-1] > most_anomalies:
-            most = int(np.searchsorted(told, most_anomalies, side="right"))
-        if ends is not None and count > 1 and told[-1]:
-            most = min(most, int(ends[int(np.searchsorted(told, 1))]))
+        if count > 1 and anomalies[-1] > most_anomalies:
+            most = int(np.searchsorted(anomalies, most_anomalies, side="right"))
+        if ends is not None and count > 1 and anomalies[-1]:
+            most = min(most, int(ends[int(np.searchsorted(anomalies, 1))]))
         if most < count:
-            # Only a run in order can be this long, and its rows stand one to one for its samples.
+            # Only a run in order is longer than 1, and it has one row for each sample.
             count = most
             self.windows.retract(touched, count)
             touched = touched.take(slice(0, count))
@@ -99,10 +101,10 @@ class Scorer:
         return scored, count
 
     def recall(self, device: int) -> Scored:
-        """A device's retained rows that were anomalies, scored once more; the window itself stays as it is.
+        """A device's retained rows that were anomalies, scored once more. The windows stay as they are.
 
-        For what can be told of them again after a restart, so all count as changed. Left out are those of the oldest
-        rows that score otherwise now: the samples they reached back to are no longer retained.
+        It restores the archive lines after a restart, so all rows count as changed. Among the oldest rows, those that
+        get other scores now are left out: the samples they reached back to are no longer retained.
         """
         rows = self.windows.rows(device)
         _, _, severity, _ = self.windows.scored(rows)
@@ -113,7 +115,7 @@ class Scorer:
         return replace(scored, changed=np.ones(len(scored.ts), bool))
 
     def shown(self, device: int) -> tuple[Columns, Floats, Floats]:
-        """A device's last 25 minutes, with the current and the temperature the autoencoder expected, each (n,)."""
+        """A device's last 25 minutes, and the current and temperature that the autoencoder expected, each (n,)."""
         columns = self.windows.shown(device)
         rows = self.windows.rows(device)
         rows = rows.take(slice(len(rows) - len(columns.ts), None))
@@ -146,7 +148,7 @@ class Scorer:
     def _judged(
         self, rows: Touched, ts: Floats, current_a: Floats, temperature_c: Floats
     ) -> tuple[Floats, Scores, Verdicts]:
-        """Features, scores and verdicts of rows, each by the bundle in force at its time."""
+        """Features, scores and verdicts of rows, each by the bundle that is active at its time."""
         bundles = self.bundles.bundles
         if len(bundles) == 1:
             return self._by(bundles[0], rows, current_a, temperature_c)
@@ -168,8 +170,8 @@ class Scorer:
     def _by(
         self, bundle: Bundle, rows: Touched, current_a: Floats, temperature_c: Floats
     ) -> tuple[Floats, Scores, Verdicts]:
-        """The same by one bundle. Samples that its policy looks back to are scored by it too, whatever scored them
-        before: a verdict is a function of the samples and the one bundle."""
+        """The same by one bundle. It also scores the samples that its policy looks back to, whichever bundle scored
+        them before: a verdict depends on the samples and on this one bundle alone."""
         config, windows = bundle.config, self.windows
         if config.evidence is None:
             made = features(windows.tails(rows), config.features.rules)

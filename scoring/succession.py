@@ -1,4 +1,4 @@
-"""The bundles that follow one another, and which of them is in force at a sample's time (rule 17 of the order)."""
+"""The bundles that follow one another, and which of them is active at a sample's time (rule 17 of the order)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from window.samples import Codes, Floats
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A bundle that takes effect at ``since``: event time, epoch seconds. ``own``: by device code, when it does so on
-    the clock of a device that is known to be wrong."""
+    """A bundle that is active from ``since`` on: event time, epoch seconds. ``own``: by device code, the same moment on
+    the clock of a device whose clock is known to be wrong."""
 
     bundle: Bundle
     since: float
@@ -23,32 +23,32 @@ class Change:
 
 
 class Succession:
-    """The first bundle, and the changes after it, oldest first. The last change whose time has come is in force.
+    """The first bundle, and the changes after it, oldest first. The last change whose time has come is active.
 
-    All that score, judge and tell for one lane share one, so that a further change is one for all of them.
+    All parts of one lane share one succession, so that a change reaches all of them at once.
     """
 
     def __init__(self, first: Bundle, changes: Sequence[Change] = ()) -> None:
-        self.become(first, changes)
+        self.replace(first, changes)
 
-    def become(self, first: Bundle, changes: Sequence[Change] = ()) -> None:
-        """Be this one from now on: with a change more, or without what nothing needs any more."""
+    def replace(self, first: Bundle, changes: Sequence[Change] = ()) -> None:
+        """Replace all bundles: to add a change, or to drop bundles that nothing needs any more."""
         self.bundles = (first, *(change.bundle for change in changes))
         self._changes = tuple(changes)
 
     @property
     def latest(self) -> Bundle:
-        """The bundle that is in force in the end."""
+        """The bundle that is active once all changes have taken place."""
         return self.bundles[-1]
 
     def at(self, device: int, ts: float) -> Bundle:
-        """The bundle in force for one sample."""
+        """The bundle that is active for one sample."""
         if not self._changes:
             return self.bundles[0]
         return self.bundles[int(self.rows(np.full(1, device, np.int32), np.full(1, ts))[0])]
 
     def rows(self, device: Codes, ts: Floats) -> NDArray[np.intp]:
-        """By sample, shape (n,): the place in ``bundles`` of the one in force."""
+        """For each sample, shape (n,): the place of the active bundle in ``bundles``."""
         found = np.zeros(len(ts), np.intp)
         for place, change in enumerate(self._changes, 1):
             since = np.full(len(ts), change.since)

@@ -1,21 +1,22 @@
-"""From scores to a verdict: is the sample an anomaly, which model says so, how severe is it."""
+"""From scores to a verdict: whether a sample is an anomaly, by which stages, and how severe it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.config import EVIDENCE_SAMPLES, BundleConfig
+from scoring.detectors import DETECTORS, FOREST, Stage
 from scoring.evidence import Past, weigh
 from scoring.graph import Scores
 from window.samples import Floats
 
 
 class Severity(IntEnum):
-    """How far a sample lies beyond the bundle's limits; NONE for one that is no anomaly."""
+    """How far an anomaly lies beyond the bundle's limits; NONE for a sample that is no anomaly."""
 
     NONE = 0
     LOW = 1
@@ -24,28 +25,16 @@ class Severity(IntEnum):
     CRITICAL = 4
 
 
-class Stage(IntFlag):
-    """What calls a sample an anomaly: a model, a change against the samples before it, a reading that repeats, or one
-    far outside of what was learnt from."""
-
-    NONE = 0
-    RECONSTRUCTION = 1
-    FOREST = 2
-    CHANGE = 4
-    STUCK = 8
-    RANGE = 16
-
-
 REACH = {"plain": 0, "evidence": EVIDENCE_SAMPLES}
-"""How many samples before the judged one a policy looks at, those that their features reach back to included."""
+"""How many samples before the judged one a policy looks at, with those that their features reach back to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """Columns of equal length, one row a sample: ``stages`` holds `Stage` bits, ``severity`` `Severity` values.
 
-    ``unscorable``: a score is not finite, so nothing can be said; never an anomaly, and never normal either.
-    ``warming``: the session has only just begun, so nothing is said yet but of a reading that is out of bounds.
+    ``unscorable``: a score is not finite; such a sample is neither an anomaly nor normal. ``warming``: the session has
+    just begun, and only a reading out of bounds makes an anomaly.
     """
 
     anomaly: NDArray[np.bool_]
@@ -63,16 +52,18 @@ def judge(
 ) -> Verdicts:
     """Verdicts on n samples from their scores and readings (n,), in amperes and degrees Celsius.
 
-    By policy `plain` an anomaly is what either model calls one. Policy `evidence` also looks at ``past``, the samples
-    before each; raises ValueError without it. Severity follows the magnitude of the current and the temperature,
-    whichever reaches higher; an anomaly below all limits is LOW.
+    By policy `plain` a sample is an anomaly if either model alarms. Policy `evidence` also looks at ``past``, the
+    samples before each, and raises ValueError without it. The severity follows the magnitude of the current or the
+    temperature, whichever is more severe; an anomaly below all limits is LOW.
     """
     limits = config.thresholds
     unscorable = ~(np.isfinite(scores.reconstruction_error) & np.isfinite(scores.forest_score))
-    # Both comparisons are false for NaN: without the mask a broken row would pass as normal.
-    stages = np.where(scores.forest_score < limits.forest_score, Stage.FOREST, 0)
+    stages = np.zeros(len(scores), np.uint8)
+    for each in DETECTORS if config.evidence is None else (FOREST,):
+        # False for NaN: without the mask below a broken row would pass as normal.
+        exceeds = each.exceeds(getattr(scores, each.score), getattr(limits, each.score))
+        stages[exceeds] |= int(each.stage)
     if config.evidence is None:
-        stages = stages | np.where(scores.reconstruction_error > limits.reconstruction_error, Stage.RECONSTRUCTION, 0)
         warming = np.zeros(len(scores), bool)
     elif past is None:
         raise ValueError('policy "evidence" judges a sample by those before it, which were not given')
@@ -84,10 +75,10 @@ def judge(
             (Stage.STUCK, found.stuck),
             (Stage.RANGE, found.outside),
         ):
-            stages = stages | np.where(says, stage, 0)
+            stages[says] |= int(stage)
         warming = found.warming
-    stages = np.where(warming, stages & Stage.RANGE, stages)
-    stages = np.where(unscorable, 0, stages).astype(np.uint8)
+    stages[warming] &= int(Stage.RANGE)
+    stages[unscorable] = Stage.NONE
     anomaly = stages != 0
     return Verdicts(anomaly, stages, _severity(anomaly, current_a, temperature_c, config), unscorable, warming)
 

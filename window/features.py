@@ -1,7 +1,7 @@
-"""The 14 features of a sample: a function of it and the four samples before it in its session.
+"""The 14 features of a sample: a function of the sample and of the four before it in its session.
 
-Every sum runs over named columns in a fixed order, never over an axis: a reduction's last bits depend on the
-batch's shape, and the same sample must give the same bits in a batch of one and of a thousand.
+Every sum runs over named columns in a fixed order, never over an axis: the last bits of a reduction depend on the shape
+of the batch, and a sample must give the same bits in a batch of one and in a batch of a thousand.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FEATURES = (
     "current_temp_product",
 )
 ROLLING = 5
-"""Samples in the rolling statistics; a sample's features reach back ``ROLLING - 1`` samples."""
+"""How many samples the rolling statistics use: features reach back ``ROLLING - 1`` samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def features(of: Tails, rules: FeatureRules | None = None) -> Floats:
     newest = ROLLING - 1
     current, temperature = of.current_a, of.temperature_c
     step_s = of.ts[:, 1:] - of.ts[:, :-1]
-    # In the session: present, and no gap between this one and the newest.
+    # A sample is in the session if it is present and no gap lies between it and the newest.
     joined = of.present[:, :-1] & of.present[:, 1:] & (step_s <= rules.session_gap_s)
     inside = [np.ones(len(of.ts), bool)]
     for k in range(newest - 1, -1, -1):

@@ -1,9 +1,10 @@
 """The merge: records of many shards in one order, by stamp, under a watermark (rules 3 to 5 of the order).
 
-A record may leave when no lineage can still deliver one that sorts before it. A lineage *holds* at the stamp of
-its last record, or, once proven idle at its tip, shortly before the time it was found empty. Ties go by shard id,
-so a hold at the very stamp of a record keeps it back only if the holder's id sorts first: with "not below" alone,
-the order of equal stamps would depend on which shard was read first.
+A record may leave when no lineage can still deliver one that sorts before it. Each lineage *holds* at a stamp: that of
+its last record or, once it is proven idle at its tip, shortly before the time at which it was found empty. Records of
+equal stamps are ordered by shard id. Therefore a hold at the very stamp of a record keeps it back only if the id of the
+holding shard sorts first. If no hold at that stamp kept it back, the order of equal stamps would depend on which shard
+was read first.
 """
 
 from __future__ import annotations
@@ -18,29 +19,29 @@ from numpy.typing import NDArray
 from window.samples import Floats, Samples, concat
 
 IDLE_SLACK_S = 4.0
-"""How far an idle promise stays behind the clock: a stamp may lag 2 s behind `created`, `created` has whole seconds,
+"""How far an idle promise stays behind our clock: a stamp may lag 2 s behind `created`, `created` has whole seconds,
 and the table's clock is not ours (docs/decisions/0002)."""
-IDLE_PAGES = 3
-IDLE_OVER_S = 1.0
+IDLE_PAGES, IDLE_OVER_S = 3, 1.0
+"""So many empty pages in a row, over so many seconds, prove that a shard is at its tip (rule 5)."""
 POLLS_STOPPED_S = 40.0
-"""A shard that was not asked for so long must show anew that it is at its tip."""
-LATEST_LEAD_S = 5.0
-LATEST_LAG_S = 2.0
+"""A shard that was not asked for so long must prove again that it is at its tip."""
+LATEST_LEAD_S, LATEST_LAG_S = 5.0, 2.0
+"""How far a stamp may lie ahead of `created`, and how far behind it (rule 3)."""
 
 Sequences = NDArray[np.object_]
 
 
 def stamps(samples: Samples, previous: float) -> Floats:
-    """Rule 3: the order keys of one shard's records, shape (n,), never falling, none below ``previous``.
-
-    A device's clock can pull its stamp at most 5 s ahead of the table's and 2 s behind it: a fast clock cannot
-    drag the watermark, a slow one cannot break every idle promise. A record without a time gets ``created``.
-    """
+    """The order keys of one shard's records (rule 3), shape (n,): never falling, none below ``previous``."""
     return np.maximum.accumulate(np.concatenate([[previous], own_stamps(samples)]))[1:]
 
 
 def own_stamps(samples: Samples) -> Floats:
-    """The times of records by themselves, shape (n,): ``ts``, within the same bounds of ``created``."""
+    """The stamp of each record by itself, shape (n,), whatever its shard holds besides.
+
+    It is ``ts``, but at most 5 s ahead of ``created`` and 2 s behind it: a device's fast clock cannot drag the
+    watermark, and a slow one cannot break every idle promise. A record without a time gets ``created``.
+    """
     ts = np.where(np.isnan(samples.ts), samples.created, samples.ts)
     return np.minimum(np.maximum(ts, samples.created - LATEST_LAG_S), samples.created + LATEST_LEAD_S)
 
@@ -63,7 +64,11 @@ class Released:
 
 @dataclass(slots=True)
 class _Lineage:
-    """One shard as the merge sees it. ``last``: stamp of the last record delivered; ``idle``: its idle promise."""
+    """One shard as the merge sees it.
+
+    ``last``: stamp of the last record delivered. ``idle``: the stamp up to which it is promised idle. ``tip``: it is
+    proven to be at its tip. ``closed``: nothing more is written to it. ``passed``: the merge does not wait for it.
+    """
 
     last: float
     idle: float = -np.inf
@@ -82,7 +87,7 @@ class _Lineage:
 
 
 class Merge:
-    """Merges lineages. Nothing is released before the first complete listing of the shards (`listed`)."""
+    """Merges lineages. Releases nothing before the first complete listing of the shards (`listed`)."""
 
     def __init__(self) -> None:
         self._lineages: dict[str, _Lineage] = {}
@@ -91,7 +96,7 @@ class Merge:
         self._buffered = 0
         self._reached = -np.inf
         self.broken = 0
-        """Records that came below the watermark: a lineage that had been passed, or a broken promise of idleness."""
+        """Records that came below the watermark: from a lineage that was passed by, or against an idle promise."""
 
     @property
     def buffered(self) -> int:
@@ -100,18 +105,18 @@ class Merge:
 
     @property
     def shards(self) -> Mapping[str, float]:
-        """Every shard that counts, with its hold."""
+        """Every open shard with its hold."""
         return {shard: lineage.hold for shard, lineage in self._lineages.items()}
 
     @property
     def waited_for(self) -> Mapping[str, float]:
-        """The holds of the shards that the merge waits for: those passed by hold nothing until they have caught up."""
+        """The holds of the shards that the merge waits for: not of those passed by, until they have caught up."""
         return {shard: lineage.hold for shard, lineage in self._lineages.items() if not lineage.passed} or self.shards
 
     @property
     def watermark(self) -> float:
-        """Nothing released from now on has a stamp below it, but what `broken` counts; -inf until every lineage has a
-        hold. It never falls."""
+        """No record released from now on has a stamp below it, except those that `broken` counts. It never falls; -inf
+        until every lineage has a hold."""
         if self.ready:
             floors = [self._floor(lineage) for lineage in self._lineages.values() if not lineage.passed]
             self._reached = max(self._reached, min(floors, default=-np.inf))
@@ -119,7 +124,7 @@ class Merge:
 
     @property
     def slowest(self) -> float:
-        """The lowest hold of all lineages, those that were passed included; inf where there is none."""
+        """The lowest hold of all lineages, those passed by included; inf where there is none."""
         return min((lineage.hold for lineage in self._lineages.values()), default=np.inf)
 
     @property
@@ -129,7 +134,7 @@ class Merge:
 
     @property
     def ended(self) -> list[str]:
-        """The shards that were read to their end and still count."""
+        """The shards that were read to their end and are not closed yet."""
         return [shard for shard, lineage in self._lineages.items() if lineage.ended]
 
     def read_to(self) -> dict[str, float]:
@@ -137,8 +142,8 @@ class Merge:
         return {shard: lineage.last for shard, lineage in self._lineages.items() if not lineage.ended}
 
     def pass_by(self) -> list[str]:
-        """Stop waiting for the lineages that hold the watermark, and say which (a forced release, rule 7). They hold
-        again once they have caught up."""
+        """Stop waiting for the lineages that hold the watermark back (a forced release, rule 7). Returns which. They
+        hold again once they have caught up."""
         low = self.watermark
         stalled = [s for s, o in self._lineages.items() if not o.passed and self._floor(o) <= low and not o.waiting]
         for shard in stalled:
@@ -146,11 +151,11 @@ class Merge:
         return stalled
 
     def listed(self) -> None:
-        """The first complete listing has been opened."""
+        """All shards of the first complete listing are open."""
         self.ready = True
 
     def open(self, shard: str, *, after: float = -np.inf) -> None:
-        """A shard is being read. It holds at ``after``: its parent's last stamp, or its own before a restart."""
+        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart."""
         if shard not in self._lineages:
             self._lineages[shard] = _Lineage(last=after)
 
@@ -160,7 +165,7 @@ class Merge:
         return lineage.last if lineage else -np.inf
 
     def push(self, shard: str, samples: Samples, sequence: Sequences, *, full: bool) -> None:
-        """A page of records of an open shard. A full page says nothing about the tip: there may be more."""
+        """Take a page of records, at least one, of an open shard. A full page proves no tip: more may follow."""
         lineage = self._lineages[shard]
         stamp = stamps(samples, lineage.last)
         self.broken += int((stamp < self.watermark).sum())
@@ -169,11 +174,11 @@ class Merge:
         lineage.waiting.append(Released(samples, stamp, sequence))
         self._buffered += len(samples)
         lineage.tip = lineage.tip and not full
-        if not lineage.tip:  # short of the tip a page of any size ends the run of empty ones
+        if not lineage.tip:  # before the tip, a page of any size ends the run of empty pages
             lineage.empty_pages, lineage.empty_since = 0, np.inf
 
     def empty(self, shard: str, asked_at: float) -> None:
-        """An empty page, asked for at ``asked_at``: proof of idleness once the shard is at its tip (rule 5)."""
+        """Take an empty page, asked for at ``asked_at``. It proves idleness once the shard is at its tip (rule 5)."""
         lineage = self._lineages[shard]
         if asked_at - lineage.asked_at > POLLS_STOPPED_S:
             lineage.tip = False
@@ -188,18 +193,18 @@ class Merge:
             self._catch_up(lineage)
 
     def mark(self, shard: str, *, closed: bool) -> None:
-        """Whether something may still be written to a shard. A closed one is read to its end and never idle before."""
+        """Note whether a shard is ``closed``: nothing more is written to it, and before its end it is never idle."""
         lineage = self._lineages.get(shard)
         if lineage is not None and not lineage.ended:
             lineage.closed = closed
 
     def close(self, shard: str) -> None:
-        """The shard lies behind: all its records are released and its children hold, or it has none."""
+        """Drop a shard: all its records are released and its children hold, or it has none."""
         lineage = self._lineages.pop(shard)
         self._buffered -= sum(len(part) for part in lineage.waiting)
 
     def end(self, shard: str) -> None:
-        """The shard was read to its end. It goes on holding, at its last stamp, until it is closed."""
+        """The shard was read to its end. It holds at its last stamp until `close`."""
         self._lineages[shard].ended = self._lineages[shard].closed = True
 
     def drained(self, shard: str) -> bool:
@@ -208,7 +213,7 @@ class Merge:
         return lineage is not None and lineage.ended and not lineage.waiting
 
     def release(self, *, before: float = np.inf) -> Released | None:
-        """All records that may leave and whose stamp is below ``before``, in order; None where there are none."""
+        """Take the records that may leave and whose stamp is below ``before``, in order; None where there are none."""
         if not self.ready or self._buffered == 0:
             return None
         parts: list[Released] = []
@@ -236,8 +241,8 @@ class Merge:
             lineage.passed = False
 
     def _bounds(self) -> list[tuple[str, float, float]]:
-        """For every shard with records waiting: the lowest hold among the shards that sort before it, which its
-        records must stay below, and among those that sort after it, which they may reach."""
+        """For every shard with records waiting: two bounds on the stamps that may leave. They must lie below the lowest
+        hold of the shards that sort before it, and not above the lowest hold of those that sort after it."""
         order = sorted(self._lineages)
         holds = [np.inf if self._lineages[s].passed else self._lineages[s].hold for s in order]
         before = np.minimum.accumulate([np.inf, *holds])

@@ -1,49 +1,34 @@
-"""The rolling windows of all devices: one ring of columns, devices x capacity.
+"""The rolling windows of all devices.
 
-25 minutes are shown, 37 retained: an upsert that arrives late finds everything its features reach back to (rule 8; why
-not 32: docs/decisions/0010).
-What a window holds is a function of the samples alone, whatever order they came in: all with
-``ts > newest - retained``, each ``ts`` once, the last value written.
+25 minutes are shown, 37 retained: a sample that arrives late finds everything that its features reach back to (rule 8;
+why not 32: docs/decisions/0010). What a window holds is a function of the samples alone, whatever order they came in:
+all with ``ts > newest - retained``, each ``ts`` once, with the values written last.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from window.features import ROLLING, Tails
+from window.ring import Columns, Index, Ring
 from window.samples import Codes, Floats, Samples
 
 SHOWN_S = 25 * 60.0
+"""What charts and reports show of a device, seconds back from its newest sample."""
 RETAINED_S = 37 * 60.0
+"""What the windows keep of a device, seconds back from its newest sample."""
 CONTEXT = -1
-"""In place of the severity of a sample that waits for its own record: until then nothing is said of it."""
-Index = NDArray[np.int64]
-Number = TypeVar("Number", np.float64, np.int8)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """A device's samples with their scores and verdicts in order of time, each of shape (n,). NaN scores: not scored
-    yet."""
-
-    ts: Floats
-    current_a: Floats
-    temperature_c: Floats
-    reconstruction_error: Floats
-    forest_score: Floats
-    severity: NDArray[np.int8]
-    stages: NDArray[np.int8]
+"""The severity of a sample that was read from the table and waits for its own record: no verdict on it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Rows to be scored: those written, and followers that reach back to a row that was written out of order.
+    """Rows of the windows to score: those written, and followers that reach back to a row written out of order.
 
-    Good until the next `Windows.upsert` or `Windows.evict`. ``rescored`` is true for a row that had been scored
+    Valid until the next `Windows.upsert` or `Windows.evict`. ``rescored`` is true for a row that had been scored
     before: a follower, or a sample written again.
     """
 
@@ -60,51 +45,46 @@ class Touched:
 
 
 class Windows:
-    """Windows of any number of devices; memory grows with the busiest device's retained samples, and with the most
-    devices at one time: the row of one that is forgotten is given to the next.
+    """Windows of any number of devices.
+
+    Memory grows with the retained samples of the busiest device and with the most devices at one time: the place of a
+    device that is forgotten goes to the next one.
 
     >>> w = Windows(); t = w.upsert(Samples.of([1.0, 2.0], [3.0, 3.0], [25.0, 25.0])); len(t)
     2
     """
 
-    _FLOATS = ("ts", "current_a", "temperature_c", "reconstruction_error", "forest_score")
-
     def __init__(self, *, capacity: int = 256) -> None:
-        self._columns: dict[str, Floats] = {name: np.full((0, capacity), np.nan) for name in self._FLOATS}
-        self._severity = np.zeros((0, capacity), np.int8)
-        self._stages = np.zeros((0, capacity), np.int8)
-        self._start = np.zeros(0, np.int64)
-        self._count = np.zeros(0, np.int64)
-        self._row = np.zeros(0, np.int64)  # by device code; -1: it has none
-        self._free: list[int] = []
+        """``capacity``: slots of a device at first."""
+        self._ring = Ring(capacity)
 
     @property
     def devices(self) -> int:
-        """Rows of the ring."""
-        return len(self._count)
+        """For how many devices there is a place."""
+        return self._ring.devices
 
     @property
     def capacity(self) -> int:
-        """Slots a device."""
-        return self._severity.shape[1]
+        """Slots of a device."""
+        return self._ring.capacity
 
     def count(self, device: int) -> int:
-        """Samples retained of a device; 0 for one never seen."""
-        row = self._row_of(device)
-        return int(self._count[row]) if row >= 0 else 0
+        """How many samples of a device are retained; 0 for one never seen."""
+        row = self._ring.row(device)
+        return int(self._ring.count[row]) if row >= 0 else 0
 
     def newest(self, device: int) -> float:
         """The device's latest ``ts``; -inf before its first sample."""
         if self.count(device) == 0:
             return -np.inf
-        row = self._row_of(device)
-        return float(self._columns["ts"][row, self._slots(row)[-1]])
+        row = self._ring.row(device)
+        return float(self._ring.columns["ts"][row, self._ring.slots(row)[-1]])
 
     def in_order(self, samples: Samples) -> int:
-        """How many leading rows each lie after everything their device has: these may be written in one go.
+        """How many leading samples each lie after everything their device has: these may be written in one go.
 
-        Processing is per record, so that pages and batches change nothing; rows in order cannot touch each
-        other's past, which is what allows them to be scored together.
+        Samples are processed as if they came one by one, so that pages and batches change nothing. Those in order
+        cannot touch each other's past, which is what allows them to be scored together.
         """
         if len(samples) == 0:
             return 0
@@ -120,23 +100,23 @@ class Windows:
 
     def holds(self, sample: Samples) -> bool:
         """Is the one sample there already, with the same values, and scored?"""
-        row = self._row_of(int(sample.device[0]))
+        row = self._ring.row(int(sample.device[0]))
         if row < 0:
             return False
-        slots = self._slots(row)
-        rank = int(np.searchsorted(self._columns["ts"][row, slots], sample.ts[0]))
+        slots = self._ring.slots(row)
+        rank = int(np.searchsorted(self._ring.ts(row), sample.ts[0]))
         if rank == len(slots):
             return False
-        there = {name: self._columns[name][row, slots[rank]] for name in self._FLOATS}
+        there = {name: column[row, slots[rank]] for name, column in self._ring.columns.items()}
         same = all(there[name] == getattr(sample, name)[0] for name in ("ts", "current_a", "temperature_c"))
         return same and not np.isnan(there["reconstruction_error"])
 
     def upsert(self, samples: Samples, *, touches: int = ROLLING) -> Touched:
-        """Write samples that are `in_order`, or exactly one that is not; returns the rows to score.
+        """Write samples that are `in_order`, or exactly one that is not. Returns the rows to score: none for a sample
+        that is older than what is retained, which is not written.
 
-        ``touches``: how many rows a sample has a say in, itself and followers: at least `ROLLING`, by the features.
-
-        None are returned for a sample that is already older than what is retained: it is not written.
+        ``touches``: how many rows depend on one sample, itself included. The features need at least `ROLLING`. Raises
+        ValueError for several samples out of order.
         """
         if self.in_order(samples) == len(samples):
             return self._append(samples)
@@ -145,52 +125,44 @@ class Windows:
         return self._place(samples, touches)
 
     def tails(self, rows: Touched, length: int = ROLLING) -> Tails:
-        """The last ``length`` samples up to each row."""
-        row = self._row[rows.device]
-        rank = (rows.slot - self._start[row]) % self.capacity
+        """The last ``length`` samples up to and including each row."""
+        row = self._ring.rows(rows.device)
+        rank = self._rank(row, rows.slot)
         back = np.arange(length - 1, -1, -1)
         slots = (rows.slot[:, None] - back[None, :]) % self.capacity
         present = rank[:, None] >= back[None, :]
 
         def gather(name: str) -> Floats:
-            values: Floats = self._columns[name][row[:, None], slots]
+            values: Floats = self._ring.columns[name][row[:, None], slots]
             return np.where(present, values, values[:, -1:])
 
         return Tails(gather("ts"), gather("current_a"), gather("temperature_c"), present)
 
     def before(self, rows: Touched, length: int) -> tuple[Touched, Index]:
-        """All the rows that lie within the last ``length`` up to one of ``rows``, each once; and where among them
-        those of each row are, shape (n, length), newest last. Where a device has too few, its first stands in."""
-        rank = (rows.slot - self._start[self._row[rows.device]]) % self.capacity
+        """All rows that lie among the last ``length`` up to one of ``rows``, each once; and for each of ``rows`` where
+        its own are among them, shape (n, length), newest last. Where a device has too few, its first stands in."""
+        rank = self._rank(self._ring.rows(rows.device), rows.slot)
         ranks = np.maximum(rank[:, None] - np.arange(length - 1, -1, -1)[None, :], 0)
         found, at = np.unique(rows.device[:, None].astype(np.int64) * self.capacity + ranks, return_inverse=True)
         device = (found // self.capacity).astype(np.int32)
-        slot = (self._start[self._row[device]] + found % self.capacity) % self.capacity
+        slot = (self._ring.start[self._ring.rows(device)] + found % self.capacity) % self.capacity
         return Touched(device, slot, np.zeros(len(slot), bool)), at.reshape(ranks.shape)
 
     def samples(self, rows: Touched) -> tuple[Floats, Floats, Floats]:
         """``ts``, ``current_a`` and ``temperature_c`` of the rows."""
-        at = (self._row[rows.device], rows.slot)
-        return self._columns["ts"][at], self._columns["current_a"][at], self._columns["temperature_c"][at]
+        at, columns = (self._ring.rows(rows.device), rows.slot), self._ring.columns
+        return columns["ts"][at], columns["current_a"][at], columns["temperature_c"][at]
 
     def scored(self, rows: Touched) -> tuple[Floats, Floats, NDArray[np.int8], NDArray[np.int8]]:
         """Reconstruction error, forest score, severity and stages of the rows as last kept; NaN, NaN, 0 and 0 before
         that."""
-        at = (self._row[rows.device], rows.slot)
-        columns = self._columns
-        return columns["reconstruction_error"][at], columns["forest_score"][at], self._severity[at], self._stages[at]
-
-    def retract(self, rows: Touched, keep: int) -> None:
-        """Take back all but the first ``keep`` rows of the in-order upsert that returned ``rows``."""
-        codes, extra = np.unique(rows.device[keep:], return_counts=True)
-        self._count[self._row[codes]] -= extra
-
-    def set_back(self, device: int, ts: float) -> None:
-        """Drop a device's samples that are later than ``ts``: its clock was set back."""
-        row = self._row_of(device)
-        if row >= 0:
-            kept = np.searchsorted(self._columns["ts"][row, self._slots(row)], ts, side="right")
-            self._count[row] = int(kept)
+        at, ring = (self._ring.rows(rows.device), rows.slot), self._ring
+        return (
+            ring.columns["reconstruction_error"][at],
+            ring.columns["forest_score"][at],
+            ring.severity[at],
+            ring.stages[at],
+        )
 
     def score(
         self,
@@ -202,45 +174,46 @@ class Windows:
         stages: NDArray[np.int8],
     ) -> None:
         """Keep the rows' scores and verdicts beside their samples."""
-        at = (self._row[rows.device], rows.slot)
-        self._columns["reconstruction_error"][at] = reconstruction_error
-        self._columns["forest_score"][at] = forest_score
-        self._severity[at] = severity
-        self._stages[at] = stages
+        at, ring = (self._ring.rows(rows.device), rows.slot), self._ring
+        ring.columns["reconstruction_error"][at] = reconstruction_error
+        ring.columns["forest_score"][at] = forest_score
+        ring.severity[at] = severity
+        ring.stages[at] = stages
 
     def keep_as_context(self, rows: Touched) -> None:
-        """The rows are there for others' features only: they are scored with their own record, and as new."""
-        self._severity[self._row[rows.device], rows.slot] = CONTEXT
+        """Keep the rows for the features of others only. Each is scored, as new, with its own record."""
+        self._ring.severity[self._ring.rows(rows.device), rows.slot] = CONTEXT
+
+    def retract(self, rows: Touched, keep: int) -> None:
+        """Take back all but the first ``keep`` rows of the in-order upsert that returned ``rows``."""
+        codes, extra = np.unique(rows.device[keep:], return_counts=True)
+        self._ring.count[self._ring.rows(codes)] -= extra
+
+    def set_back(self, device: int, ts: float) -> None:
+        """Drop a device's samples that are later than ``ts``: its clock was set back."""
+        row = self._ring.row(device)
+        if row >= 0:
+            self._ring.count[row] = int(np.searchsorted(self._ring.ts(row), ts, side="right"))
 
     def evict(self, devices: Codes) -> None:
         """Drop what is `RETAINED_S` or more older than the newest sample of each of ``devices``."""
         for device in np.unique(devices):
-            row = self._row_of(int(device))
+            row = self._ring.row(int(device))
             if row < 0:
                 continue
-            ts = self._columns["ts"][row, self._slots(row)]
+            ts = self._ring.ts(row)
             if len(ts) and ts[0] <= ts[-1] - RETAINED_S:
                 old = int(np.searchsorted(ts, ts[-1] - RETAINED_S, side="right"))
-                self._start[row] = (self._start[row] + old) % self.capacity
-                self._count[row] -= old
+                self._ring.start[row] = (self._ring.start[row] + old) % self.capacity
+                self._ring.count[row] -= old
 
     def forget(self, device: int) -> None:
         """Drop all that is kept of a device, as if it had never been seen."""
-        row = self._row_of(device)
-        if row >= 0:
-            self._row[device] = -1
-            self._start[row] = self._count[row] = 0
-            self._free.append(row)
+        self._ring.release(device)
 
     def retained(self, device: int) -> Columns:
         """All that is kept of a device, as copies."""
-        row = self._row_of(device)
-        slots = self._slots(row)
-        return Columns(
-            **{name: column[row, slots] for name, column in self._columns.items()},
-            severity=self._severity[row, slots],
-            stages=self._stages[row, slots],
-        )
+        return self._ring.read(self._ring.row(device))
 
     def shown(self, device: int) -> Columns:
         """The last 25 minutes of a device, as copies."""
@@ -249,117 +222,56 @@ class Windows:
         return Columns(*(getattr(kept, field.name)[first:] for field in fields(Columns)))
 
     def restore(self, device: int, columns: Columns) -> None:
-        """Put back what `retained` gave, for a device that has nothing yet."""
+        """Put back what `retained` gave. Raises ValueError for a device that has samples already."""
         if self.count(device):
             raise ValueError(f"device {device} has samples already")
-        n = len(columns.ts)
-        row = int(self._rows_for(np.array([device]))[0])
-        self._grow(self.devices, n)
-        self._count[row] = n
-        for name in self._FLOATS:
-            self._columns[name][row, self._slots(row)] = getattr(columns, name)
-        self._severity[row, self._slots(row)] = columns.severity
-        self._stages[row, self._slots(row)] = columns.stages
+        self._ring.fill(int(self._ring.rows_for(np.array([device]))[0]), columns)
 
     def rows(self, device: int) -> Touched:
         """All retained rows of a device, in order of time."""
-        slots = self._slots(self._row_of(device))
+        slots = self._ring.slots(self._ring.row(device))
         return Touched(np.full(len(slots), device, np.int32), slots, np.ones(len(slots), bool))
 
-    def _row_of(self, device: int) -> int:
-        return int(self._row[device]) if device < len(self._row) else -1
-
-    def _rows_for(self, codes: NDArray[np.integer[Any]]) -> Index:
-        """The rows of devices, each code once; one that has none gets one."""
-        if (more := int(codes.max()) + 1 - len(self._row)) > 0:
-            self._row = np.concatenate([self._row, np.full(max(more, len(self._row)), -1, np.int64)])
-        new = codes[self._row[codes] < 0]
-        self._grow(self.devices - len(self._free) + len(new), 0)
-        for code in new:
-            self._row[code] = self._free.pop()
-        rows: Index = self._row[codes]
-        return rows
-
-    def _slots(self, row: int) -> Index:
-        if row < 0:
-            return np.empty(0, np.int64)
-        slots: Index = (self._start[row] + np.arange(self._count[row])) % self.capacity
-        return slots
+    def _rank(self, row: Index, slot: Index) -> Index:
+        """How many samples of its device lie before each slot."""
+        rank: Index = (slot - self._ring.start[row]) % self.capacity
+        return rank
 
     def _append(self, samples: Samples) -> Touched:
         if len(samples) == 0:
             return Touched(samples.device, np.empty(0, np.int64), np.empty(0, bool))
+        ring = self._ring
         codes, added = np.unique(samples.device, return_counts=True)
-        rows = self._rows_for(codes)
-        self._grow(self.devices, int((self._count[rows] + added).max()))
+        rows = ring.rows_for(codes)
+        ring.grow(ring.devices, int((ring.count[rows] + added).max()))
         order = np.argsort(samples.device, kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(added) - added, added)
-        row = self._row[samples.device]
-        slot = (self._start[row] + self._count[row] + rank) % self.capacity
-        self._write(row, slot, samples)
-        self._count[rows] += added
+        row = ring.rows(samples.device)
+        slot = (ring.start[row] + ring.count[row] + rank) % self.capacity
+        ring.write(row, slot, samples)
+        ring.count[rows] += added
         return Touched(samples.device, slot, np.zeros(len(slot), bool))
 
     def _place(self, sample: Samples, touches: int) -> Touched:
-        """One sample at or before its device's newest: it takes its place by ``ts``."""
-        device = int(sample.device[0])
+        """Write one sample at or before its device's newest: it takes its place by ``ts``."""
+        ring, device = self._ring, int(sample.device[0])
         if sample.ts[0] <= self.newest(device) - RETAINED_S:
             return Touched(sample.device[:0], np.empty(0, np.int64), np.empty(0, bool))
-        row = self._row_of(device)
-        ts = self._columns["ts"][row, self._slots(row)]
+        row = ring.row(device)
+        ts = ring.ts(row)
         rank = int(np.searchsorted(ts, sample.ts[0]))
         known = ts[rank] == sample.ts[0]
         if not known:
-            self._grow(self.devices, int(self._count[row]) + 1)
-            self._count[row] += 1
-            slots = self._slots(row)
-            columns: tuple[NDArray[np.float64] | NDArray[np.int8], ...] = (
-                *self._columns.values(),
-                self._severity,
-                self._stages,
-            )
-            for column in columns:
-                column[row, slots[rank + 1 :]] = column[row, slots[rank:-1]]
-        slots = self._slots(row)[rank : rank + touches]
-        rescored = self._severity[row, slots] != CONTEXT
+            ring.insert(row, rank)
+        slots = ring.slots(row)[rank : rank + touches]
+        rescored = ring.severity[row, slots] != CONTEXT
         touched = rescored.copy()
-        touched[0] = True
+        touched[0] = True  # a follower that is context alone stays unscored; the sample itself is always scored
         rescored[0] &= known
         if not known:
-            self._write(np.full(1, row), slots[:1], sample)
+            ring.write(np.full(1, row), slots[:1], sample)
         else:
-            self._columns["current_a"][row, slots[0]] = sample.current_a[0]
-            self._columns["temperature_c"][row, slots[0]] = sample.temperature_c[0]
+            ring.columns["current_a"][row, slots[0]] = sample.current_a[0]
+            ring.columns["temperature_c"][row, slots[0]] = sample.temperature_c[0]
         return Touched(np.full(len(slots), device, np.int32), slots, rescored).take(touched)
-
-    def _write(self, row: Index, slot: Index, samples: Samples) -> None:
-        for name in ("ts", "current_a", "temperature_c"):
-            self._columns[name][row, slot] = getattr(samples, name)
-        for name in ("reconstruction_error", "forest_score"):
-            self._columns[name][row, slot] = np.nan
-        self._severity[row, slot] = 0
-        self._stages[row, slot] = 0
-
-    def _grow(self, devices: int, count: int) -> None:
-        """Make room for that many devices, and that many samples of each; by factors, so the cost is amortised."""
-        have_devices, capacity = self._severity.shape
-        wanted = capacity
-        while wanted < count:
-            wanted += max(1, wanted // 4)
-        if devices <= have_devices and wanted == capacity:
-            return
-        rows = have_devices if devices <= have_devices else max(devices, 2 * have_devices)
-
-        def laid_out(old: NDArray[Number], empty: float) -> NDArray[Number]:
-            new = np.full((rows, wanted), empty, old.dtype)
-            for row in range(have_devices):
-                slots = self._slots(row)
-                new[row, : len(slots)] = old[row, slots]
-            return new
-
-        self._columns = {name: laid_out(column, np.nan) for name, column in self._columns.items()}
-        self._severity, self._stages = laid_out(self._severity, 0), laid_out(self._stages, 0)
-        self._start = np.zeros(rows, np.int64)
-        self._count = np.concatenate([self._count, np.zeros(rows - have_devices, np.int64)])
-        self._free = [*range(rows - 1, have_devices - 1, -1), *self._free]

@@ -17,7 +17,7 @@ Kinds = NDArray[np.int8]
 
 
 class Kind(IntEnum):
-    """What a record is, told from the record alone (rule 2 of the order) but for the last."""
+    """What a record is. It depends on the record alone (rule 2 of the order), except for the last kind."""
 
     SAMPLE = 0
     MALFORMED = 1
@@ -27,11 +27,11 @@ class Kind(IntEnum):
     REMOVED = 5
     BACKFILL = 6
     STRANGER = 7
-    """Of a second device where there can be only one: told by what came before it (rule 1)."""
+    """From a second device in a table that can hold only one: the records before it decide that (rule 1)."""
 
     @property
     def quarantined(self) -> bool:
-        """True for the kinds that are set aside with their raw record."""
+        """True for the kinds that are quarantined with their raw record."""
         return self in (Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.STRANGER)
 
     @property
@@ -42,7 +42,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Equal-length columns, one row a record. A batch of one is the same code as a batch of a thousand.
+    """Records as columns of equal length, one row each: the same code handles one record and a thousand.
 
     ``ts`` and ``created`` are epoch seconds, ``current_a`` amperes (charge positive), ``temperature_c`` degrees
     Celsius; ``device`` and ``shard`` are codes from a `Names` table; ``kind`` holds `Kind` values. A row that is
@@ -128,9 +128,9 @@ def concat(parts: Sequence[Samples]) -> Samples:
 
 
 class Names:
-    """Gives each name a small code, first come first served, and takes it back.
+    """Gives each name a small code, in the order of arrival, and each code its name.
 
-    Codes depend on arrival, so nothing that leaves the process may be ordered by them.
+    Codes depend on the arrival, so nothing that leaves the process may be ordered by them.
 
     >>> names = Names(); names.code("a"), names.code("b"), names.code("a"), names[1]
     (0, 1, 0, 'b')

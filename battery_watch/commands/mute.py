@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from battery_watch.options.times import left, moment
+from battery_watch.options.times import moment
+from reporting.duration import duration
 
 LONGEST = timedelta(days=7)
 LONGEST_FORCED = timedelta(days=366)
@@ -70,7 +71,8 @@ def command(
         click.echo(f"battery-watch: {error}", err=True)
         sys.exit(2)
     what = "Anomalies and health notices" if health else "Anomalies"
-    click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({left(mute.until, mute.since)}).")
+    length = duration(mute.until - mute.since)
+    click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({length}).")
     click.echo(f"{what} are archived and counted as ever, but not published; a worker knows within 30 s.")
     click.echo(f"To undo it: battery-watch unmute {mute.id}")
 
@@ -88,7 +90,7 @@ def _until(text: str, now: datetime, *, force: bool) -> datetime:
         raise click.BadParameter("more than 366 days ahead: nothing is muted for ever", param_hint="--until")
     if ends - now > LONGEST and not force:
         raise click.BadParameter(
-            f"{left(ends.timestamp(), now.timestamp())} is more than 7 days: add --force if you mean it",
+            f"{duration(ends.timestamp() - now.timestamp())} is more than 7 days: add --force if you mean it",
             param_hint="--until",
         )
     return ends

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from battery_watch.options.times import left
+from reporting.duration import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ def _table(mutes: Sequence[Mute], now: float) -> None:
             Text(mute.id),
             Text("every device" if mute.device is None else mute.device),
             Text(f"{utc(mute.until):%Y-%m-%d %H:%M:%S}"),
-            Text(left(mute.until, now) if mute.until > now else "ended"),
+            Text(duration(mute.until - now) if mute.until > now else "ended"),
             Text("anomalies, health" if mute.health else "anomalies"),
             Text(mute.reason),
             Text(mute.by),

@@ -133,7 +133,7 @@ def _say(
     from rich.table import Table
     from rich.text import Text
 
-    from battery_watch.replay.summary import span
+    from reporting.duration import duration
 
     console = Console()
     if not console.is_terminal:
@@ -143,7 +143,7 @@ def _say(
     for heading in ("samples", "sessions", "hours", "anomalies", "episodes", "quarantined", "in alarm"):
         table.add_column(heading, justify="right")
     for f in found:
-        figures = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes, f.quarantined, span(f.alarm_s))
+        figures = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes, f.quarantined, duration(f.alarm_s))
         table.add_row(Text(f.device), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
     console.print(table)
     for note in (note for recording in recordings for note in recording.notes):

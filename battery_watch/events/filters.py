@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -72,12 +72,11 @@ class EventType(click.ParamType):  # type: ignore[type-arg]  # generic in the st
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """See `click.ParamType`."""
-        from reporting.contract.events import AnomalyType, EpisodeType, HealthType
+        from reporting.contract.receiving import TYPES
 
-        known = [*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType)]
         text = str(value)
-        if text not in known and not (text.endswith(".") and any(each.startswith(text) for each in known)):
+        if text not in TYPES and not (text.endswith(".") and any(each.startswith(text) for each in TYPES)):
             self.fail(
-                f"{text!r} is no type of event: it is anomaly., health., or one of {', '.join(known)}", param, ctx
+                f"{text!r} is no type of event: it is anomaly., health., or one of {', '.join(TYPES)}", param, ctx
             )
         return text

@@ -135,7 +135,7 @@ def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Inte
             now=now,
             present=present,
             of_message=_of_message(asked, now),
-            of_archive=differences(line.content, _content(now)) if line is not None and now is not None else None,
+            of_archive=differences(line.content, now.content()) if line is not None and now is not None else None,
         )
         if checked.agreement != "no" or _settled(checked):
             break
@@ -197,15 +197,11 @@ def _again(samples: Samples, device: str, ts: float, bundle: Bundle) -> tuple[Ev
 def _of_message(asked: Asked, now: Evidence | None) -> list[Difference] | None:
     if asked.told is None or now is None:
         return None
-    content = _content(now)
+    content = now.content()
     content.pop("datetime")
     if "summary" in asked.told.content:  # an episode's is about all of it
         content["summary"] = now.explanation.sentence
     return differences(asked.told.content, content)
-
-
-def _content(now: Evidence) -> dict[str, Any]:
-    return Line("", now.line()).content
 
 
 def reasons(checked: Checked) -> list[str]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from battery_watch.explain.comparison import Difference
 from battery_watch.explain.recheck import Checked, reasons
 from reporting.contract.events import ChartLink, utc
+from scoring.detectors import DETECTORS
 from scoring.explanation import WORDS
 
 _BAR = 24
@@ -65,11 +66,8 @@ def _content(checked: Checked) -> Mapping[str, Any]:
 
 
 def _now(checked: Checked) -> dict[str, Any]:
-    import orjson
-
     assert checked.now is not None
-    content: dict[str, Any] = orjson.loads(checked.now.line())
-    return content
+    return checked.now.content()
 
 
 def _sentence(checked: Checked) -> str:
@@ -93,12 +91,13 @@ def _readings(of: Mapping[str, Any]) -> Table:
 
 def _scores(of: Mapping[str, Any]) -> Table:
     table = _table("", "score", "threshold", "")
-    for name, key, beyond in (("reconstruction error", "reconstruction_error", ">"), ("forest score", "forest", "<")):
-        score = of["scores"][key]
+    for each in DETECTORS:
+        score = of["scores"][each.key]
         said = "an anomaly" if score["exceeded"] else "no anomaly by this"
-        table.add_row(name, f"{score['value']:.6g}", f"{beyond} {score['threshold']:.6g}", said)
+        beyond = ">" if each.alarms == "above" else "<"
+        table.add_row(each.label, f"{score['value']:.6g}", f"{beyond} {score['threshold']:.6g}", said)
     for stage in of["stages"]:
-        if stage not in ("reconstruction", "forest"):
+        if stage not in {each.name for each in DETECTORS}:
             table.add_row(stage, "", "", "an anomaly")
     return table
 

@@ -89,17 +89,3 @@ def lasting(text: str) -> float:
     if not total:
         raise ValueError(f"{text!r} is no length of time: write 30s, 10m, 2h, 1h30m")
     return total
-
-
-def left(until: float, now: float) -> str:
-    """How long it is till then, in the two largest units.
-
-    >>> left(93_600.0, 0.0), left(90.0, 0.0), left(30.0, 0.0)
-    ('1 d 2 h', '1 min', 'less than a minute')
-    """
-    minutes = int((until - now) // 60)
-    parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
-    first = next((n for n, (count, _) in enumerate(parts) if count), None)
-    if first is None:
-        return "less than a minute"
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reporting.charts.data import SEVERITIES, ChartData
 from reporting.charts.figure import render
-from scoring.verdict import Stage
+from scoring.detectors import Stage
 
 if TYPE_CHECKING:
     from consumer.offline.replay import Judged, Replayed

@@ -50,15 +50,3 @@ def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[Figures]
                 )
             )
     return sorted(found, key=lambda f: f.device)
-
-
-def span(seconds: float) -> str:
-    """A length of time for people.
-
-    >>> span(7.0), span(95.0), span(7325.0)
-    ('7 s', '1 min 35 s', '2 h 2 min')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

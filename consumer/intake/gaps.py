@@ -173,7 +173,7 @@ class Gaps:
         said = (
             f"The gap from {utc(gap.begins):%Y-%m-%d %H:%M:%S} UTC "
             f"{'was not filled' if gap.reason == LANES_MADE_ANEW else filled}. "
-            "Samples that were deleted since cannot be seen: how many are missing is unknown."
+            "Samples that were deleted from the table meanwhile are lost; their number is unknown."
         )
         at, until, count = gap.begins, gap.until, gap.found
         return [Notice("health.gap", None, at, "closed", said, since=at, until=until, count=count)]
@@ -193,11 +193,11 @@ class Gaps:
 
 def _opened(gap: Gap) -> Notice:
     until = gap.until if gap.until is not None else inf
-    then = "they are read from the table and scored now; nothing later is told before"
+    then = "They are read from the table and scored now; later events wait until that is done."
     if gap.reason == LANES_MADE_ANEW:
-        then = "no lane knows whose they are: `battery-watch replay --table` scores what the table has of them"
+        then = "No lane knows whose they are. Run `battery-watch replay --table`: it scores those that the table has."
     said = (
-        f"Samples between {utc(gap.begins):%Y-%m-%d %H:%M:%S} and {utc(until):%Y-%m-%d %H:%M:%S} UTC were not in the "
-        f"stream any more ({gap.reason}); {then}."
+        f"The stream lost the samples between {utc(gap.begins):%Y-%m-%d %H:%M:%S} and {utc(until):%Y-%m-%d %H:%M:%S} "
+        f"UTC ({gap.reason}). {then}"
     )
     return Notice("health.gap", None, gap.begins, "opened", said, since=gap.begins, until=gap.until)

@@ -62,12 +62,14 @@ class Stall:
         if self.lagging and self.told is None:
             self.told = at
             said = (
-                f"Nothing after {utc(at):%Y-%m-%d %H:%M:%S} UTC is told: a shard of the stream cannot be read, and "
-                "going on without it would be a guess."
+                f"Paused since {utc(at):%Y-%m-%d %H:%M:%S} UTC: a shard of the stream cannot be read, and later events "
+                "wait for it. Run `battery-watch doctor`."
             )
             return [Notice("health.lagging", None, at, "opened", said, since=at, lane=self._lane)]
         if self.told is not None and self._watermark > self.told:
             since, self.told = self.told, None
-            said = f"The shard that held up everything after {utc(since):%Y-%m-%d %H:%M:%S} UTC is read again."
+            said = (
+                f"Resumed: the shard that all events since {utc(since):%Y-%m-%d %H:%M:%S} UTC waited for is read again."
+            )
             return [Notice("health.lagging", None, at, "closed", said, since=since, until=at, lane=self._lane)]
         return []

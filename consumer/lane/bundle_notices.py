@@ -29,7 +29,7 @@ class BundleNotices:
         if self.told is not None and self.told.refusal == refusal:
             return []
         self.told = Refused(now, refusal)
-        said = f"Bundle {refusal.bundle} was refused, {in_force} goes on scoring. {refusal.reason}"
+        said = f"Bundle {refusal.bundle} was refused; {in_force} stays active. {refusal.reason}"
         return [Notice("health.bundle", None, now, "opened", said, since=now, model=refusal.bundle, lane=self._lane)]
 
     def accept(self, in_force: str, now: float) -> list[Notice]:
@@ -37,7 +37,7 @@ class BundleNotices:
         if self.told is None:
             return []
         since, self.told = self.told.since, None
-        said = f"Bundle {in_force} is in force, no refused one lies where bundles are looked for any more."
+        said = f"Bundle {in_force} is active, and no refused bundle is left where bundles are looked for."
         return [
             Notice("health.bundle", None, now, "closed", said, since=since, until=now, model=in_force, lane=self._lane)
         ]

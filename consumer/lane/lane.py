@@ -235,7 +235,10 @@ class Lane:
         """Timers and records in the order of their stamps. False when the commit has no room for more."""
         parts = self._parts
         merge = parts.shards.merge
-        while parts.outbox.messages + parts.outbox.brings(parts.scorer.touches) + MOST_NOTICES <= MAX_MESSAGES:
+        while (
+            parts.outbox.messages + parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
+            <= MAX_MESSAGES
+        ):
             due = self._timers.due
             if self._ready is None:
                 self._ready = merge.release(before=merge.slowest + MOST_AHEAD_S)

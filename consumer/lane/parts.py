@@ -15,7 +15,7 @@ from consumer.lane.single_device import SingleDevice
 from consumer.lane.warming import Warming
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.muting import Muting
-from consumer.outgoing.outbox import Outgoing, Reporting
+from consumer.outgoing.outbox import LaneOutbox, Reporting
 from consumer.outgoing.quarantine import Quarantine
 from consumer.state.head import Head
 from consumer.state.ledger import Ledger
@@ -43,7 +43,7 @@ class Parts:
     shards: Shards
     single_device: SingleDevice
     watch: Watch
-    outbox: Outgoing
+    outbox: LaneOutbox
     muting: Muting
     quarantine: Quarantine
     ledger: Ledger
@@ -76,7 +76,7 @@ class Parts:
             shards=Shards.restore(head, snapshot, names.shards),
             single_device=SingleDevice.restore(head, names.devices, required=one_device),
             watch=Watch(to.table, names.devices, scorer.bundles),
-            outbox=Outgoing(
+            outbox=LaneOutbox(
                 scorer.bundles, to, Episodes(head.episodes), muting, devices=names.devices, shards=names.shards
             ),
             muting=muting,
@@ -115,7 +115,7 @@ class Parts:
         code = self.known.pop(device, None)
         if code is not None:
             self.scorer.windows.forget(code)
-        self.outbox.part(device)
+        self.outbox.detach(device)
         if not self.shards.reread:
             self.outbox.episodes.forget(device)
         self.charts.forget(device)

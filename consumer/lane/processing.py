@@ -61,7 +61,7 @@ class Processing:
         else:
             # What an episode that begins in the run leads to must not be late because records came in one page.
             ends = np.searchsorted(run.records.stamp, run.records.stamp + CLOSED_AFTER_S)
-            scored, count = parts.scorer.take(samples, most_anomalies=parts.outbox.room(room), ends=ends)
+            scored, count = parts.scorer.take(samples, most_anomalies=parts.outbox.capacity(room), ends=ends)
         run = run.leading(count)
         names = parts.names.devices
         parts.known.update((names[int(code)], int(code)) for code in np.unique(run.records.samples.device))
@@ -86,7 +86,7 @@ class Processing:
             # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(records.sequence[0]))
             parts.ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
-        parts.outbox.tell(scored, records, run.times, run.seen.notices, now=now)
+        parts.outbox.emit(scored, records, run.times, run.seen.notices, now=now)
         for row in parts.quarantine.set_unscorable_aside(scored, records):
             parts.ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in parts.outbox.opened():

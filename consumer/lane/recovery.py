@@ -10,7 +10,7 @@ import numpy as np
 from consumer.lane.parts import Parts
 from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
-from reporting.health.watch import DeviceHealth
+from reporting.health.state import DeviceHealth
 from reporting.message import Message
 from window.merge import Released
 from window.samples import Kind, Samples

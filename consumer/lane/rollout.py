@@ -42,5 +42,5 @@ class Rollout:
         if bundles == head.bundles:
             return head
         known = {bundle.id: bundle for bundle in (*self._bundles.bundles, self._offered) if bundle is not None}
-        self._bundles.become(*loaded(known.__getitem__, bundles, self._devices))
+        self._bundles.replace(*loaded(known.__getitem__, bundles, self._devices))
         return head.model_copy(update={"bundle": bundles[-1].bundle, "bundles": bundles})

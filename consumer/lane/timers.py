@@ -33,7 +33,7 @@ class Timers:
             if parts.outbox.due <= due:
                 parts.outbox.fire(now=now)
             else:
-                parts.outbox.make_up(parts.muting.fire(), now=now)
+                parts.outbox.flush_unmuted(parts.muting.fire(), now=now)
         elif parts.warming.due == due:
             notices = parts.warming.fire()
             parts.outbox.notify([] if rereading else notices, now=now)

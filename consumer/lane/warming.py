@@ -43,8 +43,8 @@ class Warming:
             return []
         self.cold, self.since = False, stamp
         said = (
-            f"The windows begin empty at {utc(stamp):%Y-%m-%d %H:%M:%S} UTC, the oldest record of the stream: for "
-            "25 minutes charts show less, and what began before cannot be seen."
+            f"The windows are empty at {utc(stamp):%Y-%m-%d %H:%M:%S} UTC, the oldest record of the stream. For 25 "
+            "minutes charts show less, and a fault that began earlier cannot be seen."
         )
         return [Notice("health.warming", None, stamp, "opened", said, since=stamp, lane=self._lane)]
 
@@ -53,5 +53,5 @@ class Warming:
         if self.since is None:
             return []
         since, until, self.since = self.since, self.due, None
-        said = "The windows show 25 minutes."
+        said = "The windows are full: they show 25 minutes."
         return [Notice("health.warming", None, until, "closed", said, since=since, until=until, lane=self._lane)]

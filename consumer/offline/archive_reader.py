@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consumer.aws import CALLS
 from consumer.errors import ConfigurationError
 from consumer.findings import refused
-from reporting.anomaly.evidence import event_id
+from reporting.anomaly.publication import event_id
 from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
 from reporting.sinks.archive import status
 from window.rolling import SHOWN_S

@@ -26,8 +26,9 @@ from reporting.anomaly.episodes import Anomaly, Episodes, strong
 from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.bundle import Bundle
+from scoring.detectors import Stage
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 from window.features import FEATURES
 from window.samples import Codes, Floats, Kind, Names, Samples
 

@@ -1,6 +1,6 @@
-"""What a lane leaves untold because of a mute, and what it makes up for when the mute has ended (rule 22).
+"""Mutes applied to a lane's messages: what is suppressed, what is deferred until the mute ends (rule 22).
 
-Decided once, before the outbox is written: a head holds what was decided, and a successor decides the rest.
+It is decided once, before the outbox is written: a head holds what was decided, and a successor decides the rest.
 """
 
 from __future__ import annotations
@@ -12,29 +12,36 @@ from typing import Any
 
 import structlog
 
-from consumer.state.head import Head, Untold
+from consumer.state.head import Head, Suppressed
 from reporting.anomaly.episodes import Episode, Episodes, Step
 from reporting.health.notice import Notice
 from reporting.mutes import Mutes
 
 LASTING = ("health.silence", "health.stuck", "health.clock_skew")
-"""Notices that are closed one day: one that outlives its mute is told when the mute ends."""
+"""Kinds of notices that are closed one day. An opening that outlives its mute is published when the mute ends."""
 OPENS_AGAIN = "health.clock_skew"
-"""Opened again without a closing when the offset changes: the opening that was muted may not have been the first."""
+"""This kind opens again without a closing when the offset changes: a muted opening may not have been the first, so its
+closing is never muted."""
 AT_ONCE = 10
-"""Notices told in one go: a mute of all devices may end on a thousand silent ones."""
+"""Deferred notices released in one go: a mute of all devices may end on a thousand silent ones."""
 log = structlog.get_logger(__name__)
 
 
 class Muting:
-    """Decides what is told. ``untold`` (by episode), ``held`` and ``watermark``: where the last owner stood."""
+    """Decides what is muted.
+
+    ``suppressed`` (by episode), ``deferred`` and ``watermark`` are the last owner's, from the head.
+    """
 
     def __init__(
-        self, untold: Mapping[str, Untold] | None = None, held: Iterable[Notice] = (), watermark: float | None = None
+        self,
+        suppressed: Mapping[str, Suppressed] | None = None,
+        deferred: Iterable[Notice] = (),
+        watermark: float | None = None,
     ) -> None:
         self._mutes = Mutes()
-        self._untold = dict(untold or {})
-        self._held = list(held)
+        self._suppressed = dict(suppressed or {})
+        self._deferred = list(deferred)
         self._released: list[Notice] = []
         self._passed = -inf if watermark is None else watermark
         self._counted: list[tuple[str, float]] = []
@@ -46,82 +53,84 @@ class Muting:
 
     def stored(self, episodes: Episodes) -> dict[str, Any]:
         """For the head."""
-        return {"untold": self.untold(episodes), "held": self.held}
+        return {"untold": self.suppressed(episodes), "held": self.deferred}
 
     @property
-    def held(self) -> list[Notice]:
+    def deferred(self) -> list[Notice]:
         """Openings that were muted and are not over."""
-        return [*self._released, *self._held]
+        return [*self._released, *self._deferred]
 
     @property
     def due(self) -> float:
-        """The stamp at which something may have to be made up for; infinite where none is."""
+        """The stamp at which deferred notices may be released; infinite where there is none."""
         return self._passed if self._released else self._mutes.next_end(self._passed)
 
     @property
     def waiting(self) -> int:
-        """How many were muted since the last commit."""
+        """How many messages were muted since the last commit."""
         return len(self._counted)
 
-    def untold(self, episodes: Episodes) -> dict[str, Untold]:
-        """By episode: what of those that can still change was muted and never mentioned."""
-        if self._untold:
+    def suppressed(self, episodes: Episodes) -> dict[str, Suppressed]:
+        """By episode, for those that can still change: what was muted and no message has mentioned yet."""
+        if self._suppressed:
             kept = {episode.id for episode in episodes}
-            self._untold = {name: untold for name, untold in self._untold.items() if name in kept}
-        return dict(self._untold)
+            self._suppressed = {name: each for name, each in self._suppressed.items() if name in kept}
+        return dict(self._suppressed)
 
     def learn(self, mutes: Mutes, at: float) -> None:
-        """These are the mutes from now on; ``at``: the stamp up to which all was processed. What is not muted any more
-        is due at once."""
+        """Use these mutes from now on; ``at``: the stamp up to which all was processed. Deferred notices that are no
+        longer muted are due at once."""
         if mutes is not self._mutes:
             self._mutes = mutes
             self._pass(max(self._passed, at))
 
     def fire(self) -> list[Notice]:
-        """The watermark has reached `due`: openings whose mute has ended, and that still hold."""
+        """The watermark has reached `due`: release openings whose mute has ended and that still hold."""
         if not self._released:
             self._pass(self._mutes.next_end(self._passed))
         now, self._released = self._released[:AT_ONCE], self._released[AT_ONCE:]
         return [replace(notice, summary=f"{notice.summary} (This was muted until now.)") for notice in now]
 
     def notice(self, notice: Notice) -> bool:
-        """Is a notice muted? A closing is if its opening was, and only then: what was told to begin is told to end."""
+        """Is a notice muted? A closing is muted if its opening was, and only then: whoever was sent the opening is sent
+        the closing too."""
         if notice.device is None:
             return False
         lasting = notice.type in LASTING
         if lasting and notice.state == "closed":
-            before = len(self.held)
+            before = len(self.deferred)
             self._drop(notice)
-            muted = len(self.held) < before and notice.type != OPENS_AGAIN
+            muted = len(self.deferred) < before and notice.type != OPENS_AGAIN
         else:
             muted = self._covered(notice, notice.at)
             if muted and lasting:
                 self._drop(notice)
-                muted = self._covered(notice, self._passed)  # it may have ended before we could hold anything back
+                # The mute may have ended before this opening could be deferred.
+                muted = self._covered(notice, self._passed)
                 if muted:
-                    self._held.append(notice)
+                    self._deferred.append(notice)
         if muted:
             self._counted.append((notice.device, notice.at))
             log.info("muted", type=notice.type, device=notice.device, state=notice.state)
         return muted
 
     def sample(self, episode: Episode, ts: float, created: float, *, mentioned: bool) -> bool:
-        """Is the message about an anomalous sample muted? ``created``: its record's; ``mentioned``: a later one will
-        mention it."""
+        """Is the message about an anomalous sample muted? ``created``: its record's creation time; ``mentioned``: a
+        later message will mention it."""
         mute = self._mutes.covers(episode.device, ts)
         if mute is None:
             return False
         if mentioned:
-            self._untold[episode.id] = self._untold.get(episode.id, Untold(ts)).and_one(ts)
+            self._suppressed[episode.id] = self._suppressed.get(episode.id, Suppressed(ts)).and_one(ts)
         self._counted.append((episode.device, created))
         log.info("muted", type="anomaly.sample", device=episode.device, ts=ts, episode=episode.id, mute=mute.id)
         return True
 
     def step(self, step: Step) -> bool:
-        """Is a step of an episode muted? A closing is if its opening was, and only then: what was told to begin is told
-        to end, and of what nobody knows the end is not told either."""
+        """Is a step of an episode muted? A closing is muted if its opening was, and only then: whoever was sent the
+        opening is sent the closing too, and nobody is sent the end of something he knows nothing of."""
         episode = step.episode
-        before = self._untold.get(episode.id, Untold(step.at))
+        before = self._suppressed.get(episode.id, Suppressed(step.at))
         if step.kind == "closed":
             muted, unopened = before.unopened, False
         else:
@@ -129,33 +138,34 @@ class Muting:
             unopened = before.unopened or step.kind == "opened"
         if not muted:
             return False
-        self._untold[episode.id] = before.and_one(step.at, unopened=unopened)
+        self._suppressed[episode.id] = before.and_one(step.at, unopened=unopened)
         self._counted.append((episode.device, step.at))
         log.info("muted", type=f"anomaly.{step.kind}", device=episode.device, episode=episode.id)
         return True
 
-    def catch_up(self, episode: Episode, ts: float = inf) -> Untold | None:
-        """What a message of an episode must mention of it, because it is the first after a mute; one about a sample at
-        ``ts`` is, if that is not from before."""
-        untold = self._untold.get(episode.id)
-        if untold is None or ts < untold.since:
+    def catch_up(self, episode: Episode, ts: float = inf) -> Suppressed | None:
+        """What the next message of an episode must mention, because it is the first after a mute. A message about a
+        sample at ``ts`` is the first only if that sample is not from before the mute."""
+        found = self._suppressed.get(episode.id)
+        if found is None or ts < found.since:
             return None
-        return self._untold.pop(episode.id)
+        return self._suppressed.pop(episode.id)
 
     def drain(self) -> tuple[tuple[str, float], ...]:
-        """Device and time of what was muted since the last call."""
+        """Device and time of each message muted since the last call."""
         counted, self._counted = tuple(self._counted), []
         return counted
 
     def _pass(self, at: float) -> None:
+        """Everything up to ``at`` is processed: sort the deferred notices by whether they are still muted then."""
         self._passed = at
-        held = self.held
-        self._held = [notice for notice in held if self._covered(notice, at)]
-        self._released = [notice for notice in held if not self._covered(notice, at)]
+        deferred = self.deferred
+        self._deferred = [notice for notice in deferred if self._covered(notice, at)]
+        self._released = [notice for notice in deferred if not self._covered(notice, at)]
 
     def _covered(self, notice: Notice, at: float) -> bool:
         return self._mutes.covers(notice.device, max(at, notice.at), health=True) is not None
 
     def _drop(self, notice: Notice) -> None:
-        self._held = [n for n in self._held if (n.type, n.device) != (notice.type, notice.device)]
+        self._deferred = [n for n in self._deferred if (n.type, n.device) != (notice.type, notice.device)]
         self._released = [n for n in self._released if (n.type, n.device) != (notice.type, notice.device)]

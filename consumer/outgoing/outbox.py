@@ -1,4 +1,4 @@
-"""What a lane has to say: archive lines and messages, gathered until the next commit."""
+"""The outbox of a lane: archive lines and messages, gathered until the next commit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
-import structlog
 
 from consumer.outgoing.muting import Muting
-from consumer.state.head import Untold, is_backfill
-from reporting.anomaly import episode_message as incident
+from consumer.state.head import Suppressed, is_backfill
+from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Anomaly, Episode, Episodes, Step, strong
-from reporting.anomaly.evidence import ChartLinker, Evidence
+from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import ChartLinker, Publication
+from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import MutedBefore, StreamPosition, utc
 from reporting.health.notice import Notice
 from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
@@ -29,16 +29,15 @@ from window.samples import Floats, Names
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
 REACH_S = 360.0
-"""As far as a verdict on a minute's samples reaches back at most: by policy `evidence` two minutes, and by the features
-from there four samples more, each within a session's gap."""
+"""How far the verdicts on a minute's samples reach back at most: policy `evidence` looks back two minutes, and the
+features of the first sample there reach back four more, each at most a session's gap earlier."""
 STEPS = 4
-"""As many steps of episodes as one record can bring, about, with all the samples that it touches."""
-log = structlog.get_logger(__name__)
+"""About how many steps of episodes one record leads to at most, with all the samples that it touches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """What must be known of the world that is reported to. ``source``: the CloudEvents source."""
+    """Where a lane reports to, and what. ``source``: the CloudEvents source; ``link``: signs the links of charts."""
 
     source: str
     table: str
@@ -50,16 +49,29 @@ class Reporting:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was gathered: messages in order, and minutes that changed. ``muted``: device and time of the messages that
-    were not to be told."""
+    """What one commit takes out of the outbox: messages in order, minutes that changed, and device and time of each
+    message that was muted."""
 
     messages: tuple[Message, ...]
     minutes: tuple[Minute, ...]
     muted: tuple[tuple[str, float], ...]
 
 
-class Outgoing:
-    """Gathers what verdicts and notices have to say."""
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The record that caused a change: its own stamp, its creation time, and its place in the stream, None for one from
+    the table."""
+
+    stamp: float
+    created: float
+    position: StreamPosition | None
+
+
+class LaneOutbox:
+    """What a lane will publish with its next commit.
+
+    ``episodes`` and ``muting``: their state, restored from the head. ``devices`` and ``shards``: the tables of codes.
+    """
 
     def __init__(
         self,
@@ -78,7 +90,7 @@ class Outgoing:
         self.episodes = episodes
         self._muting = muting
         self._lines: dict[Minute, dict[float, bytes]] = {}
-        self._parting: dict[Minute, dict[float, bytes]] = {}
+        self._detached: dict[Minute, dict[float, bytes]] = {}
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
@@ -89,44 +101,45 @@ class Outgoing:
 
     @property
     def messages(self) -> int:
-        """Messages waiting for the commit, and those muted: what they are about is archived as soon, and as much of it
-        in one commit."""
+        """Messages that wait for the commit, muted ones included: their samples are archived all the same, and a commit
+        holds no more of them."""
         return len(self._messages) + self._muting.waiting
 
-    def brings(self, touches: int) -> int:
-        """How many messages a record may bring that touches so many rows."""
+    def messages_per_record(self, touches: int) -> int:
+        """At most how many messages one record leads to that touches so many rows."""
         samples, steps = self._to.publish != "episodes", self._to.publish != "samples"
         return touches * samples + STEPS * steps
 
-    def room(self, messages: int) -> int:
-        """How many anomalous samples in order bring no more than so many messages: each may be one itself, and may be
-        the end of an episode and the beginning of another."""
+    def capacity(self, messages: int) -> int:
+        """How many anomalous samples in order lead to no more than so many messages, at least 1. Each may have its own
+        message, end an episode and begin another."""
         return max(1, messages // {"samples": 1, "episodes": 2, "both": 3}[self._to.publish])
 
-    def tell(
+    def emit(
         self, scored: Scored, run: Released, times: Floats, notices: Sequence[tuple[int, Notice]], *, now: float
     ) -> None:
-        """Tell of rows just scored, and of what else those records mean, in their order.
+        """Add the messages of rows that were just scored, and of the notices of those records, in their order.
 
-        ``run``: the records the rows come from, one a row where they were in order; else one record, whose row is the
-        first, and followers it touched. ``times``: when each record shows its device to be alive, shape (n,).
-        ``now``: when it is written down.
+        ``run``: the records of the rows. Where they were in order, record and row are one to one; else it is one
+        record, and the rows are its own and those of the followers it touched. ``times``: when each record shows its
+        device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
-        told: list[tuple[int, Message]] = [
+        found: list[tuple[int, Message]] = [
             (row, self._notice(notice, now)) for row, notice in notices if not self._muting.notice(notice)
         ]
-        for row, evidence in self._record(scored):
+        for row, evidence in self._update_lines(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
-            told += [(row, message) for message in self._anomaly(scored, row, evidence, run, times, now)]
-        told.sort(key=lambda found: found[0])
-        self._messages.extend(message for _, message in told)
+            record = self._record(run, times, row if row < len(run) else 0)
+            found += [(row, message) for message in self._anomaly(scored, row, evidence, record, now)]
+        found.sort(key=lambda each: each[0])
+        self._messages.extend(message for _, message in found)
 
     def notify(self, notices: Iterable[Notice], *, now: float) -> None:
-        """Tell of something that is not about a scored sample."""
+        """Add notices that are not about a scored sample, unless they are muted."""
         self._messages.extend(self._notice(notice, now) for notice in notices if not self._muting.notice(notice))
 
-    def make_up(self, notices: Iterable[Notice], *, now: float) -> None:
-        """Tell of what was muted and goes on."""
+    def flush_unmuted(self, notices: Iterable[Notice], *, now: float) -> None:
+        """Add notices whose mute has ended and that still hold."""
         self._messages.extend(self._notice(notice, now) for notice in notices)
 
     @property
@@ -135,22 +148,22 @@ class Outgoing:
         return self.episodes.due
 
     def fire(self, *, now: float) -> None:
-        """The watermark has reached `due`."""
+        """The watermark has reached `due`: add the step that is due."""
         for step in self.episodes.fire():
             self._messages.extend(self._step(step, None, None, now))
 
     def recall(self, scored: Scored) -> None:
-        """Take in rows that were told of before a restart: their archive lines are known again, nothing is sent."""
-        for _ in self._record(scored):
+        """Restore the archive lines of rows that were published before a restart. Adds no message."""
+        for _ in self._update_lines(scored):
             pass
 
     def promise(self, minutes: Iterable[Minute]) -> None:
-        """Minutes that the last owner promised to write: they go with the next commit."""
+        """Add minutes that the last owner's head promised: they are written with the next commit."""
         self._minutes.update(minutes)
 
     def minute(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""
-        lines = self._lines.get(minute, self._parting.get(minute, {}))
+        lines = self._lines.get(minute, self._detached.get(minute, {}))
         return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
 
     def opened(self) -> list[tuple[str, float]]:
@@ -159,118 +172,11 @@ class Outgoing:
         return opened
 
     def drain(self) -> Batch:
-        """All that waits, for a commit."""
-        self._parting = {minute: lines for minute, lines in self._parting.items() if minute in self._minutes}
+        """Take all that waits, for a commit."""
+        self._detached = {minute: lines for minute, lines in self._detached.items() if minute in self._minutes}
         batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), self._muting.drain())
         self._messages, self._minutes = [], set()
         return batch
-
-    def _record(self, scored: Scored) -> Iterator[tuple[int, Evidence | None]]:
-        """Bring the archive lines up to date; yields the rows that changed, with None for one that is no longer an
-        anomaly."""
-        verdicts = scored.verdicts
-        for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
-            device = self._devices[int(scored.device[row])]
-            ts = float(scored.ts[row])
-            lines = self._lines.setdefault((device, minute_of(ts)), {})
-            evidence = self._evidence(scored, int(row), device) if verdicts.anomaly[row] else None
-            if evidence is None:
-                lines.pop(ts, None)
-            else:
-                lines[ts] = evidence.line()
-            yield int(row), evidence
-
-    def _notice(self, notice: Notice, now: float) -> Message:
-        return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
-
-    def _anomaly(
-        self, scored: Scored, row: int, evidence: Evidence | None, run: Released, times: Floats, now: float
-    ) -> Iterator[Message]:
-        """What is to be told of a row that has become an anomaly, or another one, or (None) is none any more."""
-        device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
-        record = row if row < len(run) else 0
-        stamp, created = float(times[record]), float(run.samples.created[record])
-        shard = self._shards[int(run.samples.shard[record])]
-        position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[record]))
-        if evidence is None:
-            steps = self.episodes.withdraw(device, ts, stamp)
-        else:
-            episode, steps = self.episodes.see(device, self._seen(scored, row, evidence, stamp))
-            if episode.opened == ts:
-                self._opened.append((device, ts))
-            if self._to.publish != "episodes":
-                yield from self._sample(evidence, episode, position, created, int(scored.rescored[row]), now)
-        for step in steps:
-            about = None if step.kind == "closed" else evidence
-            yield from self._step(step, about, position, now)
-
-    def _seen(self, scored: Scored, row: int, evidence: Evidence, stamp: float) -> Anomaly:
-        config = self._bundles.at(int(scored.device[row]), evidence.ts).config
-        return Anomaly(
-            evidence.ts,
-            stamp,
-            evidence.severity,
-            strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
-            again=bool(scored.was_anomaly[row]),
-            late=bool(scored.rescored[row]),
-        )
-
-    def _sample(
-        self,
-        evidence: Evidence,
-        episode: Episode,
-        position: StreamPosition | None,
-        created: float,
-        revision: int,
-        now: float,
-    ) -> Iterator[Message]:
-        mentions = self._to.publish == "samples"
-        if self._muting.sample(episode, evidence.ts, created, mentioned=mentions):
-            return
-        yield evidence.message(
-            source=self._to.source,
-            bucket=self._to.bucket,
-            episode=episode.id,
-            position=position,
-            chart=self._to.link(chart_key(self._to.chart_prefix, evidence.device, episode.opened)),
-            revision=revision,
-            recorded=utc(now),
-            muted=_before(episode, self._muting.catch_up(episode, evidence.ts)) if mentions else None,
-        )
-
-    def _step(
-        self, step: Step, evidence: Evidence | None, position: StreamPosition | None, now: float
-    ) -> Iterator[Message]:
-        episode = step.episode
-        if step.kind == "opened" and episode.shown != episode.opened:
-            self._opened.append((episode.device, episode.shown))
-        if self._to.publish == "samples" or self._muting.step(step):
-            return
-        untold = self._muting.catch_up(episode)
-        code = self._devices.code(episode.device)
-        yield incident.message(
-            step,
-            told_as="opened" if untold is not None and untold.unopened else None,
-            line=None if evidence is None else orjson.loads(evidence.line()),
-            model=self._bundles.at(code, episode.peak).id if evidence is None else evidence.model,
-            sentence=evidence.explanation.sentence if evidence is not None else "",
-            source=self._to.source,
-            bucket=self._to.bucket,
-            position=position,
-            chart=self._to.link(chart_key(self._to.chart_prefix, episode.device, episode.shown)),
-            recorded=utc(now),
-            muted=_before(episode, untold),
-        )
-
-    def _evidence(self, scored: Scored, row: int, device: str) -> Evidence:
-        bundle = self._bundles.at(int(scored.device[row]), float(scored.ts[row]))
-        return Evidence.of(scored, row, device=device, bundle=bundle)
-
-    @staticmethod
-    def whole(minute: Minute, newest: float) -> bool:
-        """May a minute's object be rewritten (rule 9)? Only while it, and what its features reach back to, is retained
-        by a window whose newest sample is at ``newest``."""
-        return minute[1] >= newest - RETAINED_S + REACH_S
 
     def forget(self, device: str, newest: float) -> None:
         """Drop the lines of minutes that have left a device's window, whose newest sample is at ``newest``."""
@@ -280,12 +186,111 @@ class Outgoing:
                 del self._lines[minute]
         self.episodes.settle(device, horizon)
 
-    def part(self, device: str) -> None:
-        """A device is forgotten. Its minutes that wait for the commit are written as they stand: should it come back
-        before, what it sends then is not joined to them, as it would not be after the commit."""
+    def detach(self, device: str) -> None:
+        """A device is forgotten. Its minutes that wait for the commit are written as they stand. If the device comes
+        back before the commit, its new samples do not join them; after the commit they would not either."""
         for minute in [minute for minute in self._lines if minute[0] == device]:
-            self._parting[minute] = self._lines.pop(minute)
+            self._detached[minute] = self._lines.pop(minute)
 
+    @staticmethod
+    def whole(minute: Minute, newest: float) -> bool:
+        """May a minute's object be rewritten (rule 9)? Only while a window whose newest sample is at ``newest`` retains
+        the minute and all samples that its features reach back to."""
+        return minute[1] >= newest - RETAINED_S + REACH_S
 
-def _before(episode: Episode, untold: Untold | None) -> MutedBefore | None:
-    return None if untold is None else MutedBefore(opened=episode.opened, since=untold.since, count=untold.count)
+    def _update_lines(self, scored: Scored) -> Iterator[tuple[int, Evidence | None]]:
+        """Bring the archive lines up to date. Yields the rows that changed, with None for a row that is no anomaly any
+        more."""
+        verdicts = scored.verdicts
+        for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
+            device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
+            lines = self._lines.setdefault((device, minute_of(ts)), {})
+            evidence = None
+            if verdicts.anomaly[row]:
+                bundle = self._bundles.at(int(scored.device[row]), ts)
+                evidence = Evidence.of(scored, int(row), device=device, bundle=bundle)
+                lines[ts] = evidence.line()
+            else:
+                lines.pop(ts, None)
+            yield int(row), evidence
+
+    def _notice(self, notice: Notice, now: float) -> Message:
+        return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
+
+    def _record(self, run: Released, times: Floats, row: int) -> _Record:
+        shard = self._shards[int(run.samples.shard[row])]
+        position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[row]))
+        return _Record(float(times[row]), float(run.samples.created[row]), position)
+
+    def _anomaly(
+        self, scored: Scored, row: int, evidence: Evidence | None, record: _Record, now: float
+    ) -> Iterator[Message]:
+        """The messages of a row that is an anomaly now, or that is none any more (``evidence`` None)."""
+        device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
+        if evidence is None:
+            steps = self.episodes.withdraw(device, ts, record.stamp)
+        else:
+            config = self._bundles.at(int(scored.device[row]), ts).config
+            anomaly = Anomaly(
+                ts,
+                record.stamp,
+                evidence.severity,
+                strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
+                again=bool(scored.was_anomaly[row]),
+                late=bool(scored.rescored[row]),
+            )
+            episode, steps = self.episodes.see(device, anomaly)
+            if episode.opened == ts:
+                self._opened.append((device, ts))
+            if self._to.publish != "episodes":
+                yield from self._sample(evidence, episode, record, int(scored.rescored[row]), now)
+        for step in steps:
+            yield from self._step(step, None if step.kind == "closed" else evidence, record.position, now)
+
+    def _sample(
+        self, evidence: Evidence, episode: Episode, record: _Record, revision: int, now: float
+    ) -> Iterator[Message]:
+        mentions = self._to.publish == "samples"
+        if self._muting.sample(episode, evidence.ts, record.created, mentioned=mentions):
+            return
+        suppressed = self._muting.catch_up(episode, evidence.ts) if mentions else None
+        to = self._publication(episode, episode.opened, record.position, suppressed, now)
+        yield sample_message(evidence, to, episode=episode.id, revision=revision)
+
+    def _step(
+        self, step: Step, evidence: Evidence | None, position: StreamPosition | None, now: float
+    ) -> Iterator[Message]:
+        episode = step.episode
+        if step.kind == "opened" and episode.shown != episode.opened:
+            self._opened.append((episode.device, episode.shown))
+        if self._to.publish == "samples" or self._muting.step(step):
+            return
+        suppressed = self._muting.catch_up(episode)
+        code = self._devices.code(episode.device)
+        yield episode_message(
+            step,
+            self._publication(episode, episode.shown, position, suppressed, now),
+            evidence=evidence,
+            model=self._bundles.at(code, episode.peak).id if evidence is None else evidence.model,
+            publish_as="opened" if suppressed is not None and suppressed.unopened else None,
+        )
+
+    def _publication(
+        self,
+        episode: Episode,
+        chart_at: float,
+        position: StreamPosition | None,
+        suppressed: Suppressed | None,
+        now: float,
+    ) -> Publication:
+        muted = None
+        if suppressed is not None:
+            muted = MutedBefore(opened=episode.opened, since=suppressed.since, count=suppressed.count)
+        return Publication(
+            source=self._to.source,
+            bucket=self._to.bucket,
+            recorded=utc(now),
+            position=position,
+            chart=self._to.link(chart_key(self._to.chart_prefix, episode.device, chart_at)),
+            muted=muted,
+        )

@@ -20,6 +20,7 @@ from consumer.state.head import Head
 from consumer.state.store import StateStore
 from reporting.message import Message
 from reporting.sinks.archive import Revision, StoredObject
+from reporting.sinks.publisher import Publisher
 
 HEAD = "head"
 PARALLEL_PUTS = 16
@@ -37,20 +38,13 @@ class Objects(Protocol):
         """Write an object that grows, unless a higher revision is there."""
 
 
-class Publisher(Protocol):
-    """Where messages go: `reporting.sinks.topic.Topic`, or its twin in tests."""
-
-    def publish(self, messages: Sequence[Message]) -> list[Message]:
-        """Publish in order; returns what was not taken."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """All that a commit is written to."""
 
     state: StateStore
     objects: Objects
-    topic: Publisher
+    publishers: tuple[Publisher, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +67,22 @@ def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     yield [Step(HEAD, partial(to.state.write, commit.head))]
     yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
     yield [Step("books", partial(to.objects.put, item)) for item in commit.books]
-    yield [publishing(commit.messages, to.topic)]
+    yield publishing(commit.messages, to.publishers)
     if commit.snapshot is not None:
         body = commit.snapshot.encode()
         yield [Step("windows", partial(to.state.write_windows, body, revision))]
 
 
-def publishing(messages: Sequence[Message], topic: Publisher) -> Step:
-    """The step that publishes messages; repeated, it goes on with those that were not taken."""
-    waiting = list(messages)
+def publishing(messages: Sequence[Message], publishers: Sequence[Publisher]) -> list[Step]:
+    """The group of steps that publishes messages, one for each publisher. A step that is repeated goes on with the
+    messages that its own publisher has not taken."""
+    return [Step(each.name, partial(_publish, each, list(messages))) for each in publishers]
 
-    def publish() -> None:
-        waiting[:] = topic.publish(waiting)
-        if waiting:
-            raise Retry(f"{len(waiting)} messages were not taken")
 
-    return Step("topic", publish)
+def _publish(publisher: Publisher, waiting: list[Message]) -> None:
+    waiting[:] = publisher.publish(waiting)
+    if waiting:
+        raise Retry(f"{len(waiting)} messages were not taken")
 
 
 class Committer:
@@ -141,23 +135,27 @@ class Committer:
 
     def _resend(self, messages: Sequence[Message]) -> None:
         self._owner = threading.current_thread()
-        self._until_done(publishing(messages, self._to.topic))
+        self._carry_out(publishing(messages, self._to.publishers))
 
     def _write(self, commit: Commit) -> Commit:
         self._owner = threading.current_thread()
         for group in steps(commit, self._to):
-            if len(group) == 1:
-                self._until_done(group[0])
-            else:
-                waiting = {self._puts.submit(self._until_done, step) for step in group}
-                while waiting:
-                    done, waiting = wait(waiting, timeout=self._heartbeat_s / 2, return_when=FIRST_EXCEPTION)
-                    for future in done:
-                        future.result()
-                    self._beat()
+            self._carry_out(group)
             if group and group[0].name == HEAD:
                 self._head = commit.head
         return commit
+
+    def _carry_out(self, group: list[Step]) -> None:
+        """Carry out all steps of a group, at the same time where there are several."""
+        if len(group) == 1:
+            self._until_done(group[0])
+            return
+        waiting = {self._puts.submit(self._until_done, step) for step in group}
+        while waiting:
+            done, waiting = wait(waiting, timeout=self._heartbeat_s / 2, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            self._beat()
 
     def _beat(self) -> None:
         """A sign of life in the head while a sink is slow or down: a lane whose owner waits for SNS has an owner."""

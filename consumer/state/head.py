@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from consumer.state import head_format
 from reporting.anomaly.episodes import Episode
 from reporting.health.notice import Notice
-from reporting.health.watch import DeviceHealth
+from reporting.health.state import DeviceHealth
 from reporting.message import Message
 
 PREFIX = "backfill-"
@@ -76,19 +76,19 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class Suppressed:
     """What of an episode was muted: the time of the first such message, epoch seconds, and how many.
 
-    ``unopened``: its opening was muted, and nobody knows that it goes on.
+    ``unopened``: its opening was muted, and no subscriber knows that it goes on.
     """
 
     since: float
     count: int = 0
     unopened: bool = False
 
-    def and_one(self, at: float, *, unopened: bool = False) -> Untold:
+    def and_one(self, at: float, *, unopened: bool = False) -> Suppressed:
         """With one more that was muted."""
-        return Untold(min(self.since, at), self.count + 1, unopened)
+        return Suppressed(min(self.since, at), self.count + 1, unopened)
 
 
 class _Part(BaseModel):
@@ -139,7 +139,7 @@ class Head(_Part):
     filled: list[tuple[float, float]] = Field(default_factory=list)
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     """By day and device."""
-    untold: dict[str, Untold] = Field(default_factory=dict)
+    untold: dict[str, Suppressed] = Field(default_factory=dict)
     """By episode: what was muted and is made up for when the mute has ended; so is what is ``held``."""
     held: list[Notice] = Field(default_factory=list)
     forced: int = 0

@@ -17,8 +17,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from consumer.state.head import ShardPosition
-from reporting.health.watch import DeviceHealth
-from window.rolling import Columns, Windows
+from reporting.health.state import DeviceHealth
+from window.ring import Columns
+from window.rolling import Windows
 from window.samples import Names
 
 FORMAT = 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import floor, inf
 
 from consumer.state.head import Head, InForce
-from reporting.health.watch import SKEW_WITHIN_S
+from reporting.health.clock import SKEW_WITHIN_S
 from reporting.keys import MINUTE_S
 from scoring.bundle import Bundle
 from scoring.succession import Change

@@ -183,7 +183,7 @@ class Assembly:
         opened = self._opener.open(name, wait=wait)
         if opened is None:
             return None
-        sinks = Sinks(opened.store, self._archive, self._topic)
+        sinks = Sinks(opened.store, self._archive, (self._topic,))
         return OwnedLane(
             opened.lane, Committer(sinks, head=opened.head, heartbeat_s=heartbeat_s(self._settings.take_over_s))
         )

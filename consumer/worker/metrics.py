@@ -11,13 +11,12 @@ from typing import Any
 import structlog
 
 from consumer.state.classes import CLASSES
-from consumer.worker.owned_lane import LATE_RUN
 from consumer.worker.status import Status
+from reporting.contract.health_kinds import HEALTH_COUNTERS, metric_name
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-HEALTH = ("silence", "stuck", "clock_skew", "gap", LATE_RUN, "lagging", "quarantine", "warming", "bundle", "misfit")
-COUNTS = (*CLASSES, "messages", "forced", *HEALTH)
+COUNTS = (*CLASSES, "messages", "forced", *HEALTH_COUNTERS.values())
 LAG, HEARTBEAT, FENCED = "LagSeconds", "Heartbeat", "Fenced"
 log = structlog.get_logger(__name__)
 
@@ -39,7 +38,7 @@ class Metrics:
         self._at = status.at
         counted, self._counted = self._counted, Counter()
         lag_s = None if status.lag_s is None else round(status.lag_s, 1)
-        counts: dict[str, Any] = {_metric(name): counted[name] for name in COUNTS}
+        counts: dict[str, Any] = {metric_name(name): counted[name] for name in COUNTS}
         counts |= {HEARTBEAT: 1, FENCED: int(status.fenced)}
         if lag_s is not None:
             counts[LAG] = lag_s
@@ -56,10 +55,5 @@ class Metrics:
         """See `consumer.worker.status.Observer`."""
 
 
-def _metric(name: str) -> str:
-    """CloudWatch's habit: ``clock_skew`` is ``ClockSkew``."""
-    return "".join(part.capitalize() for part in name.split("_"))
-
-
-METRICS = (*map(_metric, COUNTS), HEARTBEAT, FENCED, LAG)
+METRICS = (*map(metric_name, COUNTS), HEARTBEAT, FENCED, LAG)
 """The names of all metrics: alarms are made of them."""

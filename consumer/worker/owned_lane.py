@@ -12,10 +12,9 @@ import structlog
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
 from consumer.stream.source import Source
+from reporting.contract.health_kinds import HEALTH_COUNTERS
 from reporting.message import Message
 
-LATE_RUN = "late_run"
-"""`health.late`, one for a run of late records: ``late`` counts the records."""
 log = structlog.get_logger(__name__)
 
 
@@ -101,9 +100,8 @@ class OwnedLane:
                 source.ended(shard, epoch)
         for message in commit.messages:
             self._told["messages"] += 1
-            if message.type.startswith("health.") and message.state == "opened":
-                kind = message.type.removeprefix("health.")
-                self._told[LATE_RUN if kind == "late" else kind] += 1
+            if message.type in HEALTH_COUNTERS and message.state == "opened":
+                self._told[HEALTH_COUNTERS[message.type]] += 1
             # Nobody but the topic's subscribers would hear what it says: the archive has samples alone.
             more = {"says": message.text} if message.type.startswith("health.") else {}
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id, **more)

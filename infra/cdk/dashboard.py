@@ -10,8 +10,7 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from infra.cdk.metrics import WorkerMetrics
-
-HEALTH = ["Silence", "Stuck", "ClockSkew", "Gap", "LateRun", "Lagging", "Quarantine", "Warming", "Bundle", "Misfit"]
+from reporting.contract.health_kinds import HEALTH_COUNTERS, metric_name
 
 
 class Dashboard(Construct):
@@ -29,7 +28,7 @@ class Dashboard(Construct):
     ) -> None:
         super().__init__(scope, name)
         cpu, memory = service.metric_cpu_utilization(), service.metric_memory_utilization()
-        five = Duration.minutes(5)
+        five, health = Duration.minutes(5), HEALTH_COUNTERS.values()
         self.dashboard = cloudwatch.Dashboard(self, "Page", default_interval=Duration.hours(6))
         self.dashboard.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=24, height=3))
         self.dashboard.add_widgets(
@@ -46,7 +45,10 @@ class Dashboard(Construct):
             _graph("Read from the table, passed by", [metrics.total("Backfilled"), metrics.total("Forced")]),
         )
         self.dashboard.add_widgets(
-            _graph("Told of the watching itself", [metrics.total(each, five) for each in HEALTH]),
+            _graph(
+                "Told of the watching itself",
+                [metrics.total(metric_name(each), five) for each in health],
+            ),
             _graph("Errors in the log", [errors]),
             _graph("CPU and memory, %", [cpu, memory]),
         )

@@ -14,7 +14,8 @@ from math import ceil, inf
 from typing import Literal
 
 from scoring.config import BundleConfig
-from scoring.verdict import Severity, Stage
+from scoring.detectors import Stage
+from scoring.verdict import Severity
 
 QUIET_S = 60.0
 """An anomalous sample further from an episode than this does not go on with it."""

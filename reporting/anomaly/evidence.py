@@ -1,46 +1,18 @@
-"""What is said of one anomalous sample: its line in the archive and its message on the topic."""
+"""An anomalous sample with all that speaks for it, and its line in the archive."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
 
-from reporting.contract.events import (
-    SEVERITY_NUMBERS,
-    AnomalyEvent,
-    AnomalySample,
-    ArchiveLink,
-    Band,
-    ChartLink,
-    MutedBefore,
-    Reading,
-    Score,
-    Scores,
-    SeverityName,
-    StreamPosition,
-    schema_uri,
-    utc,
-)
-from reporting.keys import minute_key
-from reporting.message import Message
+from reporting.contract.events import Band, Reading, Score, utc
 from scoring.bundle import Bundle
+from scoring.detectors import DETECTORS, FOREST, RECONSTRUCTION, Detector, Stage
 from scoring.explanation import Explanation, explain
 from scoring.scorer import Scored
-from scoring.verdict import Severity, Stage
-
-SEVERITIES: dict[Severity, SeverityName] = {
-    Severity.LOW: "low",
-    Severity.MEDIUM: "medium",
-    Severity.HIGH: "high",
-    Severity.CRITICAL: "critical",
-}
-ChartLinker = Callable[[str], ChartLink | None]
-"""Gives the link of a chart from its key, with its true expiry; None where there are no charts."""
+from scoring.verdict import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,127 +58,35 @@ class Evidence:
     def line(self) -> bytes:
         """The sample's line in its minute object, newline included. No position, time of receipt, revision or link:
         a replay must give the same bytes (rule 9)."""
-        return orjson.dumps(
-            {"device": self.device, "ts": self.ts, "datetime": utc(self.ts), **self._findings()},
-            option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z,
-        )
+        return orjson.dumps(self.content(), option=orjson.OPT_APPEND_NEWLINE)
 
-    def message(
-        self,
-        *,
-        source: str,
-        bucket: str,
-        episode: str,
-        position: StreamPosition | None,
-        chart: ChartLink | None,
-        revision: int,
-        recorded: datetime,
-        muted: MutedBefore | None = None,
-    ) -> Message:
-        """The sample's message. Its id depends on the sample and the model, and for an amendment on the record that
-        caused it: a message sent twice can be told, and two that differ never share one."""
-        cause = f"{position.shard}\n{position.sequence}" if revision and position else ""
-        severity = SEVERITIES[self.severity]
-        event = AnomalyEvent(
-            id=event_id(source, self.device, self.ts, self.model, revision=revision, cause=cause),
-            source=source,
-            type="anomaly.sample",
-            subject=self.device,
-            time=utc(self.ts),
-            dataschema=schema_uri("anomaly.sample"),
-            severitytext=severity,
-            severitynumber=SEVERITY_NUMBERS[severity],
-            sequence=position.sequence if position else None,
-            partitionkey=self.device,
-            recordedtime=recorded,
-            data=AnomalySample.model_validate(
-                {
-                    "device": self.device,
-                    "summary": self.explanation.sentence,
-                    "episode": episode,
-                    "ts": self.ts,
-                    "position": position,
-                    "archive": ArchiveLink(bucket=bucket, key=minute_key(self.device, self.ts)),
-                    "chart": chart,
-                    "revision": revision,
-                    "muted": muted,
-                    **self._findings(),
-                }
-            ),
-        )
-        return Message(
-            id=event.id,
-            type=event.type,
-            severity=severity,
-            device=self.device,
-            state="sample",
-            schema_uri=event.dataschema,
-            body=event.model_dump_json(exclude_none=True),
-            text=self._text(chart, muted, None if revision else event.id),
-        )
+    def content(self) -> dict[str, Any]:
+        """What the line says, as plain JSON values."""
+        written = utc(self.ts).isoformat().replace("+00:00", "Z")
+        return {"device": self.device, "ts": self.ts, "datetime": written, **self.finding()}
 
-    def _findings(self) -> dict[str, Any]:
-        """The part that archive and message share, in the contract's names."""
-        told = self.explanation
+    def finding(self) -> dict[str, Any]:
+        """What archive and messages share, in the contract's names, as plain JSON values (`events.Finding`)."""
+        why = self.explanation
+        expected = Reading(current_a=why.expected_current_a, temperature_c=why.expected_temperature_c)
         return {
+            "ts": self.ts,
             "severity": self.severity.name.lower(),
             "stages": [stage.name.lower() for stage in self.stages if stage.name],
             "actual": Reading(current_a=self.current_a, temperature_c=self.temperature_c).model_dump(),
-            "expected": Reading(
-                current_a=told.expected_current_a, temperature_c=told.expected_temperature_c
-            ).model_dump(),
-            **({"expected_band": Band(**asdict(told.band)).model_dump()} if told.band is not None else {}),
-            "scores": Scores(
-                reconstruction_error=Score(
-                    value=self.reconstruction_error,
-                    threshold=self.error_threshold,
-                    exceeded=bool(self.stages & Stage.RECONSTRUCTION),
-                ),
-                forest=Score(
-                    value=self.forest_score,
-                    threshold=self.forest_threshold,
-                    exceeded=bool(self.stages & Stage.FOREST),
-                ),
-            ).model_dump(),
-            "contributions": dict(told.shares),
-            **({"forest_features": dict(told.forest)} if told.forest is not None else {}),
-            "rarity": told.rarity,
+            "expected": expected.model_dump(),
+            **({"expected_band": Band(**asdict(why.band)).model_dump(mode="json")} if why.band is not None else {}),
+            "scores": {each.key: self._score(each) for each in DETECTORS},
+            "contributions": dict(why.shares),
+            **({"forest_features": dict(why.forest)} if why.forest is not None else {}),
+            "rarity": why.rarity,
             "model": self.model,
         }
 
-    def _text(self, chart: ChartLink | None, muted: MutedBefore | None, event: str | None) -> str:
-        """What a person reads in an e-mail or a text message. ``event``: the id, where it leads to the archive line."""
-        device = " ".join(self.device.split())
-        lines = [
-            f"{SEVERITIES[self.severity].upper()}: {device} at {utc(self.ts):%Y-%m-%d %H:%M:%S} UTC",
-            self.explanation.sentence,
-            f"Reconstruction error {self.reconstruction_error:.4g} (threshold {self.error_threshold:.4g}), "
-            f"forest score {self.forest_score:.3f} (threshold {self.forest_threshold:.3f}); {self.explanation.rarity}.",
-        ]
-        if muted is not None:
-            lines.append(muted_words(muted))
-        if chart is not None:
-            lines.append(f"Chart, until {chart.expires:%Y-%m-%d %H:%M} UTC: {chart.url}")
-        if event is not None:
-            lines.append(explained_by(event))
-        return "\n".join(lines)
-
-
-def event_id(source: str, device: str, ts: float, model: str, *, revision: int = 0, cause: str = "") -> str:
-    """The id of a sample's message. ``cause``: of an amendment, where the record that caused it lies in the stream."""
-    identity = f"{source}\n{device}\n{ts!r}\n{model}\n{revision}\n{cause}"
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
-
-
-def explained_by(event: str) -> str:
-    """The command that looks at a sample again, for people; ``event``: the id of its message."""
-    return f"Run: battery-watch explain {event}"
-
-
-def muted_words(muted: MutedBefore) -> str:
-    """What was not told of an episode, for people."""
-    earlier = "1 message" if muted.count == 1 else f"{muted.count} messages"
-    return (
-        f"This episode began at {utc(muted.opened):%Y-%m-%d %H:%M:%S} UTC; {earlier} of it, from "
-        f"{utc(muted.since):%H:%M:%S} on, {'was' if muted.count == 1 else 'were'} muted."
-    )
+    def _score(self, detector: Detector) -> dict[str, Any]:
+        thresholds = {RECONSTRUCTION: self.error_threshold, FOREST: self.forest_threshold}
+        return Score(
+            value=getattr(self, detector.score),
+            threshold=thresholds[detector],
+            exceeded=bool(self.stages & detector.stage),
+        ).model_dump()

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import io
 from dataclasses import fields, replace
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
 from reporting.charts.axis import (
     ABSURD,
     Limits,
     alone,
     broken,
-    clusters,
     limits,
     log_limits,
     tick_label,
@@ -27,15 +24,22 @@ from reporting.charts.axis import (
 )
 from reporting.charts.data import SEVERITIES, ChartData
 from reporting.charts.heading import LEFT, RIGHT, head
-from reporting.charts.style import EXPECTED, FAINT, FONT, INK, LIMIT, LOOKS, SOFT, drawable
+from reporting.charts.marks import (
+    MARK_ROWS,
+    draw_threshold,
+    hatch_blind,
+    mark_anomalies,
+    mark_moments,
+    name_intervals,
+    shade_anomalies,
+)
+from reporting.charts.style import EXPECTED, FAINT, FONT, INK, SOFT
+from scoring.detectors import FOREST, RECONSTRUCTION
 from window.samples import Floats
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 9.5, 110
 LOW_IN = 7.5
 """The height without the scores' panels."""
-MARK_ROWS = 3
-LABELLED = 4
-"""Values beyond an axis that are written beside their arrows; the worst first."""
 
 
 def draw(data: ChartData) -> bytes:
@@ -53,15 +57,15 @@ def draw(data: ChartData) -> bytes:
     span = time_limits(data.ts)
     for panel in panels:
         _frame(panel, data, span, last=panel is panels[-1])
-        _shade(panel, data)
+        shade_anomalies(panel, data)
     _measured(panels[0], data, data.current_a, data.expected_current_a, "Current (A)", reach=8.0, room=_room(data))
     _measured(panels[1], data, data.temperature_c, data.expected_temperature_c, "Temperature (°C)", reach=30.0)
     if data.scores:
         _error(panels[2], data)
         _forest(panels[3], data)
-    _name(panels, data, span)
-    _hatch(panels, data)
-    _mark(panels, data, span)
+    name_intervals(panels, data, span)
+    hatch_blind(panels, data)
+    mark_moments(panels, data, span)
     head(figure, data)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
@@ -99,15 +103,6 @@ def _frame(panel: Axes, data: ChartData, span: Limits, *, last: bool) -> None:
         panel.set_xlabel("time (UTC)", color=SOFT, fontsize=9, fontfamily=FONT)
 
 
-def _shade(panel: Axes, data: ChartData) -> None:
-    """A band behind each run of anomalous samples, so that the eye finds them in every panel."""
-    anomalous = np.flatnonzero(data.severity > 0)
-    for run in clusters(anomalous, 1):
-        worst = int(data.severity[run].max())
-        first, last = data.ts[run[0]] - 0.5, data.ts[run[-1]] + 0.5
-        panel.axvspan(first, last, color=LOOKS[worst].colour, alpha=0.16, linewidth=0, zorder=0.5)
-
-
 def _room(data: ChartData) -> float:
     """The share of the first panel's height that its marks' labels want above the samples."""
     return 0.09 * min(MARK_ROWS, len(data.marks))
@@ -124,7 +119,7 @@ def _measured(
     # Beyond the axis it has nothing to say that the error below does not; a line along the edge would mislead.
     _line(panel, data.ts, np.where(shown.outside(expected), np.nan, expected), EXPECTED, 2.0)
     _line(panel, data.ts, shown.edge(actual), INK, 0.9)
-    _anomalies(panel, data, actual, shown)
+    mark_anomalies(panel, data, actual, shown)
     _label(panel, data, label)
 
 
@@ -136,9 +131,9 @@ def _error(panel: Axes, data: ChartData) -> None:
     panel.yaxis.set_major_locator(LogLocator(numticks=6))
     panel.yaxis.set_minor_locator(NullLocator())
     _line(panel, data.ts, shown.edge(values), INK, 0.9)
-    _threshold(panel, data.error_threshold, "alarm above", "bottom")
-    _anomalies(panel, data, values, shown, only=values > data.error_threshold)
-    _label(panel, data, "Reconstruction error")
+    draw_threshold(panel, data.error_threshold, f"alarm {RECONSTRUCTION.alarms}", "bottom")
+    mark_anomalies(panel, data, values, shown, only=RECONSTRUCTION.exceeds(values, data.error_threshold))
+    _label(panel, data, RECONSTRUCTION.label.capitalize())
 
 
 def _forest(panel: Axes, data: ChartData) -> None:
@@ -151,153 +146,15 @@ def _forest(panel: Axes, data: ChartData) -> None:
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(MaxNLocator(4))
     _line(panel, data.ts, shown.edge(values), INK, 0.9)
-    _threshold(panel, data.forest_threshold, "alarm below", "top")
-    _anomalies(panel, data, values, shown, only=values < data.forest_threshold)
-    _label(panel, data, "Forest score")
+    draw_threshold(panel, data.forest_threshold, f"alarm {FOREST.alarms}", "top")
+    mark_anomalies(panel, data, values, shown, only=FOREST.exceeds(values, data.forest_threshold))
+    _label(panel, data, FOREST.label.capitalize())
 
 
 def _line(panel: Axes, ts: Floats, values: Floats, colour: str, width: float) -> None:
     panel.plot(*broken(ts, values), color=colour, linewidth=width, solid_capstyle="round")
     single = alone(ts)
     panel.plot(ts[single], values[single], ".", color=colour, markersize=5 + 2 * width)
-
-
-def _anomalies(
-    panel: Axes, data: ChartData, values: Floats, shown: Limits, only: NDArray[np.bool_] | None = None
-) -> None:
-    """Markers on the anomalous samples, or on ``only`` some; arrows for what lies beyond the axis, anomalous or not."""
-    for code, look in LOOKS.items():
-        rows = (data.severity == code) & ~shown.outside(values)
-        rows = rows if only is None else rows & only
-        panel.scatter(
-            data.ts[rows],
-            values[rows],
-            s=look.size,
-            c=look.colour,
-            marker=look.shape,
-            edgecolors=look.edge,
-            linewidths=0.35,
-            zorder=3 + code,
-        )
-    _beyond(panel, data, values, np.flatnonzero(values > shown.high), "top")
-    _beyond(panel, data, values, np.flatnonzero(values < shown.low), "bottom")
-
-
-def _beyond(
-    panel: Axes, data: ChartData, values: Floats, rows: NDArray[np.intp], edge: Literal["top", "bottom"]
-) -> None:
-    """An arrow at the edge for each value beyond it, and the worst values in numbers."""
-    at = panel.get_ylim()[1 if edge == "top" else 0]
-    if not len(rows):
-        return
-    panel.scatter(
-        data.ts[rows],
-        np.full(len(rows), at),
-        s=64,
-        c=[LOOKS[int(code)].colour if code else INK for code in data.severity[rows]],
-        marker="^" if edge == "top" else "v",
-        edgecolors=INK,
-        linewidths=0.5,
-        clip_on=False,
-        zorder=9,
-    )
-    low, high = panel.get_xlim()
-    groups = clusters(rows, max(1, len(data) // 12))
-    worst = sorted((int(group[np.argmax(np.abs(values[group]))]) for group in groups), key=lambda k: -abs(values[k]))
-    for row in worst[:LABELLED]:
-        ts = float(data.ts[row])
-        _note(panel, ts, at, f"{values[row]:.4g}", edge, left=(ts - low) / (high - low) > 0.85)
-
-
-def _note(
-    panel: Axes, ts: float, at: float, text: str, edge: Literal["top", "bottom"], *, left: bool, row: int = 0
-) -> None:
-    """Words beside a moment, within the panel, on the side where there is room; ``row`` 1 lies below row 0."""
-    inwards = -3 - 14 * row if edge == "top" else 3 + 14 * row
-    panel.annotate(
-        text,
-        (ts, at),
-        xytext=(-8 if left else 8, inwards),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        va=edge,
-        fontsize=9,
-        fontfamily=FONT,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
-        zorder=10,
-    )
-
-
-def _threshold(panel: Axes, value: float, label: str, side: Literal["top", "bottom"]) -> None:
-    """The line, named at its left end: the newest samples, at the right, stay free."""
-    low, high = panel.get_ylim()
-    if not low <= value <= high:
-        return
-    panel.axhline(value, color=LIMIT, linewidth=1.1, linestyle=(0, (5, 3)), zorder=2)
-    panel.annotate(
-        f"{label} {value:.4g}",
-        (0.0, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(4, 2 if side == "bottom" else -2),
-        textcoords="offset points",
-        ha="left",
-        va=side,
-        fontsize=8.5,
-        fontfamily=FONT,
-        color=LIMIT,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
-        zorder=8,
-    )
-
-
-def _mark(panels: list[Axes], data: ChartData, span: Limits) -> None:
-    top = panels[0].get_ylim()[1]
-    inside = [(ts, label) for ts, label in sorted(data.marks) if span.low <= ts <= span.high]
-    for k, (ts, label) in enumerate(inside):
-        for panel in panels:
-            panel.axvline(ts, color=INK, linewidth=1.1, linestyle=(0, (1, 2)), zorder=2)
-        left = (ts - span.low) / (span.high - span.low) > 0.85
-        _note(panels[0], ts, top, drawable(label), "top", left=left, row=k % MARK_ROWS)
-
-
-def _name(panels: list[Axes], data: ChartData, span: Limits) -> None:
-    """A bar along the top of each panel for an interval with a name, and the name above the first."""
-    for first, last, label in data.spans:
-        if last < span.low or first > span.high:
-            continue
-        first, last = max(first, span.low), min(last, span.high)
-        for panel in panels:
-            panel.plot(
-                [first, last],
-                [1.0, 1.0],
-                transform=panel.get_xaxis_transform(),
-                color=SOFT,
-                linewidth=4.0,
-                solid_capstyle="butt",
-                clip_on=False,
-            )
-        panels[0].annotate(
-            drawable(label),
-            ((first + last) / 2, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=9,
-            fontfamily=FONT,
-            color=SOFT,
-            parse_math=False,
-        )
-
-
-def _hatch(panels: list[Axes], data: ChartData) -> None:
-    for first, last in data.blind:
-        for panel in panels:
-            panel.axvspan(first, last, facecolor="none", edgecolor=FAINT, hatch="///", linewidth=0, zorder=0.4)
 
 
 def _label(panel: Axes, data: ChartData, text: str) -> None:

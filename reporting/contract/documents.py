@@ -18,12 +18,15 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from reporting.contract import events, receiving
+from reporting.contract import events, receiving, severities
 from reporting.contract.events import AnomalyEvent, EpisodeEvent, EpisodeType, HealthEvent, schema_uri
 from reporting.contract.examples import examples
+from reporting.contract.health_kinds import HEALTH_KINDS
 from reporting.contract.receiving import TYPES
 
 FOLDER = Path(__file__).parent
+PAGE = FOLDER.parents[1] / "docs" / "events.md"
+_TABLE = ("<!-- health kinds: `make contract` writes this table -->\n", "<!-- end -->\n")
 RELEASED = FOLDER / "released.json"
 CLIENT = "client/battery_watch_events.py"
 FILTERS: dict[str, dict[str, list[Any]]] = {
@@ -52,6 +55,17 @@ def documents() -> dict[str, str]:
     }
     made |= {f"filters/{name}.json": _text(policy) for name, policy in FILTERS.items()}
     return made | {"asyncapi.yaml": _asyncapi(), CLIENT: _client()}
+
+
+def page(text: str) -> str:
+    """The page for subscribers, its table of health kinds up to date. Raises ValueError where the marks are missing."""
+    first, last = _TABLE
+    before, _, rest = text.partition(first)
+    _, found, after = rest.partition(last)
+    if not found:
+        raise ValueError(f"{PAGE.name} has no table between {first.strip()} and {last.strip()}")
+    rows = "".join(f"| `{kind}` | {of.severity} | {of.meaning} |\n" for kind, of in HEALTH_KINDS.items())
+    return f"{before}{first}| type | severity | when |\n|---|---|---|\n{rows}{last}{after}"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -130,7 +144,10 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 def _client() -> str:
     """The models and the reading in one file, which knows nothing of the rest; unknown fields are ignored, so that one
     may be added."""
-    body = "\n\n\n".join(_body(Path(str(module.__file__)).read_text()) for module in (events, receiving))
+    parts = [_body(Path(str(module.__file__)).read_text()) for module in (severities, events, receiving)]
+    # Of the registry a client needs the names alone.
+    parts.insert(1, "HealthType = Literal[\n" + "".join(f'    "{kind}",\n' for kind in HEALTH_KINDS) + "]")
+    body = "\n\n\n".join(parts)
     body = body.replace(
         '"""Payload models are frozen and closed: a field that is not in the contract is a fault, not a surprise."""',
         '"""Payload models are frozen; a field that this version does not know is ignored."""',
@@ -240,6 +257,7 @@ components:
 
 def main() -> None:
     """Write the documents; with ``--release`` the schemas of a release too."""
+    PAGE.write_text(page(PAGE.read_text()))
     for path, text in documents().items():
         target = FOLDER / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from reporting.contract.health_kinds import HealthType
+from reporting.contract.severities import SeverityName
+
 SCHEMA_VERSION = "1"
-SeverityName = Literal["low", "medium", "high", "critical"]
 
 
 class Payload(BaseModel):
@@ -168,18 +170,6 @@ class Health(Payload):
 
 AnomalyType = Literal["anomaly.sample"]
 EpisodeType = Literal["anomaly.opened", "anomaly.escalated", "anomaly.ongoing", "anomaly.closed"]
-HealthType = Literal[
-    "health.silence",
-    "health.stuck",
-    "health.clock_skew",
-    "health.gap",
-    "health.late",
-    "health.lagging",
-    "health.quarantine",
-    "health.warming",
-    "health.bundle",
-    "health.misfit",
-]
 
 
 class Envelope(BaseModel):
@@ -234,10 +224,6 @@ def parse(body: str | bytes) -> Event:
 def parse_fields(fields: Mapping[str, Any]) -> Event:
     """The event of these fields. Raises as `parse`."""
     return _EVENT.validate_python(fields)
-
-
-SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
-"""OpenTelemetry's severity numbers: info, warn, error, fatal."""
 
 
 def schema_uri(event_type: str) -> str:

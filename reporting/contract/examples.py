@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, get_args
 
-from reporting.contract.events import SEVERITY_NUMBERS, Event, HealthType, parse_fields, schema_uri
+from reporting.contract.events import AnomalyType, EpisodeType, Event, parse_fields, schema_uri
+from reporting.contract.health_kinds import EXAMPLE_S, HEALTH_KINDS
 from reporting.contract.receiving import TYPES
-from reporting.contract.severities import SEVERITIES
+from reporting.contract.severities import SEVERITY_NUMBERS
 
 _SOURCE, _DEVICE, _BUCKET = "urn:battery-watch:device4", "bay-7", "battery-results"
-_BEGAN = datetime(2026, 7, 25, 14, 25, 7, tzinfo=UTC)
+_BEGAN = datetime.fromtimestamp(EXAMPLE_S, UTC)
 _MODEL = "bw-04f703624b25"
 _FINDING: dict[str, Any] = {
     "ts": _BEGAN.timestamp(),
@@ -62,11 +63,13 @@ _AFTER_S = {"opened": 0.0, "escalated": 4.0, "ongoing": 300.0, "closed": 371.0}
 
 def examples() -> dict[str, Event]:
     """By type, in the order of `TYPES`."""
-    return {kind: _example(kind) for kind in TYPES}
+    payloads = {kind: _anomaly(kind.split(".")[1]) for kind in (*get_args(EpisodeType), *get_args(AnomalyType))}
+    for kind, of in HEALTH_KINDS.items():
+        payloads[kind] = {"device": _DEVICE, "state": "opened", **of.example}, 0.0, of.severity
+    return {kind: _event(kind, *payloads[kind]) for kind in TYPES}
 
 
-def _example(kind: str) -> Event:
-    data, after_s, severity = _health(kind) if kind in SEVERITIES else _anomaly(kind.split(".")[1])
+def _event(kind: str, data: dict[str, Any], after_s: float, severity: str) -> Event:
     device = data["device"] or "device4"
     at = _BEGAN + timedelta(seconds=after_s)
     return parse_fields(
@@ -99,7 +102,7 @@ def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
     summary = {
         "opened": _SENTENCE,
         "escalated": f"Now critical: {_SENTENCE.replace('6.31', '9.12').replace('31.4', '31.9')}",
-        "ongoing": f"Anomalous for 5 min 0 s now: 301 anomalous samples so far, {_WORST}.",
+        "ongoing": f"Anomalous for 5 min so far: 301 anomalous samples, {_WORST}.",
         "closed": f"Over after 5 min 6 s: 307 anomalous samples, {_WORST}.",
     }[name]
     return (
@@ -121,63 +124,3 @@ def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
         after_s,
         severity,
     )
-
-
-def _health(kind: str) -> tuple[dict[str, Any], float, str]:
-    since = _BEGAN.timestamp()
-    told: dict[str, dict[str, Any]] = {
-        "health.silence": {"summary": "No sample from bay-7 since 14:25:07 UTC, 120 s ago.", "since": since},
-        "health.stuck": {
-            "summary": "bay-7 has reported exactly 2.52 A and 31.2 °C for 60 s: a sensor or its logger is stuck.",
-            "since": since,
-        },
-        "health.clock_skew": {
-            "summary": "The clock of bay-7 is 95 s ahead: its samples are scored on its own clock.",
-            "offset_s": 95.0,
-        },
-        "health.gap": {
-            "device": None,
-            "summary": "Samples between 2026-07-25 14:25:07 and 2026-07-25 14:37:07 UTC were not in the stream any "
-            "more (the stream was made anew); they are read from the table and scored now; nothing later is told "
-            "before.",
-            "since": since,
-            "until": since + 720.0,
-        },
-        "health.late": {
-            "summary": "17 samples of bay-7 came more than 25 minutes late and were not scored.",
-            "since": since,
-            "until": since + 16.0,
-            "count": 17,
-            "command": "battery-watch replay --table device4 --since 2026-07-25T14:25:07Z",
-        },
-        "health.lagging": {
-            "device": None,
-            "summary": "Nothing after 2026-07-25 14:25:07 UTC is told: a shard of the stream cannot be read, and going "
-            "on without it would be a guess.",
-            "since": since,
-        },
-        "health.quarantine": {
-            "summary": "A record of bay-7 was set aside (malformed); more within the hour are not told.",
-            "since": since,
-        },
-        "health.warming": {
-            "device": None,
-            "summary": "The windows begin empty at 2026-07-25 14:25:07 UTC, the oldest record of the stream: for 25 "
-            "minutes charts show less, and what began before cannot be seen.",
-            "since": since,
-        },
-        "health.bundle": {
-            "device": None,
-            "summary": "Bundle bw-0123456789ab was refused, bw-04f703624b25 goes on scoring. Its golden rows score "
-            "otherwise than when it was made.",
-            "since": since,
-            "model": "bw-0123456789ab",
-        },
-        "health.misfit": {
-            "summary": "71 % of the first 5 minutes of bay-7 lie outside of what bw-04f703624b25 has learnt from.",
-            "since": since,
-            "model": _MODEL,
-            "command": "battery-watch train --table device4 --out my-bundle",
-        },
-    }
-    return {"device": _DEVICE, "state": "opened", **told[kind]}, 0.0, SEVERITIES[cast("HealthType", kind)]

@@ -14,10 +14,10 @@ from reporting.contract.events import (
     Envelope,
     EpisodeType,
     Event,
-    HealthType,
     parse,
     schema_uri,
 )
+from reporting.contract.health_kinds import HealthType
 
 TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType))
 """Every type of event in this version of the contract."""

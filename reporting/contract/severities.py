@@ -1,19 +1,9 @@
-"""How much each health notice matters."""
+"""The four severities of an event, and their numbers."""
 
 from __future__ import annotations
 
-from reporting.contract.events import HealthType, SeverityName
+from typing import Literal
 
-SEVERITIES: dict[HealthType, SeverityName] = {
-    "health.silence": "high",
-    "health.stuck": "high",
-    "health.gap": "high",
-    "health.lagging": "high",
-    "health.clock_skew": "medium",
-    "health.quarantine": "medium",
-    "health.bundle": "medium",
-    "health.misfit": "medium",
-    "health.late": "low",
-    "health.warming": "low",
-}
-"""How much a notice matters when it opens; one that closes is always low."""
+SeverityName = Literal["low", "medium", "high", "critical"]
+SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
+"""OpenTelemetry's severity numbers: info, warn, error, fatal."""

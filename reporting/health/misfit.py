@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reporting.health.device import Device, Rows
+from reporting.health.notice import Notice
+from reporting.health.state import Fit
 from scoring.bundle import Bundle
 from scoring.succession import Succession
 from window.samples import Floats, Samples
@@ -17,17 +20,6 @@ from window.samples import Floats, Samples
 FIRST_S, FIRST_SAMPLES = 300.0, 30
 """How long is looked at, by the samples' stamps, and at how many samples at least."""
 OUTSIDE_MOST = 0.2
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """The question while it is open: of which bundle, the samples since a stamp, and how many of them lie outside."""
-
-    bundle: str
-    since: float
-    seen: int = 0
-    outside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +35,34 @@ class Misfit:
         share, known = self.counted.outside / self.counted.seen, self.bundle.config.training_range
         (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
         return (
-            f"{share:.0%} of the first {self.counted.seen} samples of {device} lie outside what the bundle "
-            f"{self.bundle.id} was trained on ({low_a:.3g} to {high_a:.3g} A, {low_c:.3g} to {high_c:.3g} °C): it may "
-            "alarm for ever, or miss a fault. Train one on your own charges and point MODEL_DIR at it."
+            f"{share:.0%} of the first {self.counted.seen} samples of {device} lie outside the training range of "
+            f"bundle {self.bundle.id} ({low_a:.3g} to {high_a:.3g} A, {low_c:.3g} to {high_c:.3g} °C): it may raise "
+            "false alarms all the time, or miss a fault. Train a bundle on your own charges and point MODEL_DIR at it."
         )
 
 
-def follow(
+def follow(device: Device, samples: Samples, stamp: Floats, rows: Rows, bundles: Succession) -> None:
+    """Compare the device's scored ``rows`` with the training ranges of the ``bundles``."""
+    asked, fit, found = compare(device.state.asked, device.state.fit, samples, stamp, rows, bundles)
+    device.update(asked=asked, fit=fit)
+    for each in found:
+        at = float(stamp[each.row])
+        notice = Notice(
+            "health.misfit",
+            device.name,
+            at,
+            "opened",
+            each.said(device.name),
+            since=each.counted.since,
+            until=at,
+            count=each.counted.outside,
+            model=each.bundle.id,
+            command=f"battery-watch train --table {device.table} --out my-bundle",
+        )
+        device.add(each.row, notice)
+
+
+def compare(
     asked: str, fit: Fit | None, samples: Samples, stamp: Floats, rows: Rows, bundles: Succession
 ) -> tuple[str, Fit | None, list[Misfit]]:
     """Go through one device's scored ``rows``, in order. ``asked``: the last bundle of which it is settled; ``fit``: of

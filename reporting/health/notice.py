@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from reporting.contract.events import SEVERITY_NUMBERS, Health, HealthEvent, HealthType, schema_uri, utc
-from reporting.contract.severities import SEVERITIES
+from reporting.contract.events import Health, HealthEvent, schema_uri, utc
+from reporting.contract.health_kinds import HEALTH_KINDS, HealthType
+from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.message import Message
 
 
@@ -34,7 +35,7 @@ class Notice:
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
         """The notice's message. Its id depends on what happened to whom and when alone; the interval is part of it, as
         stamps tie: what is over and what begins again may share a second."""
-        severity = SEVERITIES[self.type] if self.state == "opened" else "low"
+        severity = HEALTH_KINDS[self.type].severity if self.state == "opened" else "low"
         about = (self.at, self.since, self.until)
         identity = f"{source}\n{self.type}\n{self.device or self.lane}\n{self.state}\n{about!r}"
         event = HealthEvent(

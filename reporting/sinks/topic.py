@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reporting.message import Message, span
+from reporting.duration import duration
+from reporting.message import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -38,7 +39,7 @@ class _Parcel:
     @property
     def content(self) -> str:
         """For machines, for e-mail, for phones."""
-        late = f"Told late: this is {span(self.age_s)} old.\n" if self.stale else ""
+        late = f"Late: this happened {duration(self.age_s)} ago.\n" if self.stale else ""
         text = self.message.text
         return json.dumps({"default": self.message.body, "email": late + text, "sms": late + text.split("\n")[1]})
 
@@ -50,6 +51,8 @@ class _Parcel:
 class Topic:
     """Publishes to one topic. Calls block for the client's time-outs and raise botocore's errors. ``clock``: epoch
     seconds."""
+
+    name = "topic"
 
     def __init__(self, client: SNSClient, arn: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client

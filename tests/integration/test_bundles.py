@@ -119,7 +119,7 @@ def test_another_bundle_under_a_running_worker(account: Any, other: Path, tmp_pa
         shutil.copy(SHIPPED_BUNDLE / MANIFEST, place / MANIFEST)
         (opened,) = eventually(notices)
         assert (opened["state"], opened["model"]) == ("opened", old)
-        assert f"{new} goes on scoring" in opened["summary"]
+        assert f"{new} stays active" in opened["summary"]
         assert "model.onnx is not the file that was made" in opened["summary"]
         account.put(since + 2, temperature=61.5)
         eventually(lambda: models(account).get(since + 2) == new)

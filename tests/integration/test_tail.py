@@ -15,14 +15,17 @@ from typing import Any
 from battery_watch.events.temporary_queue import PREFIX
 from demo.world import BUCKET
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import Publication
+from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 from reporting.keys import minute_key
 from reporting.message import Message
 from reporting.sinks.archive import Archive, StoredObject
 from reporting.sinks.topic import Topic
+from scoring.detectors import Stage
 from scoring.explanation import Explanation
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 
 T = 1_784_989_500.0  # 2026-07-25 14:25:00 UTC
 EVIDENCE = Evidence(
@@ -42,15 +45,8 @@ EVIDENCE = Evidence(
 
 
 def anomaly(**changes: Any) -> Message:
-    return replace(EVIDENCE, **changes).message(
-        source="urn:battery-watch:t",
-        bucket=BUCKET,
-        episode="e",
-        position=None,
-        chart=None,
-        revision=0,
-        recorded=datetime(2026, 7, 25, 14, 25, 1, tzinfo=UTC),
-    )
+    to = Publication("urn:battery-watch:t", BUCKET, datetime(2026, 7, 25, 14, 25, 1, tzinfo=UTC))
+    return sample_message(replace(EVIDENCE, **changes), to, episode="e", revision=0)
 
 
 def notice(device: str) -> Message:

@@ -81,7 +81,7 @@ class SteppedCommitter:
     def resend(self, messages: Sequence[Message]) -> None:
         """See `Commits`."""
         if messages:
-            self._enqueue(iter([[publishing(messages, self._to.topic)]]), None, None)
+            self._enqueue(iter([publishing(messages, self._to.publishers)]), None, None)
 
     def stop(self) -> None:
         """See `Commits`."""

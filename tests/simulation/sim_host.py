@@ -160,7 +160,7 @@ class Host:
         run, lane = self._run, opened.lane
         topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn", run.clock)  # type: ignore[arg-type]
         committer = SteppedCommitter(
-            Sinks(opened.store, Archive(self._s3, BUCKET), topic),  # type: ignore[arg-type]
+            Sinks(opened.store, Archive(self._s3, BUCKET), (topic,)),  # type: ignore[arg-type]
             run.clock,
             run.rng,
             latency_s=run.pace().latency_s,

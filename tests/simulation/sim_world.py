@@ -20,6 +20,7 @@ from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.state.head import Head
 from consumer.state.ownership import LOOK_EVERY_S
 from consumer.worker.lanes import TABLE_LANE
+from reporting.health.watch import deadline
 from scoring.bundle import Bundle, BundleError
 
 MOST_STEPS = 30_000
@@ -140,7 +141,7 @@ class World:
             return False
         if not heads or any(head.watermark is None or head.watermark < self.ends for head in heads):
             return False
-        if any(state.deadline <= self.ends for head in heads for state in head.health.values()):
+        if any(deadline(state) <= self.ends for head in heads for state in head.health.values()):
             return False  # a commit that was full has left a notice to the next one
         if any(e.due <= self.ends for head in heads for each in head.episodes.values() for e in each):
             return False  # what time causes in an episode waits for stamps a little later

@@ -406,7 +406,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, where: str, call: int, *, afte
         "scoring.scorer.Scorer.take",
         "reporting.health.watch.Watch.apply",
         "consumer.state.ledger.Ledger.classed",
-        "consumer.outgoing.outbox.Outgoing.tell",
+        "consumer.outgoing.outbox.LaneOutbox.emit",
         "reporting.anomaly.evidence.Evidence.message",
         "consumer.intake.shards.Shards.move_past",
     ],
@@ -485,7 +485,8 @@ def worked(
     poll = source.poll
     source.poll = lambda timeout_s: _noted(poll(timeout_s), failed)  # type: ignore[method-assign]
     topic = Topic(TopicClient(subscriber, faults), "arn")  # type: ignore[arg-type]
-    committer = Committer(Sinks(opened.store, Archive(s3, BUCKET), topic), head=opened.head, clock=clock)  # type: ignore[arg-type]
+    sinks = Sinks(opened.store, Archive(s3, BUCKET), (topic,))  # type: ignore[arg-type]
+    committer = Committer(sinks, head=opened.head, clock=clock)
     lanes = Lanes(one_lane=True, table=OwnedLane(opened.lane, committer), open_lane=_none)
     code = Worker(lanes, source, beside(lanes, NoCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
     source.poll(0.0)

@@ -17,8 +17,26 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-SCHEMA_VERSION = "1"
 SeverityName = Literal["low", "medium", "high", "critical"]
+SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
+"""OpenTelemetry's severity numbers: info, warn, error, fatal."""
+
+
+HealthType = Literal[
+    "health.silence",
+    "health.stuck",
+    "health.clock_skew",
+    "health.gap",
+    "health.late",
+    "health.lagging",
+    "health.quarantine",
+    "health.warming",
+    "health.bundle",
+    "health.misfit",
+]
+
+
+SCHEMA_VERSION = "1"
 
 
 class Payload(BaseModel):
@@ -173,18 +191,6 @@ class Health(Payload):
 
 AnomalyType = Literal["anomaly.sample"]
 EpisodeType = Literal["anomaly.opened", "anomaly.escalated", "anomaly.ongoing", "anomaly.closed"]
-HealthType = Literal[
-    "health.silence",
-    "health.stuck",
-    "health.clock_skew",
-    "health.gap",
-    "health.late",
-    "health.lagging",
-    "health.quarantine",
-    "health.warming",
-    "health.bundle",
-    "health.misfit",
-]
 
 
 class Envelope(BaseModel):
@@ -239,10 +245,6 @@ def parse(body: str | bytes) -> Event:
 def parse_fields(fields: Mapping[str, Any]) -> Event:
     """The event of these fields. Raises as `parse`."""
     return _EVENT.validate_python(fields)
-
-
-SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
-"""OpenTelemetry's severity numbers: info, warn, error, fatal."""
 
 
 def schema_uri(event_type: str) -> str:

@@ -12,8 +12,9 @@ from repository import ROOT
 
 from reporting.anomaly.evidence import Evidence
 from reporting.keys import minute_key
+from scoring.detectors import Stage
 from scoring.explanation import Band, Explanation
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 
 SQL = (ROOT / "docs" / "athena.sql").read_text()
 DEFINITION = re.sub(r"--.*", "", SQL).split(";")[0]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from scoring.bundle import Bundle
+from scoring.detectors import Stage
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 from window.samples import Samples
 
 

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from scoring.bundle import Bundle
 from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, BundleConfig, Change, Evidence, FeaturesConfig, Range, Stuck
+from scoring.detectors import Stage
 from scoring.evidence import LENGTH
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import REACH, Severity, Stage, judge
+from scoring.verdict import REACH, Severity, judge
 from window.rolling import Windows
 from window.samples import Samples
 

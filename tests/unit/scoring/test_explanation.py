@@ -9,9 +9,9 @@ from repository import SHIPPED_BUNDLE
 
 from scoring.bundle import Bundle, load
 from scoring.config import Calibration, Evidence, Range
+from scoring.detectors import Stage
 from scoring.explanation import WORDS, Band, explain
 from scoring.graph import Graph, Scores
-from scoring.verdict import Stage
 from window.features import FEATURES
 
 
@@ -279,7 +279,7 @@ def test_a_reading_far_out_of_what_was_learnt_from_is_told_in_words(bundle: Bund
     config = bundle.config.model_copy(update={"evidence": evidence, "training_range": known})
     hot = row(current=2.5, temperature=61.5)
     said = explain(hot, scored(0.2, -0.5, row()), replace(bundle, config=config), Stage.RANGE).sentence
-    assert "the temperature lies far outside of the 4.2 to 48.4 °C learnt from" in said
+    assert "the temperature lies far outside the 4.2 to 48.4 °C of the training data" in said
     assert "the current lies" not in said
     assert "far outside" not in explain(hot, scored(0.2, -0.5, row()), bundle, Stage.RECONSTRUCTION).sentence
 

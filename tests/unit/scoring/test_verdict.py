@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds
+from scoring.detectors import Stage
 from scoring.graph import Scores
-from scoring.verdict import REACH, Severity, Stage, judge
+from scoring.verdict import REACH, Severity, judge
 
 CONFIG = BundleConfig(
     thresholds=Thresholds(reconstruction_error=2.0, forest_score=-0.6),

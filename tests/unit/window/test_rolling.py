@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from window.features import ROLLING, features, tails
-from window.rolling import RETAINED_S, SHOWN_S, Columns, Touched, Windows
+from window.ring import Columns
+from window.rolling import RETAINED_S, SHOWN_S, Touched, Windows
 from window.samples import Samples
 
 Record = tuple[int, float, float, float]

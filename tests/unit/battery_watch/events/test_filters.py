@@ -8,7 +8,7 @@ import click
 import pytest
 
 from battery_watch.events.filters import LEVELS, EventType, Wanted
-from reporting.contract.events import SEVERITY_NUMBERS, SeverityName
+from reporting.contract.severities import SEVERITY_NUMBERS, SeverityName
 
 
 def event(**attributes: str) -> dict[str, str]:

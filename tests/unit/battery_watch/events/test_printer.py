@@ -12,10 +12,13 @@ import pytest
 
 from battery_watch.events.printer import NobodyReads, Output, of_line
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import Publication
+from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import ChartLink
 from reporting.health.notice import Notice
+from scoring.detectors import Stage
 from scoring.explanation import Explanation
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 
 NOW = datetime(2026, 7, 25, 14, 25, 8, tzinfo=UTC)
 TOLD = Explanation(
@@ -33,9 +36,8 @@ def published(device: str = "rack/7", chart: ChartLink | None = CHART) -> dict[s
     evidence = Evidence(
         device, *(getattr(EVIDENCE, name) for name in EVIDENCE.__dataclass_fields__ if name != "device")
     )
-    message = evidence.message(
-        source="urn:battery-watch:t", bucket="b", episode="e", position=None, chart=chart, revision=0, recorded=NOW
-    )
+    to = Publication("urn:battery-watch:t", "b", NOW, chart=chart)
+    message = sample_message(evidence, to, episode="e", revision=0)
     return dict(json.loads(message.body))
 
 

@@ -12,15 +12,19 @@ from click.testing import CliRunner
 
 from battery_watch.cli import cli
 from battery_watch.explain.request import asked
-from reporting.anomaly import episode_message as incident
+from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Episode, Step
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import Publication
+from reporting.anomaly.sample_message import sample_message
 from reporting.health.notice import Notice
 from reporting.message import Message
+from scoring.detectors import Stage
 from scoring.explanation import Explanation
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 
 NOW = datetime(2026, 7, 25, 14, 25, tzinfo=UTC)
+TO = Publication("urn:battery-watch:t", "b", NOW)
 
 
 TOLD = Explanation({"current": 1.0}, 2.0, 25.0, "rare", "Too much.")
@@ -30,9 +34,7 @@ LINE = Evidence("d", 60.5, 9.0, 25.0, 9.0, 5.0, -0.4, -0.5, Stage.RECONSTRUCTION
 @pytest.fixture
 def message() -> Message:
     """Of a sample."""
-    return LINE.message(
-        source="urn:battery-watch:t", bucket="b", episode="e", position=None, chart=None, revision=0, recorded=NOW
-    )
+    return sample_message(LINE, TO, episode="e", revision=0)
 
 
 def test_an_id_is_an_id() -> None:
@@ -69,29 +71,18 @@ def test_of_an_episode_it_is_the_sample_that_its_message_shows(
 ) -> None:
     """The id is that of the sample's own message, also in the text; what the message says in words is of the episode.
     Where time caused it there are no numbers to compare with, but the id."""
-    line = {**json.loads(LINE.line()), "device": "d"} if with_sample else None
     step = Step("ongoing", 90.0, Episode("d", 60.5, 80.0, 60.5, 80, Severity.HIGH, samples=3, steps=2))
-    told = incident.message(
-        step,
-        line=line,
-        model="bw-x",
-        sentence="",
-        source="urn:battery-watch:t",
-        bucket="b",
-        position=None,
-        chart=None,
-        recorded=NOW,
-    )
+    told = episode_message(step, TO, evidence=LINE if with_sample else None, model="bw-x")
     (tmp_path / "m").write_text(told.body)
     (tmp_path / "mail").write_text(told.text)
     found = asked(str(tmp_path / "m"))
     assert found.id == asked(str(tmp_path / "mail")).id == message.id
-    if line is None:
+    if not with_sample:
         assert found.told is None
         return
     assert found.told is not None
     assert (found.told.ts, found.told.model, found.told.summary[:9]) == (60.5, "bw-x", "Anomalous")
-    assert found.told.content == {name: value for name, value in line.items() if name != "datetime"}
+    assert found.told.content == {name: value for name, value in json.loads(LINE.line()).items() if name != "datetime"}
 
 
 def notice() -> str:

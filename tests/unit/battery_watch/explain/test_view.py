@@ -18,6 +18,8 @@ from consumer.offline.archive_reader import Line
 from consumer.offline.rescore import rescore
 from consumer.table.scan import Table
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import Publication
+from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import AnomalyEvent, parse
 from scoring.bundle import Bundle
 from scoring.config import Range
@@ -45,15 +47,8 @@ def evidence(plain_bundle: Bundle) -> Evidence:
 @pytest.fixture
 def checked(evidence: Evidence) -> Checked:
     """All agrees, with the message and the archive."""
-    message = evidence.message(
-        source="urn:battery-watch:t",
-        bucket="b",
-        episode="e",
-        position=None,
-        chart=None,
-        revision=0,
-        recorded=datetime(2026, 7, 25, tzinfo=UTC),
-    )
+    to = Publication("urn:battery-watch:t", "b", datetime(2026, 7, 25, tzinfo=UTC))
+    message = sample_message(evidence, to, episode="e", revision=0)
     event = parse(message.body)
     assert isinstance(event, AnomalyEvent)
     return Checked(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from battery_watch.options.times import ago, lasting, left, moment
+from battery_watch.options.times import ago, lasting, moment
 
 NOW = datetime(2026, 11, 22, 13, 0, 5, 250_000, tzinfo=UTC)
 
@@ -49,19 +49,6 @@ def test_what_is_no_moment_is_told_how_to_be_one(text: str, said: str) -> None:
     """In the message."""
     with pytest.raises(ValueError, match=said):
         moment(text, NOW)
-
-
-def test_what_is_left_is_told_in_two_units() -> None:
-    """As a person would."""
-    assert [left(s, 0.0) for s in (59, 60, 3600, 5400, 86_400, 90_061, 7 * 86_400)] == [
-        "less than a minute",
-        "1 min",
-        "1 h",
-        "1 h 30 min",
-        "1 d",
-        "1 d 1 h",
-        "7 d",
-    ]
 
 
 @pytest.mark.parametrize(

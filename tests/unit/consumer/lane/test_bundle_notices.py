@@ -15,7 +15,7 @@ def test_a_refusal_is_told_once_and_so_is_its_end() -> None:
     (opened,) = notices.refuse(BAD, "bw-old", 100.0)
     assert notices.refuse(BAD, "bw-old", 101.0) == []
     assert (opened.type, opened.state, opened.at, opened.model) == ("health.bundle", "opened", 100.0, "bw-bad")
-    assert opened.summary == "Bundle bw-bad was refused, bw-old goes on scoring. " + BAD.reason
+    assert opened.summary == "Bundle bw-bad was refused; bw-old stays active. " + BAD.reason
     (closed,) = notices.accept("bw-new", 160.0)
     assert (closed.state, closed.since, closed.until, closed.model) == ("closed", 100.0, 160.0, "bw-new")
     assert notices.accept("bw-new", 161.0) == []

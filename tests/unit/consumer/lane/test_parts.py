@@ -20,13 +20,13 @@ from consumer.state.head import (
     Refusal,
     Refused,
     ShardPosition,
-    Untold,
+    Suppressed,
 )
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import NameTables
 from reporting.anomaly.episodes import Episode, State
 from reporting.health.notice import Notice
-from reporting.health.watch import DeviceHealth
+from reporting.health.state import DeviceHealth
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from scoring.verdict import Severity
@@ -63,7 +63,7 @@ def full() -> Head:
         gaps=[Gap("backfill-1", 210.0, "trimmed", 215.0, until=220.0, found=2, shards=("s",))],
         filled=[(10.0, 20.0)],
         ledger={"1970-01-01": {"bay-7": {"read": 3, "scored": 3}}},
-        untold={EPISODE.id: Untold(125.0, 2)},
+        untold={EPISODE.id: Suppressed(125.0, 2)},
         held=[notice],
         forced=2,
         quarantined={"s": (4, 2)},

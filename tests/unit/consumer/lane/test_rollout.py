@@ -11,7 +11,7 @@ from weakref import ref
 from consumer.lane.rollout import Rollout
 from consumer.state.head import Head, InForce
 from consumer.state.succession import NEEDED_S, needed, succeed
-from reporting.health.watch import DeviceHealth
+from reporting.health.state import DeviceHealth
 from scoring.bundle import Bundle
 from scoring.succession import Succession
 from window.samples import Names

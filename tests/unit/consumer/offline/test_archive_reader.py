@@ -10,7 +10,7 @@ import pytest
 
 from consumer.errors import ConfigurationError
 from consumer.offline.archive_reader import Archived
-from reporting.anomaly.evidence import event_id
+from reporting.anomaly.publication import event_id
 from reporting.keys import chart_key, minute_key
 from reporting.sinks.archive import StoredObject
 

@@ -14,8 +14,9 @@ from consumer.offline import replay as module
 from consumer.offline.replay import Replayed, replay
 from consumer.stream.records import Decoded, Decoder, Reject
 from scoring.bundle import Bundle
+from scoring.detectors import Stage
 from scoring.scorer import Scorer
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 from window.samples import Kind, Names, Samples
 
 T = 1_784_989_500.0

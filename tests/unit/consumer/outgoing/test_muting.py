@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from consumer.outgoing.muting import AT_ONCE, Muting
-from consumer.state.head import Untold
+from consumer.state.head import Suppressed
 from reporting.anomaly.episodes import Episode, Episodes, Kind, Step
 from reporting.contract.events import HealthType
 from reporting.health.notice import Notice
@@ -50,7 +50,7 @@ def test_the_first_message_after_a_mute_mentions_what_was_left_out(muting: Mutin
         muting.sample(EPISODE, ts, ts, mentioned=True)
     assert muting.catch_up(EPISODE, 10.5) is None
     assert muting.catch_up(replace(EPISODE, opened=9.0), 21.0) is None
-    assert muting.catch_up(EPISODE, 21.0) == Untold(11.0, 3)
+    assert muting.catch_up(EPISODE, 21.0) == Suppressed(11.0, 3)
     assert muting.catch_up(EPISODE, 22.0) is None
 
 
@@ -61,7 +61,7 @@ def test_episodes_of_a_device_do_not_disturb_each_other(muting: Muting) -> None:
     muting.sample(EPISODE, 16.0, 16.0, mentioned=False)
     assert muting.step(step("opened", 10.0, other))
     both = Episodes({"d": [other, EPISODE]})
-    assert muting.untold(both) == {EPISODE.id: Untold(15.0, 1), other.id: Untold(10.0, 1, unopened=True)}
+    assert muting.suppressed(both) == {EPISODE.id: Suppressed(15.0, 1), other.id: Suppressed(10.0, 1, unopened=True)}
     assert muting.waiting == 3
 
 
@@ -74,7 +74,7 @@ def test_an_episode_that_was_told_to_begin_is_told_to_end(muting: Muting) -> Non
     assert not muting.step(step("opened", 9.0))
     assert muting.step(step("escalated", 12.0))
     assert not muting.step(step("closed", 15.0))
-    assert muting.catch_up(EPISODE) == Untold(12.0, 1)
+    assert muting.catch_up(EPISODE) == Suppressed(12.0, 1)
 
 
 def test_of_what_nobody_knows_the_end_is_not_told(muting: Muting) -> None:
@@ -82,7 +82,7 @@ def test_of_what_nobody_knows_the_end_is_not_told(muting: Muting) -> None:
     assert muting.step(step("opened", 12.0))
     assert muting.step(step("closed", 77.0))
     assert not muting.step(step("opened", 100.0))
-    assert muting.catch_up(EPISODE) == Untold(12.0, 2)
+    assert muting.catch_up(EPISODE) == Suppressed(12.0, 2)
     assert not muting.step(step("closed", 165.0))
 
 
@@ -91,7 +91,7 @@ def test_an_episode_whose_opening_was_muted_goes_on_untold_until_then(muting: Mu
     assert muting.step(step("opened", 12.0))
     assert muting.step(step("escalated", 13.0))
     assert not muting.step(step("escalated", 9.5))
-    assert muting.catch_up(EPISODE) == Untold(12.0, 2, unopened=True)
+    assert muting.catch_up(EPISODE) == Suppressed(12.0, 2, unopened=True)
     assert not muting.step(step("closed", 90.0))
     assert muting.drain() == (("d", 12.0), ("d", 13.0))
 
@@ -99,15 +99,15 @@ def test_an_episode_whose_opening_was_muted_goes_on_untold_until_then(muting: Mu
 def test_what_is_remembered_of_an_episode_goes_with_it(muting: Muting) -> None:
     """The head holds nothing of those that are over."""
     muting.sample(EPISODE, 15.0, 15.0, mentioned=True)
-    assert muting.untold(Episodes({"d": [replace(EPISODE, opened=500.0)]})) == {}
-    assert muting.untold(Episodes({"d": [EPISODE]})) == {}
+    assert muting.suppressed(Episodes({"d": [replace(EPISODE, opened=500.0)]})) == {}
+    assert muting.suppressed(Episodes({"d": [EPISODE]})) == {}
 
 
 def test_what_begins_and_ends_under_a_mute_is_not_told(muting: Muting) -> None:
     """Both are counted."""
     assert muting.notice(told(12.0))
     assert muting.notice(told(15.0, "closed"))
-    assert (muting.held, muting.drain()) == ([], (("d", 12.0), ("d", 15.0)))
+    assert (muting.deferred, muting.drain()) == ([], (("d", 12.0), ("d", 15.0)))
     assert muting.due == 20.0
     assert muting.fire() == []
     assert muting.due == inf
@@ -125,7 +125,7 @@ def test_what_outlives_its_mute_is_told_at_its_end(muting: Muting) -> None:
     assert muting.due == 20.0
     (made_up,) = muting.fire()
     assert (made_up.at, made_up.state, made_up.summary) == (12.0, "opened", "No sample. (This was muted until now.)")
-    assert muting.held == []
+    assert muting.deferred == []
     assert not muting.notice(told(25.0, "closed"))
 
 
@@ -133,7 +133,7 @@ def test_a_mute_that_is_followed_by_another_goes_on(muting: Muting) -> None:
     """What is held stays held until nothing covers it."""
     muting.notice(told(12.0))
     muting.learn(Mutes([mute(), mute(None, 18.0, 30.0)]), 15.0)
-    assert (muting.fire(), muting.due, len(muting.held)) == ([], 30.0, 1)
+    assert (muting.fire(), muting.due, len(muting.deferred)) == ([], 30.0, 1)
     assert len(muting.fire()) == 1
 
 
@@ -144,9 +144,9 @@ def test_what_is_unmuted_is_told_at_once(muting: Muting) -> None:
     assert muting.due == 20.0
     muting.learn(Mutes([mute("other", 0.0, 40.0)]), 14.0)
     assert muting.due <= 14.0
-    assert len(muting.held) == 1  # until it is fired, a successor must know of it
+    assert len(muting.deferred) == 1  # until it is fired, a successor must know of it
     assert len(muting.fire()) == 1
-    assert (muting.held, muting.due) == ([], 40.0)
+    assert (muting.deferred, muting.due) == ([], 40.0)
 
 
 def test_a_thousand_silent_devices_are_told_in_parts() -> None:
@@ -165,7 +165,7 @@ def test_a_thousand_silent_devices_are_told_in_parts() -> None:
 def test_what_has_no_end_is_not_made_up_for(muting: Muting, kind: HealthType) -> None:
     """It was counted."""
     assert muting.notice(told(12.0, kind=kind))
-    assert (muting.held, muting.waiting) == ([], 1)
+    assert (muting.deferred, muting.waiting) == ([], 1)
 
 
 def test_notices_are_muted_only_where_the_mute_says_so() -> None:
@@ -182,16 +182,16 @@ def test_a_clock_that_changed_again_is_told_to_be_right(muting: Muting) -> None:
     """The opening that was muted may have followed one that was told."""
     muting.notice(told(12.0, kind="health.clock_skew"))
     assert not muting.notice(told(15.0, "closed", kind="health.clock_skew"))
-    assert muting.held == []
+    assert muting.deferred == []
 
 
 def test_a_successor_goes_on_with_what_is_held() -> None:
     """From the head; what is not covered any more when it learns of the mutes is due."""
     held = TypeAdapter(list[Notice]).validate_json(TypeAdapter(list[Notice]).dump_json([told(12.0)]))
-    after = Muting({EPISODE.id: Untold(11.0, 2)}, held, watermark=15.0)
+    after = Muting({EPISODE.id: Suppressed(11.0, 2)}, held, watermark=15.0)
     after.learn(Mutes([mute()]), 15.0)
-    assert (after.due, after.held) == (20.0, [told(12.0)])
-    assert after.catch_up(EPISODE, 25.0) == Untold(11.0, 2)
+    assert (after.due, after.deferred) == (20.0, [told(12.0)])
+    assert after.catch_up(EPISODE, 25.0) == Suppressed(11.0, 2)
     late = Muting({}, held, watermark=25.0)
     late.learn(Mutes([mute()]), 25.0)
     assert late.due <= 25.0

@@ -33,13 +33,17 @@ def commit(*, snapshot: bool = True, minutes: int = 2, objects: int = 2, message
 
 
 class World:
-    """All sinks at once. ``done`` is what was carried out, in order; ``faults`` raise before that, by name."""
+    """All sinks at once, a publisher among them.
+
+    ``done`` is what was carried out, in order; ``faults`` raise before that, by name.
+    """
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.revisions: set[Revision] = set()
         self.faults: dict[str, list[BaseException]] = {}
         self.refused: list[list[str]] = []
+        self.name = "topic"
         self.now = 0.0
         self._lock = threading.Lock()
 
@@ -74,7 +78,7 @@ class World:
     @property
     def sinks(self) -> Sinks:
         whole: Any = self
-        return Sinks(whole, whole, whole)
+        return Sinks(whole, whole, (whole,))
 
 
 @pytest.fixture
@@ -249,10 +253,25 @@ def test_a_fault_of_our_own_is_not_tried_again(world: World, begin: Callable[[],
 
 def test_publishing_nothing_is_done(world: World) -> None:
     """And a step that is repeated goes on where it stood."""
-    publishing((), world.sinks.topic).call()
+    (step,) = publishing((), world.sinks.publishers)
+    step.call()
     world.refused = [["m2"]]
-    step = publishing(MESSAGES, world.sinks.topic)
+    (step,) = publishing(MESSAGES, world.sinks.publishers)
     with pytest.raises(Retry, match="1 messages were not taken"):
         step.call()
     step.call()
     assert [name for name in world.done if name.startswith("m")] == ["m0", "m1", "m2"]
+
+
+def test_each_publisher_goes_on_with_what_it_has_not_taken_itself(world: World) -> None:
+    """In the same group: one that refuses a message keeps the commit waiting, and the other gets nothing twice."""
+    other = World()
+    other.name = "bus"
+    other.refused = [["m1"]]
+    sinks = Sinks(world.sinks.state, world.sinks.objects, (*world.sinks.publishers, *other.sinks.publishers))
+    committer = Committer(sinks)
+    committer.submit(commit()).result(timeout=5)
+    committer.stop()
+    assert [name for name in world.done if name.startswith("m") and "-" not in name] == ["m0", "m1", "m2"]
+    assert [name for name in other.done if name != "topic"] == ["m0", "m2", "m1"]
+    assert world.done[-1] == "windows"

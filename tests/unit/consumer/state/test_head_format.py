@@ -13,8 +13,7 @@ from pydantic import ValidationError
 
 from consumer.state.head import Gap, Head, Outbox, ShardPosition
 from reporting.anomaly.episodes import Episode, State
-from reporting.health.misfit import Fit
-from reporting.health.watch import DeviceHealth, Frozen, Run
+from reporting.health.state import DeviceHealth, Fit, Frozen, Run
 from reporting.message import Message
 from scoring.verdict import Severity
 

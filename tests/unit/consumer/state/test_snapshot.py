@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from consumer.state.head import ShardPosition
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
-from reporting.health.watch import DeviceHealth, Run
-from window.rolling import Columns, Windows
+from reporting.health.state import DeviceHealth, Run
+from window.ring import Columns
+from window.rolling import Windows
 from window.samples import Names, Samples
 
 POSITIONS = {"s": ShardPosition(sequence="42", stamp=7.5), "t": ShardPosition(since=3.0, ended=True)}

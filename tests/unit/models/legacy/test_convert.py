@@ -19,8 +19,9 @@ from models.legacy.choices import Given
 from models.legacy.convert import convert
 from models.legacy.errors import Unanswered
 from scoring.bundle import Bundle, load
+from scoring.detectors import Stage
 from scoring.explanation import explain
-from scoring.verdict import Stage, judge
+from scoring.verdict import judge
 from window.features import FeatureRules, features, tails
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -9,45 +9,47 @@ from typing import Any
 
 import pytest
 
-from reporting.anomaly import episode_message as incident
+from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Episode, Kind, State, Step
+from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import Publication, event_id
 from reporting.contract.events import EpisodeEvent, MutedBefore, StreamPosition, parse
 from reporting.message import Message
+from scoring.detectors import Stage
+from scoring.explanation import Explanation
 from scoring.verdict import Severity
 
 T = 1_784_989_500.0  # 2026-07-25 14:25:00 UTC
 RECORDED = datetime(2026, 7, 25, 14, 25, 8, tzinfo=UTC)
 EPISODE = Episode("rack/7", T, T + 65, T + 20, int(T + 65), Severity.HIGH, State.OPEN, samples=12, steps=2)
-LINE = {
-    "device": "rack/7",
-    "ts": T + 20,
-    "datetime": "2026-07-25T14:25:20Z",
-    "severity": "high",
-    "stages": ["reconstruction"],
-    "actual": {"current_a": 7.5, "temperature_c": 41.0},
-    "expected": {"current_a": 2.5, "temperature_c": 25.5},
-    "scores": {
-        "reconstruction_error": {"value": 60.5, "threshold": 53.25, "exceeded": True},
-        "forest": {"value": -0.25, "threshold": -0.5, "exceeded": False},
-    },
-    "contributions": {"current": 1.0},
-    "rarity": "rare",
-    "model": "bw-0123456789ab",
-}
+EVIDENCE = Evidence(
+    device="rack/7",
+    ts=T + 20,
+    current_a=7.5,
+    temperature_c=41.0,
+    reconstruction_error=60.5,
+    error_threshold=53.25,
+    forest_score=-0.25,
+    forest_threshold=-0.5,
+    stages=Stage.RECONSTRUCTION,
+    severity=Severity.HIGH,
+    explanation=Explanation({"current": 1.0}, 2.5, 25.5, "rare", "Current 7.50 A where 2.50 A was expected."),
+    model="bw-0123456789ab",
+)
+POSITION = StreamPosition(shard="s", sequence="42")
 
 
-def message(kind: Kind = "opened", episode: Episode = EPISODE, **changes: Any) -> Message:
-    told: dict[str, Any] = {
-        "line": LINE,
-        "model": "bw-0123456789ab",
-        "sentence": "Current 7.50 A where 2.50 A was expected.",
-        "source": "urn:battery-watch:device4",
-        "bucket": "results",
-        "position": StreamPosition(shard="s", sequence="42"),
-        "chart": None,
-        "recorded": RECORDED,
-    }
-    return incident.message(Step(kind, T + 70, episode), **{**told, **changes})
+def message(
+    kind: Kind = "opened",
+    episode: Episode = EPISODE,
+    evidence: Evidence | None = EVIDENCE,
+    *,
+    publish_as: Kind | None = None,
+    **changes: Any,
+) -> Message:
+    to = replace(Publication("urn:battery-watch:device4", "results", RECORDED, POSITION), **changes)
+    step = Step(kind, T + 70, episode)
+    return episode_message(step, to, evidence=evidence, model="bw-0123456789ab", publish_as=publish_as)
 
 
 def event(told: Message) -> EpisodeEvent:
@@ -92,25 +94,26 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
             "ongoing",
             EPISODE,
             "",
-            "Anomalous for 70 s now: 12 anomalous samples so far, high at worst, at 14:25:20 UTC.",
+            "Anomalous for 1 min 10 s so far: 12 anomalous samples, high at worst, at 14:25:20 UTC.",
         ),
         (
             "closed",
             replace(EPISODE, samples=1, last=T + 7500),
             "",
-            "Over after 2.1 h: 1 anomalous sample, high at worst, at 14:25:20 UTC.",
+            "Over after 2 h 5 min: 1 anomalous sample, high at worst, at 14:25:20 UTC.",
         ),
         (
             "closed",
             replace(EPISODE, samples=0),
             "",
-            "Withdrawn: the samples that were anomalous have been written again with other readings.",
+            "Withdrawn: its samples were written again with other readings and are no longer anomalous.",
         ),
     ],
 )
 def test_each_step_has_its_sentence(kind: Kind, episode: Episode, sentence: str, said: str) -> None:
     """The second line of the text, which is what a phone gets."""
-    told = message(kind, episode, sentence=sentence)
+    explanation = replace(EVIDENCE.explanation, sentence=sentence)
+    told = message(kind, episode, replace(EVIDENCE, explanation=explanation) if sentence else None)
     assert event(told).data.summary == said
     assert told.text.split("\n")[1] == said
 
@@ -120,9 +123,9 @@ def test_people_get_the_command_that_explains_the_sample() -> None:
     lines = message().text.split("\n")
     assert lines[0] == "HIGH: rack/7, opened at 2026-07-25 14:26:10 UTC"
     assert lines[2].startswith("Reconstruction error 60.5 (threshold 53.25)")
-    sample = incident.event_id("urn:battery-watch:device4", "rack/7", T + 20, "bw-0123456789ab")
+    sample = event_id("urn:battery-watch:device4", "rack/7", T + 20, "bw-0123456789ab")
     assert lines[3] == f"Run: battery-watch explain {sample}"
-    bare = message("closed", line=None, sentence="", position=None)
+    bare = message("closed", evidence=None, position=None)
     assert bare.text.split("\n")[2] == f"Run: battery-watch explain {sample}"
     assert event(bare).data.evidence is None
     assert event(bare).data.sample.model_dump() == {"ts": T + 20, "event": sample}
@@ -131,7 +134,7 @@ def test_people_get_the_command_that_explains_the_sample() -> None:
 
 def test_an_id_is_one_step_of_one_episode() -> None:
     """Whoever tells it, and as what."""
-    assert message().id == message("ongoing", line=None, recorded=datetime(2027, 1, 1, tzinfo=UTC)).id
+    assert message().id == message("ongoing", evidence=None, recorded=datetime(2027, 1, 1, tzinfo=UTC)).id
     others = [replace(EPISODE, steps=3), replace(EPISODE, opened=T + 1), replace(EPISODE, device="rack/8")]
     assert len({message().id, *(message(episode=other).id for other in others)}) == 4
 
@@ -139,7 +142,7 @@ def test_an_id_is_one_step_of_one_episode() -> None:
 def test_after_a_mute_the_next_step_is_told_as_the_opening() -> None:
     """With what was left out."""
     muted = MutedBefore(opened=T, since=T, count=2)
-    told = message("ongoing", sentence="", told_as="opened", muted=muted)
+    told = message("ongoing", publish_as="opened", muted=muted)
     assert (told.type, told.state, event(told).data.state) == ("anomaly.opened", "opened", "opened")
     assert json.loads(told.body)["data"]["muted"] == {"opened": T, "since": T, "count": 2}
     assert "This episode began at 2026-07-25 14:25:00 UTC; 2 messages of it" in told.text

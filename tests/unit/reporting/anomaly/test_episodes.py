@@ -25,7 +25,8 @@ from reporting.anomaly.episodes import (
     strong,
 )
 from scoring.config import BundleConfig
-from scoring.verdict import Severity, Stage
+from scoring.detectors import Stage
+from scoring.verdict import Severity
 
 T, END = 10_000.0, 1e9
 

@@ -14,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.publication import Publication
+from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import ChartLink, StreamPosition, parse
 from reporting.message import MAX_BYTES, Message
+from scoring.detectors import Stage
 from scoring.explanation import Band, Explanation
-from scoring.verdict import Severity, Stage
+from scoring.verdict import Severity
 from window.features import FEATURES
 
 EVIDENCE = Evidence(
@@ -51,16 +54,9 @@ POSITION = StreamPosition(shard="shardId-01", sequence="4200")
 
 
 def message(evidence: Evidence = EVIDENCE, **changes: Any) -> Message:
-    told: dict[str, Any] = {
-        "source": "urn:battery-watch:device4",
-        "bucket": "results",
-        "episode": "e1",
-        "position": POSITION,
-        "chart": CHART,
-        "revision": 0,
-        "recorded": RECORDED,
-    }
-    return evidence.message(**{**told, **changes})
+    of = {name: changes.pop(name) for name in ("episode", "revision") if name in changes}
+    to = Publication("urn:battery-watch:device4", "results", RECORDED, POSITION, CHART)
+    return sample_message(evidence, replace(to, **changes), **{"episode": "e1", "revision": 0, **of})
 
 
 def test_the_archive_line_is_these_bytes() -> None:

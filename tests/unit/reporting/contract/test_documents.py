@@ -12,7 +12,7 @@ import yaml
 from independent import CONTRACT, independently_valid, validator
 from jsonschema import ValidationError
 
-from reporting.contract.documents import ATTRIBUTES, FILTERS, RELEASED, breaking, documents, schemas
+from reporting.contract.documents import ATTRIBUTES, FILTERS, PAGE, RELEASED, breaking, documents, page, schemas
 from reporting.contract.events import parse
 from reporting.contract.receiving import TYPES
 from reporting.message import Message
@@ -24,6 +24,13 @@ ASYNCAPI = yaml.safe_load((CONTRACT / "asyncapi.yaml").read_text())
 def test_what_is_committed_is_what_the_models_say(path: str) -> None:
     """`make contract` brings it up to date."""
     assert (CONTRACT / path).read_text() == documents()[path], "run `make contract`"
+
+
+def test_the_page_for_subscribers_has_the_registrys_table() -> None:
+    """Every health kind with its severity and its meaning."""
+    assert PAGE.read_text() == page(PAGE.read_text()), "run `make contract`"
+    with pytest.raises(ValueError, match="has no table"):
+        page("")
 
 
 def test_nothing_else_is_committed() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from reporting.contract.events import SEVERITY_NUMBERS, parse, schema_uri, utc
+from reporting.contract.events import parse, schema_uri, utc
+from reporting.contract.severities import SEVERITY_NUMBERS
 
 HEALTH: dict[str, Any] = {
     "specversion": "1.0",

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reporting.health.misfit import FIRST_S, FIRST_SAMPLES, Fit, Misfit, follow
+from reporting.health.misfit import FIRST_S, FIRST_SAMPLES, Misfit, compare
+from reporting.health.state import Fit
 from scoring.bundle import Bundle
 from scoring.config import Range
 from scoring.succession import Change, Succession
@@ -29,7 +30,7 @@ class Asked:
     def feed(self, stamp: list[float], current_a: list[float], *, ts: list[float] | None = None) -> Asked:
         samples = Samples.of(ts or stamp, current_a, [25.0] * len(stamp))
         rows = np.arange(len(stamp))
-        self.asked, self.fit, found = follow(self.asked, self.fit, samples, np.array(stamp), rows, self.bundles)
+        self.asked, self.fit, found = compare(self.asked, self.fit, samples, np.array(stamp), rows, self.bundles)
         self.found += found
         return self
 
@@ -61,7 +62,7 @@ def test_outside_is_any_end_of_either_reading(plain_bundle: Bundle, current_a: f
     rows, stamp = np.arange(151), np.array(times(151))
     for a, c, told in ((current_a, temperature_c, 1), (5.0, 45.0, 0), (0.0, 0.0, 0)):
         samples = Samples.of(stamp, [a] * 151, [c] * 151)
-        _, _, found = follow("", None, samples, stamp, rows, Succession(plain_bundle))
+        _, _, found = compare("", None, samples, stamp, rows, Succession(plain_bundle))
         assert len(found) == told
 
 
@@ -106,7 +107,7 @@ def test_a_new_bundle_asks_again_from_its_minute_on(plain_bundle: Bundle) -> Non
     wider = replace(plain_bundle, id="bw-wide", config=plain_bundle.config.model_copy(update={"training_range": wide}))
     asked = Asked(Succession(plain_bundle))
     asked.feed(times(151), [OUTSIDE] * 151)
-    asked.bundles.become(plain_bundle, [Change(wider, 360.0)])
+    asked.bundles.replace(plain_bundle, [Change(wider, 360.0)])
     asked.feed(times(29, since=302.0), [OUTSIDE] * 29)
     assert (asked.asked, asked.fit) == ("bw-plain", None)
     asked.feed([360.0, 361.0], [OUTSIDE] * 2, ts=[360.0, 350.0])
@@ -129,7 +130,5 @@ def test_what_was_asked_does_not_depend_on_when_the_old_bundle_is_given_up(plain
 def test_the_sentence_names_share_bundle_and_range(asked: Asked) -> None:
     """So that it can be understood without looking anything up."""
     said = asked.feed(times(151), [OUTSIDE] * 151).found[0].said("rack-3")
-    assert said.startswith(
-        "100% of the first 151 samples of rack-3 lie outside what the bundle bw-plain was trained on"
-    )
+    assert said.startswith("100% of the first 151 samples of rack-3 lie outside the training range of bundle bw-plain")
     assert "(0 to 5 A, 0 to 45 °C)" in said

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from reporting.contract.events import HealthType, parse
-from reporting.contract.severities import SEVERITIES
+from reporting.contract.events import parse
+from reporting.contract.health_kinds import HEALTH_KINDS
 from reporting.health.notice import Notice
 from reporting.message import Message
 
@@ -80,11 +80,10 @@ def test_the_id_tells_a_notice_sent_twice(change: dict[str, Any], same: bool) ->
     assert message(recorded=datetime(2027, 1, 1, tzinfo=UTC)).id == message().id
 
 
-def test_every_type_has_a_severity_and_what_closes_is_low() -> None:
+def test_every_kind_has_its_severity_and_what_closes_is_low() -> None:
     """Good news wakes nobody."""
-    assert set(SEVERITIES) == set(get_args(HealthType))
-    for kind, severity in SEVERITIES.items():
-        assert message(replace(LATE, type=kind)).severity == severity
+    for kind, of in HEALTH_KINDS.items():
+        assert message(replace(LATE, type=kind)).severity == of.severity
         assert message(replace(LATE, type=kind, state="closed")).severity == "low"
 
 

@@ -12,18 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.contract.events import utc
-from reporting.health.misfit import Fit
+from reporting.health.late import LATE_QUIET_S
 from reporting.health.notice import Notice
-from reporting.health.watch import (
-    FORGET_S,
-    LATE_QUIET_S,
-    QUARANTINE_EVERY_S,
-    SILENCE_S,
-    STUCK_S,
-    STUCK_SAMPLES,
-    DeviceHealth,
-    Watch,
-)
+from reporting.health.quarantine import QUARANTINE_EVERY_S
+from reporting.health.silence import FORGET_S, SILENCE_S
+from reporting.health.state import DeviceHealth, Fit
+from reporting.health.stuck import STUCK_S, STUCK_SAMPLES
+from reporting.health.watch import Watch, deadline
 from scoring.config import Range
 from scoring.succession import Succession
 from window.samples import Kind, Names, Samples
@@ -407,8 +402,8 @@ def test_observing_alone_changes_nothing(watched: Watched) -> None:
 def test_a_silent_device_is_due_when_it_is_forgotten() -> None:
     """Unless a late run is still to be told."""
     state = DeviceHealth(last=10.0)
-    assert state.deadline == 10.0 + SILENCE_S
-    assert replace(state, silent=True).deadline == 10.0 + FORGET_S
+    assert deadline(state) == 10.0 + SILENCE_S
+    assert deadline(replace(state, silent=True)) == 10.0 + FORGET_S
 
 
 # Runs

@@ -131,8 +131,8 @@ def test_a_message_is_for_machines_and_for_people() -> None:
     [
         (-5.0, ""),
         (600.0, ""),
-        (601.0, "Told late: this is 10 min 1 s old.\n"),
-        (7300.0, "Told late: this is 2.0 h old.\n"),
+        (601.0, "Late: this happened 10 min 1 s ago.\n"),
+        (7300.0, "Late: this happened 2 h 1 min ago.\n"),
     ],
 )
 def test_what_is_published_long_after_it_happened_is_marked(age_s: float, late: str) -> None:
