@@ -11,11 +11,12 @@ export ORT_DISABLE_TELEMETRY := 1
 # The tests start a hundred processes, which would all compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test coverage check hooks chaos bench bundle lock contract client image audit licences sbom advisories clean
+.PHONY: help setup demo test test-long test-all coverage check hooks chaos bench bundle lock contract client image audit licences sbom advisories clean
 
 help:
 	@echo "make demo     see the whole product work on this machine (ARGS=\"--seconds 120\" and others)"
-	@echo "make test     set up what the tests need and run them (ARGS=\"-k window\")"
+	@echo "make test     set up what the tests need and run them, in under 15 minutes on two cores (ARGS=\"-k window\")"
+	@echo "make test-all make test, then the tests that take long; under an hour"
 	@echo "make coverage the lines and branches that make test saw no unit test reach"
 	@echo "make check    ruff, mypy, import arrows, hadolint, spelling"
 	@echo "make hooks    have git make these checks before each commit"
@@ -38,7 +39,14 @@ demo: setup
 PYTEST := $(BIN)/pytest -n 3 --dist worksteal
 # With ARGS it is a part of the tests, of which nobody can ask how much they reach.
 test: .venv/.dev .venv-emulator/.done
-	$(PYTEST) $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	$(PYTEST) -m "not long" $(if $(ARGS),$(ARGS),--cov --cov-report=)
+
+test-long: .venv/.dev .venv-emulator/.done
+	$(PYTEST) -m long $(ARGS)
+
+# One after the other, also with make -j: each has timed tests, and takes all cores.
+test-all: test
+	@$(MAKE) --no-print-directory test-long
 
 coverage:
 	$(BIN)/coverage report
@@ -56,7 +64,7 @@ hooks: .venv/.dev
 	$(BIN)/pre-commit install
 
 chaos: .venv/.dev
-	CRASH_EVERY=1 $(BIN)/pytest -n 2 -q tests/simulation -k crash_at
+	$(BIN)/pytest -n 2 -q tests/simulation -k crash_at
 	$(BIN)/python tests/simulation/chaos.py --seeds 20000 --write docs/reliability.md $(ARGS)
 
 bench: .venv/.dev .venv-emulator/.done
