@@ -11,12 +11,15 @@ export ORT_DISABLE_TELEMETRY := 1
 # The tests start a hundred processes, which would all compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check chaos bench bundle lock contract client image audit licences sbom advisories clean
+.PHONY: help setup demo test test-long test-all coverage check hooks chaos bench bundle lock contract client image audit licences sbom advisories clean
 
 help:
 	@echo "make demo     see the whole product work on this machine (ARGS=\"--seconds 120\" and others)"
-	@echo "make test     set up what the tests need and run them (ARGS=\"-k window\")"
-	@echo "make check    ruff, mypy, import arrows, hadolint"
+	@echo "make test     set up what the tests need and run them, in under 15 minutes on two cores (ARGS=\"-k window\")"
+	@echo "make test-all make test, then the tests that take long; under an hour"
+	@echo "make coverage the lines and branches that make test saw no unit test reach"
+	@echo "make check    ruff, mypy, import arrows, hadolint, spelling"
+	@echo "make hooks    have git make these checks before each commit"
 	@echo "make setup    only set up: the worker, the command line, the embedded AWS"
 	@echo "make chaos    20,000 schedules of faults and every crash point, about half an hour (ARGS=\"--first 20000\"); writes docs/reliability.md"
 	@echo "make bench    the benchmarks"
@@ -33,18 +36,35 @@ setup: .venv/.runtime .venv-emulator/.done
 demo: setup
 	@$(BIN)/battery-watch demo $(ARGS)
 
+PYTEST := $(BIN)/pytest -n 3 --dist worksteal
+# With ARGS it is a part of the tests, of which nobody can ask how much they reach.
 test: .venv/.dev .venv-emulator/.done
-	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+	$(PYTEST) -m "not long" $(if $(ARGS),$(ARGS),--cov --cov-report=)
 
+test-long: .venv/.dev .venv-emulator/.done
+	$(PYTEST) -m long $(ARGS)
+
+# One after the other, also with make -j: each has timed tests, and takes all cores.
+test-all: test
+	@$(MAKE) --no-print-directory test-long
+
+coverage:
+	$(BIN)/coverage report
+
+# .pre-commit-config.yaml has the same list, and a test holds the two together.
 check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/codespell
+
+hooks: .venv/.dev
+	$(BIN)/pre-commit install
 
 chaos: .venv/.dev
-	CRASH_EVERY=1 $(BIN)/pytest -n 2 -q tests/simulation -k crash_at
+	$(BIN)/pytest -n 2 -q tests/simulation -k crash_at
 	$(BIN)/python tests/simulation/chaos.py --seeds 20000 --write docs/reliability.md $(ARGS)
 
 bench: .venv/.dev .venv-emulator/.done
@@ -88,7 +108,7 @@ $(BUILD)/image.txt: requirements/runtime.txt infra/supply/lock.py | .venv/.dev
 	$(BIN)/python -m infra.supply.lock > $@
 
 clean:
-	rm -rf .venv .venv-emulator build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-emulator build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

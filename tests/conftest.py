@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+from coverage import Coverage
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -30,6 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever the order otherwise: tests that import TensorFlow or the CDK follow one another, so that of several
     test processes one has to import it and not all."""
     items.sort(key=lambda item: next((n for n, folder in enumerate(HEAVY) if folder in item.nodeid), len(HEAVY)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Coverage is measured over unit tests alone, fixtures included. It would double the time of a simulation, and what
+    a whole run passes through by chance is not tested by it."""
+    measured = Coverage.current()
+    if measured is None or item.nodeid.startswith("tests/unit/"):
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
 
 
 @pytest.fixture(scope="session")

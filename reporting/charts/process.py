@@ -45,7 +45,7 @@ class ChartProcess:
 
     At most ``waiting`` charts wait; one more drops the oldest periodic one, counted in ``dropped``. A chart that
     takes longer than ``timeout_s`` (the first includes the child's start) fails with its child. A thread moves the
-    data to and fro, so nothing here blocks but `close`, and that for at most a few seconds.
+    data both ways, so nothing here blocks but `close`, and that for at most a few seconds.
     """
 
     def __init__(self, *, waiting: int = WAITING, timeout_s: float = TIMEOUT_S) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -11,8 +10,8 @@ from random import Random
 from sim_script import Script, Shard, Write, script
 
 BEGIN = 1_700_000_000.0
-CRASH_EVERY = int(os.environ.get("CRASH_EVERY", "5"))
-"""Of the calls at which a process may crash, every so manieth is tried; `make chaos` tries all."""
+Calls = Callable[[int], list[int]]
+"""Gives the calls at which a crash is tried (the fixture ``calls``), in a run that makes fewer than it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,3 @@ def charge(start: float, stop: float, *, period_s: float = 1.0, strange: Iterabl
         Reading(ts, current_a=9.0 if ts in wrong else 4.0 + row * 7919 % 13 / 100, place=row * 0.37 % 1.0)
         for row, ts in enumerate(times)
     ]
-
-
-def calls(most: int) -> range:
-    """The calls, counted from one, at which a crash is tried: a run makes fewer than ``most``."""
-    return range(1, most, CRASH_EVERY)

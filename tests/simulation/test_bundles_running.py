@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from sim_bundle import arithmetic_bundle, stricter_bundle
-from sim_cases import BEGIN, CRASH_EVERY, Reading, calls, charge, shard, stream
+from sim_cases import BEGIN, Calls, Reading, charge, shard, stream
 from sim_faults import S3
 from sim_outcome import ARCHIVE, Outcome, differences
 from sim_pace import Pace
@@ -104,7 +104,9 @@ def test_rule_17_a_running_host_changes_over_as_a_restarted_one_does(script: Scr
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_rule_17_a_crash_at_any_call_around_a_change_without_a_restart(script: Script, moment: str) -> None:
+def test_rule_17_a_crash_at_any_call_around_a_change_without_a_restart(
+    script: Script, moment: str, calls: Calls
+) -> None:
     """Storing the bundle, the head that names it, and all that comes after: the successor comes to the same minute."""
     calm = restarted(script)
     since, expected = change(calm), Outcome.of(calm)
@@ -114,7 +116,7 @@ def test_rule_17_a_crash_at_any_call_around_a_change_without_a_restart(script: S
         crashes += world.faults.injected["crash"]
         assert change(world) == since, f"call {call}"
         assert differences(expected, Outcome.of(world)) == [], f"call {call}"
-    assert crashes > 14 / CRASH_EVERY
+    assert crashes > 2
 
 
 @pytest.mark.parametrize("at", [2.0, 97.0, 99.5, 101.0, 158.0])
@@ -160,7 +162,7 @@ def test_rule_17_a_bundle_that_is_taken_back_before_its_minute_never_was(script:
     assert [each.bundle for each in world.durable_head().bundles] == [OLD.id, NEW.id, OLD.id]
 
 
-def test_rule_17_a_bad_bundle_is_refused_and_the_old_one_goes_on(script: Script) -> None:
+def test_rule_17_a_bad_bundle_is_refused_and_the_old_one_goes_on(script: Script, calls: Calls) -> None:
     """Told once, with the reason; told to be over when a good one is in force, by whoever owns the lane then."""
     expected = Outcome.of(World(script, OLD, live()).run())
     for call in (0, *calls(12)):
@@ -189,7 +191,7 @@ def test_rule_17_a_refusal_ends_when_the_good_bundle_takes_effect(script: Script
     assert closed.at >= change(world)
 
 
-def test_rule_17_every_lane_changes_at_a_minute_of_its_own_head() -> None:
+def test_rule_17_every_lane_changes_at_a_minute_of_its_own_head(calls: Calls) -> None:
     """A table keyed by device has several; a crash at any call changes nothing."""
     rng = Random(11)
     load = Workload(BEGIN, BEGIN, BEGIN + 150.0, ("a", "b", "c"), (0.0, 20.0, 0.0), 2.0, anomalies=4, device_keyed=True)
@@ -218,7 +220,7 @@ def strangers(period_s: float = 8.0) -> Script:
     return stream(readings, [shard(high=0.5), shard(low=0.5)])
 
 
-def test_misfit_a_strangers_table_is_told_once_for_each_bundle() -> None:
+def test_misfit_a_strangers_table_is_told_once_for_each_bundle(calls: Calls) -> None:
     """After five minutes, with the command that helps; a crash at any call around it, or killed in between, it is the
     same; the next bundle is asked about anew."""
     script = strangers()

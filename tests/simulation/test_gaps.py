@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sim_cases import BEGIN, Reading, calls, charge, rotation, shard, stream, writes
+from sim_cases import BEGIN, Calls, Reading, charge, rotation, shard, stream, writes
 from sim_faults import S3, TABLE
 from sim_outcome import ARCHIVE, Outcome
 from sim_plan import Later, Plan
@@ -150,7 +150,7 @@ def test_bug_08_the_health_is_honest_while_the_gap_is_read(bundle: Bundle) -> No
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(("how", "shards"), [("stop", HALVES), ("kill", ONE), ("stop", ROLLING)])
 def test_bug_08_a_crash_at_any_call_while_the_gap_is_read(
-    how: str, shards: list[Shard], moment: str, bundle: Bundle
+    how: str, shards: list[Shard], moment: str, bundle: Bundle, calls: Calls
 ) -> None:
     """Whichever S3 call is the last: what the gap brought is in the archive, told once, and its end too."""
     script = stream(readings(), shards)
@@ -306,7 +306,7 @@ def test_bug_20_a_stream_made_anew(at: float, how: str, start: str, bundle: Bund
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_bug_20_a_crash_at_any_call_after_the_stream_was_made_anew(moment: str, bundle: Bundle) -> None:
+def test_bug_20_a_crash_at_any_call_after_the_stream_was_made_anew(moment: str, bundle: Bundle, calls: Calls) -> None:
     """The windows of the old stream stand until the new name space has its own."""
     script, later = remade()
     calm = uninterrupted(bundle)
@@ -379,7 +379,9 @@ def test_rule_18_the_first_record_of_a_filled_sample_is_scored_as_new(bundle: Bu
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("edge", [S3, TABLE])
-def test_rule_18_a_crash_at_any_call_while_the_windows_are_filled(edge: str, moment: str, bundle: Bundle) -> None:
+def test_rule_18_a_crash_at_any_call_while_the_windows_are_filled(
+    edge: str, moment: str, bundle: Bundle, calls: Calls
+) -> None:
     """Whoever comes after fills them too, as they were at the first start: nothing since then is missed, or taken for
     context."""
     script = first_start()

@@ -7,7 +7,7 @@ from random import Random
 
 import orjson
 import pytest
-from sim_cases import calls
+from sim_cases import Calls
 from sim_faults import FAULTS, S3
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
@@ -159,7 +159,7 @@ def test_rule_14_a_lane_is_a_lineage_of_shards(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_rule_10_a_crash_at_any_call_of_every_lane_loses_nothing(moment: str, bundle: Bundle) -> None:
+def test_rule_10_a_crash_at_any_call_of_every_lane_loses_nothing(moment: str, bundle: Bundle, calls: Calls) -> None:
     """Whichever lane's commit it is in."""
     stream = quiet(("a", "b"), shards=2)
     plan = Plan(begins=BEGIN + 121.0)

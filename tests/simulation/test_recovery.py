@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sim_cases import BEGIN, Reading, calls, charge, rotation, shard, stream
+from sim_cases import BEGIN, Calls, Reading, charge, rotation, shard, stream
 from sim_faults import S3, SNS
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
@@ -54,7 +54,7 @@ def test_bug_04_a_sink_that_stalls_stops_the_reading_until_iterators_expire(bund
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("edge", [S3, SNS])
 def test_bug_11_and_12_a_crash_at_any_call_loses_nothing(
-    script: Script, bundle: Bundle, edge: str, moment: str
+    script: Script, bundle: Bundle, edge: str, moment: str, calls: Calls
 ) -> None:
     """No position passes a record whose consequences are not durable: whichever call is the last, the outcome is the
     undisturbed one."""
