@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from consumer.errors import Retry
+from consumer.aws import list_objects, read_object
+from consumer.errors import retryable
 from reporting.contract.events import utc
 from reporting.keys import MUTES, mute_key, mutes_from
 from reporting.mutes import Mute
-from reporting.sinks.archive import status
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -97,44 +97,27 @@ class MuteStore:
             health=mute.health,
         )
         body = stored.model_dump_json(indent=2).encode()
-        try:
+        with retryable(f"writing s3://{self._bucket}/{key}"):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
         return key
 
     def delete(self, key: str) -> None:
         """Take a mute back."""
-        try:
+        with retryable(f"deleting s3://{self._bucket}/{key}"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"deleting s3://{self._bucket}/{key}: {error}") from error
 
     def _keys(self, ended_after: float) -> list[tuple[str, str]]:
-        keys: list[tuple[str, str]] = []
-        try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=MUTES, StartAfter=mutes_from(max(0.0, ended_after))
-            )
-            for page in pages:
-                keys += [(found["Key"], found["ETag"]) for found in page.get("Contents", [])]
-                if len(keys) >= MOST:
-                    break
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"listing s3://{self._bucket}/{MUTES}: {error}") from error
-        return keys[:MOST]
+        objects = list_objects(self._client, self._bucket, MUTES, after=mutes_from(max(0.0, ended_after)))
+        with retryable(f"listing s3://{self._bucket}/{MUTES}"):
+            return [(found["Key"], found["ETag"]) for found in islice(objects, MOST)]
 
     def _get(self, key: str, etag: str) -> Found | None:
+        with retryable(f"reading s3://{self._bucket}/{key}"):
+            read = read_object(self._client, self._bucket, key)
+        if read is None:
+            return None  # taken back since it was listed
         try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if status(error) == 404:
-                return None  # taken back since it was listed
-            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
-        except BotoCoreError as error:
-            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
-        try:
-            stored = StoredMute.model_validate_json(body)
+            stored = StoredMute.model_validate_json(read[0])
         except ValidationError as error:
             faults = (f"{'.'.join(map(str, f['loc']))} {f['msg']}".strip() for f in error.errors())
             return Found(key, etag, None, "; ".join(faults))

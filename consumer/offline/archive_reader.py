@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from math import floor
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import orjson
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.aws import CALLS
-from consumer.errors import ConfigurationError
-from consumer.findings import refused
+from consumer.aws import CALLS, list_folders, list_objects, read_object
+from consumer.findings import advised
 from reporting.anomaly.evidence import event_id
 from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
-from reporting.sinks.archive import status
 from window.rolling import SHOWN_S
 
 if TYPE_CHECKING:
@@ -71,11 +69,9 @@ class Archived:
 
         A message that amends an earlier one has an id of its own, which no line leads to.
         """
-        try:
+        with self._advised():
             prefixes = [device_prefix(device)] if device is not None else self._devices()
             keys = [key for prefix in prefixes for key in self._keys(prefix, since, until)]
-        except (ClientError, BotoCoreError) as error:
-            raise self._refused(error) from error
         keys.sort(key=lambda key: key.split("/", 2)[2], reverse=True)
         done = 0
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
@@ -92,7 +88,7 @@ class Archived:
     def minutes(self, devices: Sequence[str], since: float, until: float, progress: Progress) -> list[str]:
         """The keys of the minute objects from ``since`` to ``until`` (epoch seconds) of these devices, or of all where
         none is named; in order of time. Only those hours are listed, several at once."""
-        try:
+        with self._advised():
             prefixes = [device_prefix(device) for device in devices] if devices else self._devices()
             hours = [(prefix, hour) for prefix in prefixes for hour in hours_in(prefix, since, until)]
             keys: list[str] = []
@@ -102,8 +98,6 @@ class Archived:
                     first, last = minute_in(prefix, since), minute_in(prefix, until)
                     keys += (key for key in found if first <= key <= last)
                     progress(done, len(hours))
-        except (ClientError, BotoCoreError) as error:
-            raise self._refused(error) from error
         return sorted(keys, key=_by_minute)
 
     def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[Line]]:
@@ -122,53 +116,30 @@ class Archived:
     def chart(self, prefix: str, device: str, ts: float) -> str | None:
         """The key of the first chart that shows a sample; None where there is none yet."""
         after, last = chart_key(prefix, device, floor(ts) - 1.0), chart_key(prefix, device, ts + SHOWN_S)
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=after.rsplit("/", 1)[0] + "/", StartAfter=after
-        )
-        try:
-            first = next((found["Key"] for page in pages for found in page.get("Contents", [])), None)
-        except (ClientError, BotoCoreError) as error:
-            raise self._refused(error) from error
+        objects = list_objects(self._client, self._bucket, after.rsplit("/", 1)[0] + "/", after=after)
+        with self._advised():
+            first = next((found["Key"] for found in objects), None)
         return first if first is not None and first <= last else None
 
     def _devices(self) -> list[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=ARCHIVE, Delimiter="/"
-        )
-        return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+        return list(list_folders(self._client, self._bucket, ARCHIVE))
 
     def _keys(self, prefix: str, since: float, until: float) -> Iterator[str]:
         """The objects of a device's minutes."""
         first, last = minute_in(prefix, since), minute_in(prefix, until)
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, StartAfter=first.removesuffix(".ndjson")
-        )
-        for page in pages:
-            for found in page.get("Contents", []):
-                if found["Key"] > last:
-                    return
-                yield found["Key"]
+        objects = list_objects(self._client, self._bucket, prefix, after=first.removesuffix(".ndjson"))
+        return takewhile(lambda key: key <= last, (found["Key"] for found in objects))
 
     def _listed(self, prefix: str) -> list[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [found["Key"] for found in list_objects(self._client, self._bucket, prefix)]
 
     def _lines(self, key: str) -> list[Line]:
-        try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if status(error) == 404:
-                return []
-            raise self._refused(error) from error
-        except BotoCoreError as error:
-            raise self._refused(error) from error
-        return [Line(key, raw) for raw in body.splitlines(keepends=True)]
+        with self._advised():
+            found = read_object(self._client, self._bucket, key)
+        return [Line(key, raw) for raw in found[0].splitlines(keepends=True)] if found is not None else []
 
-    def _refused(self, error: Exception) -> ConfigurationError:
-        finding = refused(
-            "bucket", f"bucket {self._bucket!r}", error, "RESULTS_BUCKET_NAME and the rights to list and read it"
-        )
-        return ConfigurationError(f"{finding.found}. {finding.advice}")
+    def _advised(self) -> AbstractContextManager[None]:
+        return advised(f"bucket {self._bucket!r}", "RESULTS_BUCKET_NAME and the rights to list and read it")
 
 
 def _id(line: dict[str, Any], source: str) -> str:

@@ -11,9 +11,8 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.errors import Retry
+from consumer.errors import Retry, retryable
 from consumer.stream.records import Item
 
 if TYPE_CHECKING:
@@ -47,10 +46,8 @@ class TableHistory:
 
     def items(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> list[Item]:
         """See `History`. ``devices``: those known, for a table keyed by device."""
-        try:
+        with retryable(f"reading table {self._table}"):
             found = list(self._read(since, until, devices, progress))
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"reading table {self._table}: {error}") from error
         return sorted(found, key=lambda item: float(item[TS]["N"]))
 
     def whole_seconds(self, since: float, until: float) -> list[Item]:
@@ -58,10 +55,8 @@ class TableHistory:
         `Retry`."""
         seconds = range(ceil(since), floor(until) + 1)
         keys = [{TS: {"N": str(second)}} for second in seconds]
-        try:
+        with retryable(f"reading table {self._table}"):
             found = [i for n in range(0, len(keys), KEYS_A_CALL) for i in self._get(keys[n : n + KEYS_A_CALL])]
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"reading table {self._table}: {error}") from error
         return sorted(found, key=lambda item: float(item[TS]["N"]))
 
     def _read(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> Iterator[Item]:
