@@ -94,7 +94,6 @@ def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish
     from consumer.errors import BatteryWatchError
     from consumer.logs import configure
     from consumer.settings import SHIPPED_BUNDLE
-    from consumer.stream.records import Plausible
     from models.data.recordings import RecordingError
     from scoring.bundle import BundleError
     from window.rolling import SHOWN_S
@@ -102,9 +101,8 @@ def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish
     configure("console", "error")
     try:
         bundle = BundleSource.at(bundle_path or str(SHIPPED_BUNDLE), lambda: session(None)).load()
-        plausible = Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c)
         with bars() as tell:
-            taken = take(chosen, tell, plausible=plausible, before_s=SHOWN_S)
+            taken = take(chosen, tell, plausible=bundle.config.plausible, before_s=SHOWN_S)
             replayed = through(
                 taken, bundle, since=chosen.since, device_key=chosen.device_key, publish=publish, tell=tell
             )

@@ -18,7 +18,6 @@ from consumer.errors import ConfigurationError, Retry
 from consumer.offline.archive_reader import Archived, Line
 from consumer.offline.rescore import Past, rescore
 from consumer.settings import Settings
-from consumer.stream.records import Plausible
 from consumer.table import scan
 from reporting.anomaly.evidence import Evidence
 from reporting.keys import minute_key
@@ -107,14 +106,13 @@ def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Inte
         device, ts, model = line.content["device"], line.content["ts"], line.content["model"]
     bundle = _bundle(settings, aws, bucket, model)
     table = scan.describe(aws, name)
-    limits = bundle.config.plausible
     past = Past(
         aws,
         table,
         device=device,
         ts=ts,
         device_key=settings.device_key,
-        plausible=Plausible(limits.current_a, limits.temperature_c),
+        plausible=bundle.config.plausible,
     )
     chart = archived.chart(settings.chart_prefix, device, ts)
     if chart is None and told is not None and told.chart is not None:

@@ -13,8 +13,9 @@ import click
 from battery_watch.options.times import Moment
 
 if TYPE_CHECKING:
-    from consumer.stream.records import Decoded, Plausible
+    from consumer.stream.records import Decoded
     from models.data.recordings import Recording
+    from scoring.config import Range
     from window.samples import Names
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,7 +99,7 @@ class Taken:
 
 
 def take(
-    given: Inputs, tell: Tell, *, plausible: Plausible | None = None, before_s: float = 0.0, labels: bool = False
+    given: Inputs, tell: Tell, *, plausible: Range | None = None, before_s: float = 0.0, labels: bool = False
 ) -> Taken:
     """Read what was named. ``before_s``: of a table, so many seconds from before ``since`` as well. ``labels``: of
     files, the column ``label`` too.
@@ -119,12 +120,14 @@ def take(
     from consumer.aws import session
     from consumer.stream.records import Decoder
     from consumer.table import export, scan
+    from scoring.config import PLAUSIBLE
     from window.samples import Names
 
     aws, devices = session(None), Names()
 
     def decoder(table: str) -> Decoder:
-        return Decoder(table=table, device_key=given.device_key, devices=devices, shards=Names(), plausible=plausible)
+        within = plausible or PLAUSIBLE
+        return Decoder(table=table, device_key=given.device_key, devices=devices, shards=Names(), plausible=within)
 
     if given.export:
         exported = export.find(aws, given.export)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from battery_watch.options.inputs import Taken, Tell
 from consumer.offline.replay import Replayed, replay
-from consumer.stream.records import Decoder, Plausible, Reject
+from consumer.stream.records import Decoder, Reject
 from models.data.recordings import Recording, RecordingError
 from reporting.message import Publish
 from scoring.bundle import Bundle
@@ -62,13 +62,12 @@ def through(
 
 
 def _decoder(taken: Taken, bundle: Bundle, device_key: str, devices: Names) -> Decoder:
-    limits = bundle.config.plausible
     return Decoder(
         table=taken.table,
         device_key=device_key,
         devices=devices,
         shards=Names(),
-        plausible=Plausible(limits.current_a, limits.temperature_c),
+        plausible=bundle.config.plausible,
     )
 
 

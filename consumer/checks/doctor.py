@@ -15,7 +15,7 @@ from consumer.findings import Finding, State, refused
 from consumer.mutes.store import MuteStore
 from consumer.settings import Settings
 from consumer.stream.client import DynamoDBStreams, Stream
-from consumer.stream.records import Decoder, Plausible
+from consumer.stream.records import Decoder
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
 from scoring.bundle import Bundle
@@ -91,13 +91,12 @@ def _try_topic(aws: boto3.Session, settings: Settings) -> Finding:
 
 
 def _newest(aws: boto3.Session, settings: Settings, stream: Stream, bundle: Bundle) -> list[Finding]:
-    plausible = bundle.config.plausible
     decoder = Decoder(
         table=settings.table,
         device_key=settings.device_key,
         devices=Names(),
         shards=Names(),
-        plausible=Plausible(plausible.current_a, plausible.temperature_c),
+        plausible=bundle.config.plausible,
     )
     try:
         newest = read_newest(DynamoDBStreams(aws.client("dynamodbstreams", config=CALLS), stream.arn), decoder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from consumer.errors import Retry, retryable
-from consumer.stream.records import Item
+from consumer.stream.records import TS, Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 KEYS_A_CALL = 100
 ROUNDS = 8
 HITS_AT_LEAST = 0.9
-TS = "ts"
 log = structlog.get_logger(__name__)
 Progress = Callable[[float, int], None]
 """Called now and then: how much is done (0 to 1, as far as known) and how many items were found."""

@@ -16,8 +16,7 @@ from botocore.config import Config
 
 from consumer.aws import CALLS
 from consumer.findings import advised
-from consumer.stream.records import Decoded, Decoder
-from consumer.table.history import TS
+from consumer.stream.records import TS, Decoded, Decoder, keyed_by_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,7 +41,7 @@ class Table:
     @property
     def time_keyed(self) -> bool:
         """True when it is keyed by time alone."""
-        return self.keys == (TS,)
+        return keyed_by_time(self.keys)
 
 
 def describe(aws: boto3.Session, name: str) -> Table:

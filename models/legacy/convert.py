@@ -29,7 +29,7 @@ from window.features import FEATURES
 from window.samples import Floats
 
 FEATURES_CONFIG = FeaturesConfig(rate="diff")
-_SEED, _GOLDEN_ROWS, _DOUBTFUL = 0, 64, 0.5
+_SEED, _DOUBTFUL = 0, 0.5
 _READINGS = {
     "current": ("current", "current_roll_mean", "current_roll_min", "current_roll_max", "current_lag1"),
     "temperature": ("temperature", "temp_roll_mean", "temp_lag1"),
@@ -139,7 +139,7 @@ def convert(
         "warnings": warnings,
     }
     metrics = {"parity": proof.as_dict(), "steady": steady}
-    golden = _golden(models, tried.rows)
+    golden = Golden.drawn(tried.rows, models.oracle, _SEED)
     write(Parts(model, scaler, forest, onnx, config, golden, _versions(), training, metrics), out)
     return load(out)
 
@@ -239,11 +239,6 @@ def _range(models: _Models, given: Given) -> tuple[Range, str]:
         for name, said in (("current", given.current_range_a), ("temperature", given.temperature_range_c))
     ]
     return Range(current_a=ranges["current"], temperature_c=ranges["temperature"]), ", ".join(where)
-
-
-def _golden(models: _Models, rows: Floats) -> Golden:
-    picked = rows[np.random.default_rng(_SEED).permutation(len(rows))[:_GOLDEN_ROWS]]
-    return Golden(picked, *models.oracle(picked))
 
 
 def _summary(found: Files, names: list[str], keras: str, scaler_version: str, forest_version: str) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -104,7 +103,8 @@ def train(
     tell("proving parity", 0, 1)
     edge = parity.boundary_rows(trees, taught.wanted, seed)
     tried = np.concatenate([parity.spread_rows(taught.wanted, seed, recipe.parity_rows), edge])
-    proof = parity.prove(graph, model, trained, scaler, thresholds, tried, np.array(weights))
+    oracle = parity.oracle_of(model, trained, scaler, np.array(weights))
+    proof = parity.compare(graph, oracle, thresholds, tried)
     tell("proving parity", 1, 1)
 
     manifest = Manifest(format=FORMAT, id="candidate", sha256={}, versions={}, training={}, metrics={})
@@ -125,7 +125,7 @@ def train(
         "rows": len(taught.wanted),
         "forest_input": "raw features, rounded to float32",
     }
-    golden = _golden(model, trained, scaler, tried, weights, seed)
+    golden = Golden.drawn(tried, oracle, seed)
     made_by = _versions(training["source"])
     write(Parts(model, scaler, trees, onnx, config, golden, made_by, training, metrics), out)
     curve, histogram = pictures(out)
@@ -166,12 +166,6 @@ def _running(scores: Sequence[Scores]) -> tuple[Floats, Floats]:
         np.concatenate([s.reconstruction_error[RUNNING:] for s in scores]),
         np.concatenate([s.forest_score[RUNNING:] for s in scores]),
     )
-
-
-def _golden(model: Any, trained: Any, scaler: Scaler, rows: Floats, weights: Sequence[float], seed: int) -> Golden:
-    picked = rows[np.random.default_rng(seed).permutation(len(rows))[:64]]
-    error = network.reconstruction_error(model, scaler.standardise(picked), np.array(weights))
-    return Golden(picked, error, np.asarray(trained.score_samples(picked)))
 
 
 def _versions(source: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ from consumer.state.committer import Sinks
 from consumer.state.head import Head, Refusal
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.direct import DirectSource
-from consumer.stream.records import Decoder, Plausible
+from consumer.stream.records import Decoder
 from consumer.table.history import TableHistory
 from consumer.worker import worker
 from consumer.worker.lane_opener import Opened, Opening
@@ -81,7 +81,6 @@ class Host:
         self._s3 = BucketClient(edges.bucket, run.faults)
         self._stores = Stores(self._s3, self._s3, BUCKET)  # type: ignore[arg-type]
         devices, shards = Names(), Names()
-        plausible = bundle.config.plausible
         store = ArithmeticBundles(self._s3, BUCKET, run.namespace)  # type: ignore[arg-type]
         self.bundles = BundleReader(LiesThere(run.lies_there), store, bundle, every_s=inf)
         self._opening = Opening(
@@ -103,7 +102,7 @@ class Host:
             device_key="device",
             devices=devices,
             shards=shards,
-            plausible=Plausible(plausible.current_a, plausible.temperature_c),
+            plausible=bundle.config.plausible,
         )
 
     @classmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from repository import SHIPPED_BUNDLE
@@ -42,9 +44,9 @@ def test_charges_tell(seed: int) -> None:
     assert evidence(StandardScaler().fit_transform(rows), rows).answer == "scaled"
 
 
-def test_the_shipped_forest_is_raw() -> None:
+def test_the_shipped_forest_is_raw(forest_of: Callable[[bytes], Forest]) -> None:
     """Trained by other code on other charges."""
-    forest = Forest.from_bytes((SHIPPED_BUNDLE / "isolation_forest.npz").read_bytes())
+    forest = forest_of((SHIPPED_BUNDLE / "isolation_forest.npz").read_bytes())
     assert judge(forest, load(SHIPPED_BUNDLE).scaler).answer == "raw"
 
 

@@ -96,9 +96,9 @@ def test_another_charge_runs_within_the_band(small: Any, series: Callable[[int],
         assert high - low < 4 * np.ptp(residual)
 
 
-def test_the_forest_file_rebuilds_every_tree(small: Any) -> None:
+def test_the_forest_file_rebuilds_every_tree(small: Any, forest_of: Callable[[bytes], Forest]) -> None:
     """Fifteen trees of the design's size come back."""
-    forest = Forest.from_bytes((small.folder / "isolation_forest.npz").read_bytes())
+    forest = forest_of((small.folder / "isolation_forest.npz").read_bytes())
     assert (forest.trees, forest.max_samples, len(forest.starts)) == (15, 256, 16)
 
 
