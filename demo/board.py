@@ -114,7 +114,6 @@ class LiveBoard:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._steps: list[str] = []
         self._drawn_s = 0.0
         self._view: View | None = None
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")

@@ -45,8 +45,8 @@ PLAUSIBLE = Range(current_a=(-1e5, 1e5), temperature_c=(-100.0, 500.0))
 
 
 class WindowConfig(_Part):
-    """``shown_s``: seconds of the past a report shows. The windows keep `SHOWN_S`. Another value would change nothing, so
-    it is refused."""
+    """``shown_s``: seconds of the past a report shows. The windows keep `SHOWN_S`. Another value would change
+    nothing, so it is refused."""
 
     shown_s: Positive = SHOWN_S
 

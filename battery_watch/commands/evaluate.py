@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from battery_watch.options.failure import fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,7 @@ def command(
     try:
         results, peers = _figures(bundles, inputs, per_grade if inject else 0, seed, normal, budget)
     except (BundleError, RecordingError, ValueError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     text = markdown(results, peers)
     click.echo(text, nl=False)
     if out is not None:

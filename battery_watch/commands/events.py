@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from battery_watch.events.filters import LEVELS, levels_from
+from battery_watch.options.failure import complain, fail
 from battery_watch.options.times import Moment
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def command(
             keys = archived.minutes(devices, begins.timestamp(), ends.timestamp(), lambda *of: tell("listing", *of))
         found = _print(archived, keys, (begins.timestamp(), ends.timestamp()), severity, output, as_json=as_json)
     except ConfigurationError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
     except NobodyReads:
@@ -138,7 +138,7 @@ def _sorted(minute: list[Line], count: Counter[str]) -> list[tuple[float, str, L
 
 def _no_line(line: Line, count: Counter[str]) -> None:
     count["broken"] += 1
-    click.echo(f"battery-watch: {line.key} holds what is no line of the archive: {line.raw[:80]!r}", err=True)
+    complain(f"{line.key} holds what is no line of the archive: {line.raw[:80]!r}")
 
 
 @contextmanager

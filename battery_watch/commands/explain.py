@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from battery_watch.explain.request import asked
+from battery_watch.options.failure import fail
 from battery_watch.options.times import Moment
 
 LOOKED_AT = timedelta(hours=24)
@@ -84,11 +85,9 @@ def command(
         with bars() as tell:
             checked = recheck(found, settings, session(settings.region), interval, tell)
     except NotFound as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(1)
+        fail(error, 1)
     except BatteryWatchError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     if as_json:
         click.echo(json.dumps(explained.as_json(checked), ensure_ascii=False))
     else:

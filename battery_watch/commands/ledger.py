@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import fail
+
 if TYPE_CHECKING:
     from consumer.offline.ledger_reader import Book
 
@@ -40,8 +42,7 @@ def command(day: str | None, as_json: bool) -> None:
         settings = load_settings()
         books = read_books(session(settings.region).client("s3", config=CALLS), settings.bucket, day)
     except ConfigurationError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     wrong = [book for book in books if book.imbalance or book.counts["lost"]]
     if as_json:
         for book in books:

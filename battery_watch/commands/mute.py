@@ -5,11 +5,11 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-import sys
 from datetime import UTC, datetime, timedelta
 
 import click
 
+from battery_watch.options.failure import fail
 from battery_watch.options.times import left, moment
 
 LONGEST = timedelta(days=7)
@@ -67,8 +67,7 @@ def command(
         settings = load_settings()
         MuteStore(session(settings.region).client("s3", config=CALLS), settings.bucket).put(mute)
     except (ConfigurationError, Retry) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     what = "Anomalies and health notices" if health else "Anomalies"
     click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({left(mute.until, mute.since)}).")
     click.echo(f"{what} are archived and counted as ever, but not published; a worker knows within 30 s.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from battery_watch.options.failure import fail
 from battery_watch.options.inputs import Inputs, options, take
 
 if TYPE_CHECKING:
@@ -111,11 +112,9 @@ def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish
                     results.write(replayed, bundle, scratch, charts=charts, tell=tell)
             except OSError as error:
                 tell("writing", 0, 0)
-                click.echo(f"battery-watch: {out} cannot be written: {error}", err=True)
-                sys.exit(1)
+                fail(f"{out} cannot be written: {error}", 1)
     except (BatteryWatchError, BundleError, RecordingError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     _say(taken.recordings, replayed, figures(replayed, bundle.config.features.session_gap_s), bundle.id, out)
     if not results.has_parquet():
         click.echo(

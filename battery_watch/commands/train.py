@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from battery_watch.options.failure import fail
 from battery_watch.options.inputs import Inputs, options, take
 
 if TYPE_CHECKING:
@@ -153,8 +154,7 @@ def _recorded(chosen: Inputs, seed: int) -> Callable[[Tell], Material]:
             recordings = take(chosen, tell, labels=True).recordings
         found = material(recordings, seed)
     except (BatteryWatchError, RecordingError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     for note in (note for recording in recordings for note in recording.notes):
         click.echo(f"Note: {note}.", err=True)
     return lambda _: found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import complain, fail
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
 
@@ -50,8 +51,7 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
             store.delete(each.key)
             click.echo(_said(each, now))
     except (ConfigurationError, Retry) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     remaining = Mutes(f.mute for f in found if f.mute and f not in ended)
     for whom in sorted({device or ""} | {f.mute.device or "" for f in ended if f.mute}):
         # Whoever ends one mute may not know of another.
@@ -59,9 +59,9 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
             click.echo(f"{whom or 'Every device'} is still muted by {other.id}, until {utc(other.until):{TIME}} UTC.")
     missing = sorted(set(mutes).difference(f.id for f in ended))
     for name in missing:
-        click.echo(f"battery-watch: there is no mute {name}: `battery-watch mutes` lists them", err=True)
+        complain(f"there is no mute {name}: `battery-watch mutes` lists them")
     if device is not None and not ended:
-        click.echo(f"battery-watch: there is no mute of {device} alone", err=True)
+        complain(f"there is no mute of {device} alone")
     sys.exit(1 if missing or not ended else 0)
 
 

@@ -23,7 +23,6 @@ class Dashboard(Construct):
         name: str,
         *,
         metrics: WorkerMetrics,
-        errors: cloudwatch.IMetric,
         service: ecs.FargateService,
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
@@ -47,7 +46,7 @@ class Dashboard(Construct):
         )
         self.dashboard.add_widgets(
             _graph("Told of the watching itself", [metrics.total(each, five) for each in HEALTH]),
-            _graph("Errors in the log", [errors]),
+            _graph("Errors in the log", [metrics.errors]),
             _graph("CPU and memory, %", [cpu, memory]),
         )
 
