@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from battery_watch.options.failure import fail
-from battery_watch.options.times import left, moment
+from battery_watch.options.times import left, parse_time
 
 LONGEST = timedelta(days=7)
 LONGEST_FORCED = timedelta(days=366)
@@ -76,7 +76,7 @@ def command(
 
 def _until(text: str, now: datetime, *, force: bool) -> datetime:
     try:
-        ends = moment(text, now)
+        ends = parse_time(text, now)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--until") from None
     if ends <= now:

@@ -13,7 +13,7 @@ from reporting.contract.events import utc
 from reporting.mutes import Mutes
 
 if TYPE_CHECKING:
-    from consumer.mutes.store import Found
+    from consumer.mutes.store import MuteObject
 
 TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -65,12 +65,12 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
     sys.exit(1 if missing or not ended else 0)
 
 
-def _of(device: str | None, found: Found, now: float) -> bool:
+def _of(device: str | None, found: MuteObject, now: float) -> bool:
     mute = found.mute
     return device is not None and mute is not None and mute.device == device and mute.until > now
 
 
-def _said(found: Found, now: float) -> str:
+def _said(found: MuteObject, now: float) -> str:
     if found.mute is None:
         return f"Removed {found.key}, which muted nothing."
     whom = "every device" if found.mute.device is None else found.mute.device

@@ -22,7 +22,7 @@ LONGEST_S = 366 * 86_400.0
 """However much it is wished: nothing is muted for ever."""
 MOST = 1000
 """Mutes read, those that end first; more are no mutes but a mistake."""
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+OneLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class StoredMute(BaseModel):
@@ -33,8 +33,8 @@ class StoredMute(BaseModel):
     device: Annotated[str, Field(min_length=1)] | None
     since: AwareDatetime
     until: AwareDatetime
-    reason: Line
-    by: Line
+    reason: OneLine
+    by: OneLine
     health: bool = False
 
     @model_validator(mode="after")
@@ -52,7 +52,7 @@ class StoredMute(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MuteObject:
     """An object under the mutes' prefix. ``fault``: why it is no mute."""
 
     key: str
@@ -73,11 +73,11 @@ class MuteStore:
         self._client = client
         self._bucket = bucket
 
-    def read(self, ended_after: float, known: Mapping[str, Found] | None = None) -> dict[str, Found]:
+    def read(self, ended_after: float, known: Mapping[str, MuteObject] | None = None) -> dict[str, MuteObject]:
         """By key, the mutes that end after a time (epoch seconds); what is ``known`` and has not changed is not read
         again."""
         known = known or {}
-        found: dict[str, Found] = {}
+        found: dict[str, MuteObject] = {}
         for key, etag in self._keys(ended_after):
             there = known.get(key)
             read = there if there is not None and there.etag == etag else self._get(key, etag)
@@ -111,7 +111,7 @@ class MuteStore:
         with retryable(f"listing s3://{self._bucket}/{MUTES}"):
             return [(found["Key"], found["ETag"]) for found in islice(objects, MOST)]
 
-    def _get(self, key: str, etag: str) -> Found | None:
+    def _get(self, key: str, etag: str) -> MuteObject | None:
         with retryable(f"reading s3://{self._bucket}/{key}"):
             read = read_object(self._client, self._bucket, key)
         if read is None:
@@ -120,5 +120,5 @@ class MuteStore:
             stored = StoredMute.model_validate_json(read[0])
         except ValidationError as error:
             faults = (f"{'.'.join(map(str, f['loc']))} {f['msg']}".strip() for f in error.errors())
-            return Found(key, etag, None, "; ".join(faults))
-        return Found(key, etag, stored.mute(Found(key, etag, None).id))
+            return MuteObject(key, etag, None, "; ".join(faults))
+        return MuteObject(key, etag, stored.mute(MuteObject(key, etag, None).id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import orjson
 
 from consumer.aws import CALLS, list_folders, list_objects, read_object
 from consumer.findings import advised
+from consumer.table.scan import Progress
 from reporting.anomaly.evidence import event_id
 from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
 from window.rolling import SHOWN_S
@@ -23,12 +24,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 AT_ONCE = 16
-Progress = Callable[[int, int], None]
-"""Gets how many objects were looked at, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ArchiveLine:
     """A line of the archive, and the object that it stands in. ``raw``: its bytes, newline included."""
 
     key: str
@@ -42,28 +41,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchResult:
     """What a search came to. ``devices`` and ``objects``: how much was looked at."""
 
-    line: Line | None
+    line: ArchiveLine | None
     devices: int
     objects: int
 
 
-class Archived:
+class ArchiveReader:
     """Reads the results in one bucket. Calls may block for the client's time-outs and raise `ConfigurationError`."""
 
     def __init__(self, aws: boto3.Session, bucket: str) -> None:
         self._client: S3Client = aws.client("s3", config=CALLS)
         self._bucket = bucket
 
-    def at(self, device: str, ts: float) -> Line | None:
+    def at(self, device: str, ts: float) -> ArchiveLine | None:
         """The line of a sample; None where there is none."""
         return next((line for line in self._lines(minute_key(device, ts)) if line.content["ts"] == ts), None)
 
     def search(
         self, event: str, source: str, *, device: str | None, since: float, until: float, progress: Progress
-    ) -> Searched:
+    ) -> SearchResult:
         """Look for the line whose message has the id ``event``, among samples of ``since`` to ``until`` (epoch seconds)
         of one device or all, the newest minute first. ``source``: the CloudEvents source.
 
@@ -82,8 +81,8 @@ class Archived:
                     found = next((line for line in lines if _id(line.content, source) == event), None)
                     if found is not None:
                         progress(len(keys), len(keys))
-                        return Searched(found, len(prefixes), done)
-        return Searched(None, len(prefixes), done)
+                        return SearchResult(found, len(prefixes), done)
+        return SearchResult(None, len(prefixes), done)
 
     def minutes(self, devices: Sequence[str], since: float, until: float, progress: Progress) -> list[str]:
         """The keys of the minute objects from ``since`` to ``until`` (epoch seconds) of these devices, or of all where
@@ -100,11 +99,11 @@ class Archived:
                     progress(done, len(hours))
         return sorted(keys, key=_by_minute)
 
-    def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[Line]]:
+    def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[ArchiveLine]]:
         """The lines of these objects, in the order of `minutes`: those of a minute, of all devices, together."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
 
-            def bodies() -> Iterator[tuple[str, list[Line]]]:
+            def bodies() -> Iterator[tuple[str, list[ArchiveLine]]]:
                 for start in range(0, len(keys), AT_ONCE):
                     part = keys[start : start + AT_ONCE]
                     yield from zip(part, pool.map(self._lines, part), strict=True)
@@ -133,10 +132,10 @@ class Archived:
     def _listed(self, prefix: str) -> list[str]:
         return [found["Key"] for found in list_objects(self._client, self._bucket, prefix)]
 
-    def _lines(self, key: str) -> list[Line]:
+    def _lines(self, key: str) -> list[ArchiveLine]:
         with self._advised():
             found = read_object(self._client, self._bucket, key)
-        return [Line(key, raw) for raw in found[0].splitlines(keepends=True)] if found is not None else []
+        return [ArchiveLine(key, raw) for raw in found[0].splitlines(keepends=True)] if found is not None else []
 
     def _advised(self) -> AbstractContextManager[None]:
         return advised(f"bucket {self._bucket!r}", "RESULTS_BUCKET_NAME and the rights to list and read it")

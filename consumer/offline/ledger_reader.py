@@ -17,7 +17,7 @@ PREFIX = "battery-ledger/"
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class LedgerRow:
     """A device's counts of a UTC day in one lane, by class."""
 
     day: str
@@ -31,7 +31,7 @@ class Book:
         return self.counts["read"] - sum(self.counts[name] for name in ACCOUNTED)
 
 
-def read_books(client: S3Client, bucket: str, day: str | None = None) -> list[Book]:
+def read_ledger(client: S3Client, bucket: str, day: str | None = None) -> list[LedgerRow]:
     """All books in the bucket, or those of one day, oldest first. Raises `ConfigurationError` where they cannot be
     read."""
     books = []
@@ -40,7 +40,7 @@ def read_books(client: S3Client, bucket: str, day: str | None = None) -> list[Bo
             stored = json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
             for device, counts in sorted(stored["devices"].items()):
                 whole = {name: int(counts.get(name, 0)) for name in CLASSES}
-                books.append(Book(stored["day"], stored["lane"], device, whole))
+                books.append(LedgerRow(stored["day"], stored["lane"], device, whole))
     except AWS_ERRORS as error:
         raise ConfigurationError(f"the books in bucket {bucket!r} cannot be read: {error}") from error
     return sorted(books, key=lambda book: (book.day, book.device, book.lane))

@@ -9,7 +9,7 @@ import base64
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from consumer.aws import CALLS, list_objects
 from consumer.errors import ConfigurationError
 from consumer.findings import advised
 from consumer.stream.records import Decoded, Decoder
+from consumer.table.scan import Progress
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 SUMMARY, FILES = "manifest-summary.json", "manifest-files.json"
 LINES = 20_000
 ADVICE = "the path and the role's s3 rights"
-Progress = Callable[[int, int], None]
-"""Gets how many items were read, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)

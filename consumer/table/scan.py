@@ -26,11 +26,11 @@ ADVICE = "the table's name, AWS_DEFAULT_REGION and the role's rights"
 PATIENT = CALLS.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 12}))
 """A scan takes all the capacity there is: it must slow down and go on where the worker would give up."""
 Progress = Callable[[int, int], None]
-"""Gets how many items were looked at, and how many there are as far as known (0: not at all)."""
+"""Gets how many items or objects were read, and how many there are as far as is known (0: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableDescription:
     """A table as its description has it. ``items``: about so many, 0 where it is not known. ``keys``: the attributes of
     its key, the partition's first."""
 
@@ -44,17 +44,17 @@ class Table:
         return keyed_by_time(self.keys)
 
 
-def describe(aws: boto3.Session, name: str) -> Table:
+def describe(aws: boto3.Session, name: str) -> TableDescription:
     """Raises `ConfigurationError` that says why not."""
     with advised(f"table {name!r}", ADVICE):
         about = aws.client("dynamodb", config=PATIENT).describe_table(TableName=name)["Table"]
     keys = sorted(about["KeySchema"], key=lambda key: key["KeyType"] != "HASH")
-    return Table(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
+    return TableDescription(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
 
 
 def scan(
     aws: boto3.Session,
-    table: Table,
+    table: TableDescription,
     decoder: Decoder,
     *,
     since: float | None = None,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 
+from models.data.material import StepProgress
 from models.data.recordings import Recording, RecordingError
 from models.data.rows import Rows, joined, read_rows
 
 SUFFIXES = (".csv", ".parquet")
-
-Tell = Callable[[str, int, int], None]
-"""Gets the name of a file, how many were read, and of how many."""
 
 
 def files(inputs: Iterable[Path]) -> list[Path]:
@@ -46,7 +44,7 @@ def read(
     device: str | None = None,
     device_key: str = "device",
     labels: bool = False,
-    tell: Tell = lambda *_: None,
+    progress: StepProgress = lambda *_: None,
 ) -> list[Recording]:
     """Read CSV and Parquet files with columns ``ts`` (epoch seconds), ``current`` (A), ``temperature`` (°C) and
     perhaps ``device_key``, which names the device.
@@ -65,7 +63,7 @@ def read(
             together.append(rows.under(device or named[path]))
         else:
             apart.append(rows.under(named[path]).recording())
-        tell(path.name, count, len(paths))
+        progress(path.name, count, len(paths))
     return [*([joined(together).recording()] if together else []), *apart]
 
 

@@ -88,12 +88,12 @@ def again(small: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     def train(root: Path) -> str:
         steps = dict[str, None]()
 
-        def tell(step: str, done: int, total: int) -> None:
+        def progress(step: str, done: int, total: int) -> None:
             assert 0 <= done <= total
             steps[step.split(" (")[0]] = None
 
         of = material(read([small.charges], labels=True), 3)
-        made = pipeline.train(of, root / "bundle", 3, SMALL, tell, limits={"critical": (9.0, 70.0)})
+        made = pipeline.train(of, root / "bundle", 3, SMALL, progress, limits={"critical": (9.0, 70.0)})
         return "\n".join([*steps, made.id])
 
     root, said = _once(tmp_path_factory, "again", train)

@@ -214,7 +214,7 @@ def test_a_pattern_stands_for_the_files_that_fit(csv: Make, tmp_path: Path) -> N
 def test_progress_is_told(csv: Make) -> None:
     """A file at a time."""
     said: list[tuple[str, int, int]] = []
-    read([csv("1,1,25"), csv("1,1,25", name="b.csv")], tell=lambda *step: said.append(step))
+    read([csv("1,1,25"), csv("1,1,25", name="b.csv")], progress=lambda *step: said.append(step))
     assert said == [("charge.csv", 1, 2), ("b.csv", 2, 2)]
 
 

@@ -11,7 +11,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from models.detectors.forest import Forest
-from models.legacy.forest_input import Evidence, judge
+from models.legacy.forest_input import ForestInput, judge
 from scoring.bundle import Scaler, load
 from window.features import FeatureRules, features, tails
 
@@ -30,7 +30,7 @@ def charges(seed: int, *, sessions: int = 10) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def evidence(grown_on: np.ndarray, scaled_by: np.ndarray, trees: int = 60) -> Evidence:
+def evidence(grown_on: np.ndarray, scaled_by: np.ndarray, trees: int = 60) -> ForestInput:
     fitted = StandardScaler().fit(scaled_by)
     forest = IsolationForest(n_estimators=trees, max_samples=min(256, len(grown_on)), random_state=1).fit(grown_on)
     return judge(Forest.of(forest), Scaler(fitted.mean_, fitted.scale_))
