@@ -1,17 +1,23 @@
-"""Clients of AWS: time-outs and retries on every call, and records and scanned items parsed fast."""
+"""Clients of AWS: time-outs and retries on every call, fast parsing of records and items, and reads of S3."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import orjson
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
 
 from consumer.errors import ConfigurationError
+from reporting.sinks.archive import status
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 20
@@ -63,3 +69,33 @@ def session(region: str | None) -> boto3.Session:
         return boto3.Session(region_name=region, botocore_session=core)
     except BotoCoreError as error:
         raise ConfigurationError(f"{error}. Set AWS_PROFILE to a profile that exists, or unset it") from None
+
+
+def read_object(client: S3Client, bucket: str, key: str, most: int | None = None) -> tuple[bytes, str] | None:
+    """The bytes of an object, at most ``most`` of them, and its ETag; None where there is no such object.
+
+    Raises botocore's errors. Without the right to list the bucket S3 answers 403 for a missing object: that raises.
+    """
+    try:
+        found = client.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if status(error) == 404:
+            return None
+        raise
+    return found["Body"].read(most), found["ETag"]
+
+
+def list_objects(client: S3Client, bucket: str, prefix: str, *, after: str = "") -> Iterator[ObjectTypeDef]:
+    """The objects under ``prefix`` in the order of their keys; with ``after`` only those behind that key.
+
+    Asks for a page when the caller needs it. Raises botocore's errors.
+    """
+    start = {"StartAfter": after} if after else {}
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **start):  # type: ignore[arg-type]
+        yield from page.get("Contents", [])
+
+
+def list_folders(client: S3Client, bucket: str, prefix: str) -> Iterator[str]:
+    """The prefixes one slash below ``prefix``, each with its slash. Raises botocore's errors."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/"):
+        yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))

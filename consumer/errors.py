@@ -6,6 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+AWS_ERRORS = (ClientError, BotoCoreError)
+"""What a call of boto3 raises: AWS refused it, or gave no answer."""
+
 
 class BatteryWatchError(Exception):
     """The root. The message is for the user: what is wrong, where, and what to do."""
@@ -33,3 +41,12 @@ class Trimmed(BatteryWatchError):
 
 class Vanished(BatteryWatchError):
     """The shard, or its stream, does not exist any more."""
+
+
+@contextmanager
+def retryable(what: str) -> Iterator[None]:
+    """Turn a failed call into `Retry`. ``what`` says what was tried: "reading s3://bucket/key"."""
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise Retry(f"{what}: {error}") from error

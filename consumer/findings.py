@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
 from botocore.exceptions import ClientError
 
-from consumer.errors import ConfigurationError
+from consumer.errors import AWS_ERRORS, ConfigurationError
 from reporting.sinks.archive import status
 
 
@@ -29,10 +30,15 @@ class Finding:
     found: str
     advice: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What was found, and the advice."""
+        return f"{self.found.rstrip('.')}. {self.advice}".rstrip()
+
 
 def require(findings: Iterable[Finding]) -> None:
     """Raise `ConfigurationError` that names every fault at once."""
-    faults = [f"  {f.subject}: {f.found.rstrip('.')}. {f.advice}".rstrip() for f in findings if f.state is State.FAULT]
+    faults = [f"  {f.subject}: {f.sentence}" for f in findings if f.state is State.FAULT]
     if faults:
         raise ConfigurationError("cannot start:\n" + "\n".join(faults))
 
@@ -48,3 +54,12 @@ def refused(subject: str, what: str, error: Exception, settings: str) -> Finding
     else:
         settings = "the network, the region and AWS_ENDPOINT_URL"
     return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}")
+
+
+@contextmanager
+def advised(what: str, settings: str) -> Iterator[None]:
+    """Turn a failed call into `ConfigurationError` with advice. ``what`` was called; ``settings``: what to look at."""
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise ConfigurationError(refused("", what, error, settings).sentence) from error

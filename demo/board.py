@@ -18,7 +18,7 @@ from demo.interrupt import Interrupted
 from demo.outage import Outage
 from demo.score import Message
 from demo.script import Fault
-from demo.view import Progress, View, clock, milliseconds
+from demo.view import FaultState, View, clock, milliseconds
 
 SEVERITY_STYLES = {
     "low": "yellow",
@@ -26,11 +26,11 @@ SEVERITY_STYLES = {
     "high": "bold red",
     "critical": "bold white on dark_magenta",
 }
-PROGRESS_STYLES = {
-    Progress.AHEAD: "dim",
-    Progress.NOW: "bold yellow",
-    Progress.FOUND: "green",
-    Progress.OPEN: "bold red",
+STATE_STYLES = {
+    FaultState.AHEAD: "dim",
+    FaultState.NOW: "bold yellow",
+    FaultState.FOUND: "green",
+    FaultState.OPEN: "bold red",
 }
 FRAME_S = 0.25
 
@@ -87,14 +87,14 @@ class PlainBoard:
             if fault.part == "live":
                 self._line(Text(f"the charger's fault: {fault.kind}, {fault.says}", "bold"))
         for message in view.messages[self._messages :]:
-            self._line(self._told(view, message))
+            self._line(self._message_line(view, message))
         self._messages = len(view.messages)
         if view.charts > self._charts:
             self._charts = view.charts
             # The embedded AWS asks for no signature, and unsigned a link fits on a line.
             self._line(Text(f"chart {view.charts}: {view.link.partition('?')[0]}"))
 
-    def _told(self, view: View, message: Message) -> Text:
+    def _message_line(self, view: View, message: Message) -> Text:
         # The first sentence about a fault says it all; what follows would fill the page with the same words.
         topic = (message.episode, view.script.begun(message.ts - view.epoch_s))
         line = _event(message, brief=topic in self._topics and message.step != "closed")
@@ -114,7 +114,6 @@ class LiveBoard:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._steps: list[str] = []
         self._drawn_s = 0.0
         self._view: View | None = None
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
@@ -173,15 +172,15 @@ def script_table(view: View, limit: int) -> Table:
         table.add_column(column, no_wrap=True)
     table.add_column("found", no_wrap=True, ratio=1)
     for fault in view.shown_faults(limit):
-        progress, count = view.progress(fault)
-        said = f"found, {count} message{'s' if count > 1 else ''}" if count else str(progress)
+        state, count = view.state(fault)
+        said = f"found, {count} message{'s' if count > 1 else ''}" if count else str(state)
         table.add_row(
             fault.part,
             str(fault.kind),
             fault.says,
             clock(view.epoch_s + fault.start_s),
             f"{fault.end_s - fault.start_s} s",
-            Text(said, PROGRESS_STYLES[progress]),
+            Text(said, STATE_STYLES[state]),
         )
     if view.outage is not None:
         table.add_row(
@@ -207,7 +206,7 @@ def _charge(view: View) -> Panel:
             Text(f"{view.measurement.temperature_c:.2f} °C", odd),
             f"{view.charged:.0%} charged",
             f"{view.written:,} written",
-            f"{view.told} messages",
+            f"{view.distinct} messages",
             # Many terminals open it on a click.
             Text(charts, f"underline link {view.link}" if view.link else ""),
         )

@@ -7,9 +7,9 @@ import threading
 import time
 from types import TracebackType
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
+from consumer.errors import AWS_ERRORS
 from demo.score import Message
 from demo.world import World
 from reporting.contract import events
@@ -51,7 +51,7 @@ class Listener:
         while not self._leaving.is_set():
             try:
                 self._receive()
-            except (BotoCoreError, ClientError):
+            except AWS_ERRORS:
                 # The emulator may be on its way out; the caller notices its end by itself.
                 self._leaving.wait(0.2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from demo import archive
 from demo.board import Board
@@ -13,7 +13,7 @@ from demo.charger import Charger, Measurement
 from demo.interrupt import Interrupted
 from demo.listener import Listener
 from demo.outage import Crash
-from demo.score import Evidence, Message, latency
+from demo.score import Message, RunRecord, latency
 from demo.script import UPLOAD_S, Fault, Script
 from demo.view import View
 from demo.worker import Worker
@@ -33,25 +33,43 @@ RECENT = 1000
 """Messages that count for the latency on the board; the summary counts all."""
 
 
-class Performance:
-    """One run's play: `upload`, then `live` or `endless`, then `settle`; afterwards `evidence`.
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Who takes part beside the charger. ``pause`` is every wait, and raises `Interrupted` when somebody wants to
+    leave."""
 
-    The clock is monotonic from the start on, so a correction of the wall clock moves no sample. ``pause`` is every
-    wait; it raises `Interrupted` when somebody wants to leave. ``crash`` kills the worker on the way; None spares it.
+    world: World
+    worker: Worker
+    listener: Listener
+    board: Board
+    pause: Callable[[float], object]
+
+
+@dataclass(slots=True)
+class _Inbox:
+    """The messages in the order they came, their ids, and how many samples of each fault they are about."""
+
+    messages: list[Message] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    found: Counter[Fault] = field(default_factory=Counter)
+
+    def add(self, message: Message, fault: Fault | None) -> None:
+        again = message.id in self.ids
+        self.ids.add(message.id)
+        self.messages.append(replace(message, again=again))
+        if fault is not None and not again and not message.step:
+            self.found[fault] += 1
+
+
+class Performance:
+    """One run's play: `upload`, then `live` or `endless`, then `settle`; afterwards `record`.
+
+    The clock is monotonic from the start on, so a correction of the wall clock moves no sample. ``crash`` kills the
+    worker on the way; None spares it.
     """
 
-    def __init__(
-        self,
-        world: World,
-        worker: Worker,
-        listener: Listener,
-        board: Board,
-        pause: Callable[[float], object],
-        charger: Charger,
-        crash: Crash | None = None,
-    ) -> None:
-        self._world, self._worker, self._listener, self._board = world, worker, listener, board
-        self._pause = pause
+    def __init__(self, stage: Stage, charger: Charger, crash: Crash | None = None) -> None:
+        self._stage = stage
         self._charger = charger
         self._crash = crash
         now = time.time()
@@ -60,9 +78,7 @@ class Performance:
         self._phase, self._second = "the charger is out of reach", ""
         self._written = 0
         self._measurement: Measurement | None = None
-        self._messages: list[Message] = []
-        self._ids: set[str] = set()
-        self._found: Counter[Fault] = Counter()
+        self._inbox = _Inbox()
         self._put_s: dict[int, float] = {}
         self._charts: list[str] = []
         self._looked_s = 0.0
@@ -77,7 +93,7 @@ class Performance:
         self._phase = "upload: 20 minutes that the charger kept while it was out of reach"
         for first_s in range(-UPLOAD_S, 0, BATCH):
             measured = [self._charger.measure(offset_s) for offset_s in range(first_s, first_s + BATCH)]
-            self._world.put_batch([each.item(self.epoch_s) for each in measured])
+            self._stage.world.put_batch([each.item(self.epoch_s) for each in measured])
             self._measurement = measured[-1]
             self._written += len(measured)
             self._tick(0.0)
@@ -113,7 +129,7 @@ class Performance:
                 self._measure(offset_s)
                 offset_s += 1
         except Interrupted:
-            self._charger = self._charger.playing(self.script.cut(offset_s, self._found))
+            self._charger = self._charger.playing(self.script.cut(offset_s, self._inbox.found))
             raise
 
     def settle(self) -> None:
@@ -124,7 +140,7 @@ class Performance:
             self._tick(TICK_S)
         begin_s = time.monotonic()
         while time.monotonic() < begin_s + SETTLE_TIMEOUT_S:
-            if archive.ledger(self._world).get("read", 0) >= self._written:
+            if archive.ledger(self._stage.world).get("read", 0) >= self._written:
                 break
             self._tick(BOOKS_S)
         self._until_quiet(QUIET_S)
@@ -132,26 +148,26 @@ class Performance:
     def finish(self) -> int:
         """Ask the worker to stop, take what it says last; its exit code."""
         self._phase, self._second = "the worker commits, draws its last chart and stops", ""
-        self._board.show(self.view())
-        code = self._worker.stop()
+        self._stage.board.show(self.view())
+        code = self._stage.worker.stop()
         self._until_quiet(1.0)
         self._look()
         self._phase, self._second = "done", ""
-        self._board.show(self.view())
+        self._stage.board.show(self.view())
         return code
 
-    def evidence(self, worker_exit: int) -> Evidence:
+    def record(self, worker_exit: int) -> RunRecord:
         """All that it left behind, read from the bucket."""
-        return Evidence(
+        return RunRecord(
             script=self.script,
             epoch_s=self.epoch_s,
             written=self._written,
-            messages=self._messages,
-            ledger=archive.ledger(self._world),
-            anomalies=archive.anomalies(self._world),
+            messages=self._inbox.messages,
+            ledger=archive.ledger(self._stage.world),
+            anomalies=archive.anomalies(self._stage.world),
             charts=len(self._charts),
             put_s=self._put_s,
-            unreadable=len(self._listener.unreadable),
+            unreadable=len(self._stage.listener.unreadable),
             worker_exit=worker_exit,
             zero_s=self._zero_s,
             outage=self._crash.outage if self._crash else None,
@@ -173,12 +189,12 @@ class Performance:
             measurement=self._measurement,
             charged=self._charger.charged(now_s),
             written=self._written,
-            messages=self._messages,
-            told=len(self._ids),
-            found=self._found,
+            messages=self._inbox.messages,
+            distinct=len(self._inbox.ids),
+            found=self._inbox.found,
             charts=len(self._charts),
-            link=self._world.link(self._charts[-1]) if self._charts else "",
-            latency=latency(self._messages[-RECENT:], self._put_s, outage),
+            link=self._stage.world.link(self._charts[-1]) if self._charts else "",
+            latency=latency(self._inbox.messages[-RECENT:], self._put_s, outage),
             outage=outage,
         )
 
@@ -187,31 +203,26 @@ class Performance:
             self._tick(min(TICK_S, wait_s))
         measurement = self._charger.measure(offset_s)
         self._put_s[self.epoch_s + offset_s] = time.monotonic()
-        self._world.put(measurement.item(self.epoch_s))
+        self._stage.world.put(measurement.item(self.epoch_s))
         self._measurement = measurement
         self._written += 1
         if self._crash is not None:
             # The fault is told before the kill in the middle of it.
-            self._board.show(self.view())
+            self._stage.board.show(self.view())
             self._crash.strike(offset_s)
         self._tick(0.0)
 
     def _tick(self, wait_s: float) -> None:
         """Everything that happens beside the charge."""
-        self._pause(wait_s)
-        self._worker.check()
+        self._stage.pause(wait_s)
+        self._stage.worker.check()
         if self._crash is not None:
             self._crash.look()
-        for message in self._listener.take():
-            again = message.id in self._ids
-            self._ids.add(message.id)
-            self._messages.append(replace(message, again=again))
-            fault = self.script.at(message.ts - self.epoch_s)
-            if fault is not None and not again and not message.step:
-                self._found[fault] += 1
+        for message in self._stage.listener.take():
+            self._inbox.add(message, self.script.at(message.ts - self.epoch_s))
         if time.monotonic() - self._looked_s >= LOOK_S:
             self._look()
-        self._board.show(self.view())
+        self._stage.board.show(self.view())
 
     def _recovering(self, calm_s: float) -> bool:
         """True from the kill until ``calm_s`` after the recovery."""
@@ -221,12 +232,12 @@ class Performance:
         return time.monotonic() - outage.back_s < calm_s
 
     def _look(self) -> None:
-        self._charts = archive.charts(self._world)
+        self._charts = archive.charts(self._stage.world)
         self._looked_s = time.monotonic()
 
     def _until_quiet(self, quiet_s: float) -> None:
         begin_s = time.monotonic()
         while (now_s := time.monotonic()) < begin_s + SETTLE_TIMEOUT_S:
-            if now_s - max(begin_s, self._listener.heard_s) >= quiet_s:
+            if now_s - max(begin_s, self._stage.listener.heard_s) >= quiet_s:
                 return
             self._tick(TICK_S)

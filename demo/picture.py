@@ -6,7 +6,7 @@ import numpy as np
 
 from demo.charger import Charger
 from demo.outage import Outage
-from demo.score import Evidence, Summary
+from demo.score import RunRecord, Summary
 from demo.script import UPLOAD_S
 from reporting.charts.data import SEVERITIES, ChartData
 
@@ -14,16 +14,16 @@ AROUND_S = 60
 """What is shown before and after the outage, where there is so much."""
 
 
-def recovery(evidence: Evidence, summary: Summary, outage: Outage, charger: Charger) -> ChartData:
+def recovery(record: RunRecord, summary: Summary, outage: Outage, charger: Charger) -> ChartData:
     """The chart around an outage that has happened; what no message told, as scores of normal samples, is not in it."""
-    epoch_s = evidence.epoch_s
-    killed_s = (outage.killed_s or 0.0) - evidence.zero_s
-    back_s = outage.back_s - evidence.zero_s if outage.back_s is not None else float(evidence.written - UPLOAD_S)
-    shown = range(max(-UPLOAD_S, int(killed_s) - AROUND_S), min(evidence.written - UPLOAD_S, int(back_s) + AROUND_S))
+    epoch_s = record.epoch_s
+    killed_s = (outage.killed_s or 0.0) - record.zero_s
+    back_s = outage.back_s - record.zero_s if outage.back_s is not None else float(record.written - UPLOAD_S)
+    shown = range(max(-UPLOAD_S, int(killed_s) - AROUND_S), min(record.written - UPLOAD_S, int(back_s) + AROUND_S))
     measured = [charger.measure(offset_s) for offset_s in shown]
     severity = np.zeros(len(shown), np.int8)
     model = "unknown"
-    for message in (message for message in evidence.messages if not message.step):
+    for message in (message for message in record.messages if not message.step):
         row = int(message.ts) - epoch_s - shown.start
         if 0 <= row < len(shown):
             severity[row] = SEVERITIES.index(message.severity)
@@ -33,7 +33,7 @@ def recovery(evidence: Evidence, summary: Summary, outage: Outage, charger: Char
         marks.append((epoch_s + back_s, f"back after {outage.recovery_s:.1f} s"))
     unknown = np.full(len(shown), np.nan)
     return ChartData(
-        device=f"{evidence.messages[0].device if evidence.messages else 'demo'}, across a kill",
+        device=f"{record.messages[0].device if record.messages else 'demo'}, across a kill",
         ts=np.array([epoch_s + offset_s for offset_s in shown], float),
         current_a=np.array([each.current_a for each in measured]),
         temperature_c=np.array([each.temperature_c for each in measured]),

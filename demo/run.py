@@ -17,7 +17,7 @@ from demo.environment import scrubbed
 from demo.interrupt import Interrupted, interrupts
 from demo.listener import Listener
 from demo.outage import TAKE_OVER_S, Crash, planned
-from demo.performance import Performance
+from demo.performance import Performance, Stage
 from demo.picture import recovery
 from demo.printed import Left, print_script, print_summary
 from demo.score import Summary, summarise
@@ -73,7 +73,8 @@ def run(options: Options, console: Console) -> Outcome:
             worker.wait_until_watching()
             board.step(f"The worker (process {worker.pid}) watches the table's stream.")
             crash = Crash(worker, planned(script), board.step) if options.kill else None
-            play = Performance(world, worker, listener, board, interrupt.pause, Charger(options.seed, script), crash)
+            stage = Stage(world, worker, listener, board, interrupt.pause)
+            play = Performance(stage, Charger(options.seed, script), crash)
             print_script(console, play.view())
             play.upload()
             try:
@@ -85,14 +86,14 @@ def run(options: Options, console: Console) -> Outcome:
                 exit_code = wish.exit_code
                 interrupt.rearm()
             play.settle()
-            evidence = play.evidence(play.finish())
-            summary = summarise(evidence)
+            record = play.record(play.finish())
+            summary = summarise(record)
         archive.copy(world, folder)
         (folder / "messages.ndjson").write_text("".join(f"{body}\n" for body in listener.bodies), encoding="utf-8")
         last = play.last_chart()
         picture = None
-        if evidence.outage is not None and evidence.outage.killed_s is not None:
+        if record.outage is not None and record.outage.killed_s is not None:
             picture = folder / "recovery.png"
-            picture.write_bytes(render(recovery(evidence, summary, evidence.outage, play.charger)))
+            picture.write_bytes(render(recovery(record, summary, record.outage, play.charger)))
     print_summary(console, summary, Left(folder, folder / last if last else None, picture))
     return Outcome(summary, exit_code or (0 if summary.passed else 1))

@@ -60,7 +60,7 @@ class Waited:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RunRecord:
     """All that a run left behind. Times are epoch seconds, except those of puts, messages and the outage, which share a
     clock; ``zero_s`` is the first live sample's second on it.
 
@@ -129,47 +129,47 @@ class Summary:
         return {name: value for name, value in asdict(self).items() if name != "failures"}
 
 
-def summarise(evidence: Evidence) -> Summary:
+def summarise(record: RunRecord) -> Summary:
     """The figures of a run, and a sentence for each reason to call it failed."""
-    script, ledger = evidence.script, evidence.ledger
+    script, ledger = record.script, record.ledger
     # A topic may deliver a message twice; its id tells.
-    messages = list({message.id: message for message in reversed(evidence.messages)}.values())[::-1]
+    messages = list({message.id: message for message in reversed(record.messages)}.values())[::-1]
     # A fault is found by a message about a sample inside it, and by nothing else.
     samples = [message for message in messages if not message.step]
     steps = [message for message in messages if message.step]
-    found = {script.at(message.ts - evidence.epoch_s) for message in samples}
+    found = {script.at(message.ts - record.epoch_s) for message in samples}
     missed = [fault for fault in script.faults if fault not in found]
     begun = [message for message in messages if message.step in ("", "opened")]
-    false = [message for message in begun if not script.explains(message.ts - evidence.epoch_s)]
-    outage = evidence.outage
+    false = [message for message in begun if not script.explains(message.ts - record.epoch_s)]
+    outage = record.outage
     bodies: dict[str, set[str]] = defaultdict(set)
-    for message in evidence.messages:
+    for message in record.messages:
         bodies[message.id].add(message.body)
     conflicting = sum(len(versions) > 1 for versions in bodies.values())
     return Summary(
-        written=evidence.written,
+        written=record.written,
         scored=ledger.get("scored", 0),
         duplicate=ledger.get("duplicate", 0),
         quarantined=ledger.get("quarantined", 0),
         late=ledger.get("late", 0),
-        anomalies=evidence.anomalies,
+        anomalies=record.anomalies,
         messages=len(messages),
-        charts=evidence.charts,
+        charts=record.charts,
         faults_injected=len(script.faults),
         faults_missed=len(missed),
         false_alarms=sum(not message.step for message in false),
         episodes={kind: Counter(message.step for message in steps)[kind] for kind in STEPS},
         false_episodes=sum(bool(message.step) for message in false),
-        time_in_alarm=time_in_alarm(samples, evidence.written),
-        latency_ms=latency(messages, evidence.put_s, outage),
+        time_in_alarm=time_in_alarm(samples, record.written),
+        latency_ms=latency(messages, record.put_s, outage),
         lost=ledger.get("lost", 0),
-        unaccounted=evidence.written - _accounted(evidence),
-        duplicate_messages=len(evidence.messages) - len(messages),
+        unaccounted=record.written - _accounted(record),
+        duplicate_messages=len(record.messages) - len(messages),
         conflicting=conflicting,
         kills=int(outage is not None and outage.killed_s is not None),
         recovery_s=outage.recovery_s if outage else None,
-        waited=waited(messages, evidence.put_s, outage),
-        failures=tuple(_failures(evidence, messages, conflicting, missed, false)),
+        waited=waited(messages, record.put_s, outage),
+        failures=tuple(_failures(record, messages, conflicting, missed, false)),
     )
 
 
@@ -211,31 +211,31 @@ def _waits(
             yield message.received_s - begin_s, bool(outage and outage.delayed(begin_s, message.received_s))
 
 
-def _accounted(evidence: Evidence) -> int:
-    return sum(evidence.ledger.get(account, 0) for account in ACCOUNTS)
+def _accounted(record: RunRecord) -> int:
+    return sum(record.ledger.get(account, 0) for account in ACCOUNTS)
 
 
 def _failures(
-    evidence: Evidence,
+    record: RunRecord,
     messages: Sequence[Message],
     conflicting: int,
     missed: Sequence[Fault],
     false: Sequence[Message],
 ) -> Iterator[str]:
-    accounted = _accounted(evidence)
-    if accounted != evidence.written:
+    accounted = _accounted(record)
+    if accounted != record.written:
         yield (
-            f"{evidence.written} records were written and {accounted} are in the ledger: "
-            f"{abs(evidence.written - accounted)} {'too many' if accounted > evidence.written else 'unaccounted for'}."
+            f"{record.written} records were written and {accounted} are in the ledger: "
+            f"{abs(record.written - accounted)} {'too many' if accounted > record.written else 'unaccounted for'}."
         )
-    if lost := evidence.ledger.get("lost", 0):
+    if lost := record.ledger.get("lost", 0):
         yield f"The ledger says that {lost} records are lost."
     told = {(message.device, message.ts) for message in messages if not message.step}
-    if (untold := evidence.anomalies - len(told)) > 0:
+    if (untold := record.anomalies - len(told)) > 0:
         yield f"{untold} of the archive's anomalies never reached the topic."
     if conflicting:
         yield f"Messages that came in two versions under one id: {conflicting}."
-    if evidence.outage is not None and evidence.outage.killed_s is not None and evidence.outage.back_s is None:
+    if record.outage is not None and record.outage.killed_s is not None and record.outage.back_s is None:
         yield "After the kill no other worker took over."
     for fault in missed:
         yield f"No message about the {fault.kind} in the {fault.part} part ({fault.start_s:+d} to {fault.end_s:+d} s)."
@@ -247,11 +247,11 @@ def _failures(
         ("false episodes", [message for message in false if message.step]),
     ):
         if found:
-            at_s = found[0].ts - evidence.epoch_s
+            at_s = found[0].ts - record.epoch_s
             yield f"{len(found)} {what}, the first about the sample at {at_s:+.0f} s: {found[0].summary}"
-    if not evidence.charts:
+    if not record.charts:
         yield "No chart was made."
-    if evidence.unreadable:
-        yield f"{evidence.unreadable} messages on the queue are not what the topic's contract says."
-    if evidence.worker_exit:
-        yield f"The worker ended with exit code {evidence.worker_exit} instead of 0."
+    if record.unreadable:
+        yield f"{record.unreadable} messages on the queue are not what the topic's contract says."
+    if record.worker_exit:
+        yield f"The worker ended with exit code {record.worker_exit} instead of 0."

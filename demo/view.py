@@ -13,7 +13,7 @@ from demo.score import Latency, Message
 from demo.script import Fault, Script
 
 
-class Progress(StrEnum):
+class FaultState(StrEnum):
     """Where a fault stands."""
 
     AHEAD = "ahead"
@@ -26,8 +26,8 @@ class Progress(StrEnum):
 class View:
     """A moment of a run.
 
-    ``second`` says how far the phase is; ``epoch_s`` is the first live second; ``charged`` is 0 to 1; ``told`` counts
-    different messages, ``found`` those about each fault; ``link`` opens the newest chart while the demo runs;
+    ``second`` says how far the phase is; ``epoch_s`` is the first live second; ``charged`` is 0 to 1; ``distinct``
+    counts different messages, ``found`` those about each fault; ``link`` opens the newest chart while the demo runs;
     ``outage`` is the worker's kill, None where it is left out.
     """
 
@@ -39,22 +39,22 @@ class View:
     charged: float
     written: int
     messages: Sequence[Message]
-    told: int
+    distinct: int
     found: Mapping[Fault, int]
     charts: int
     link: str
     latency: Latency
     outage: Outage | None = None
 
-    def progress(self, fault: Fault) -> tuple[Progress, int]:
+    def state(self, fault: Fault) -> tuple[FaultState, int]:
         """Where a fault stands, and the number of messages about it."""
         found = self.found.get(fault, 0)
         now_s = self.measurement.offset_s if self.measurement else -float("inf")
         if found:
-            return Progress.FOUND, found
+            return FaultState.FOUND, found
         if now_s < fault.start_s:
-            return Progress.AHEAD, 0
-        return (Progress.NOW, 0) if now_s < fault.end_s else (Progress.OPEN, 0)
+            return FaultState.AHEAD, 0
+        return (FaultState.NOW, 0) if now_s < fault.end_s else (FaultState.OPEN, 0)
 
     def shown_faults(self, limit: int) -> Sequence[Fault]:
         """All faults, or the ``limit`` around now where they are more."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from consumer.aws import list_objects
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
@@ -124,8 +126,7 @@ class World:
 
     def keys(self, prefix: str) -> list[str]:
         """The keys under ``prefix``, sorted."""
-        pages = self.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-        return sorted(found["Key"] for page in pages for found in page.get("Contents", []))
+        return sorted(found["Key"] for found in list_objects(self.aws.s3, BUCKET, prefix))
 
     def objects(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """Key and bytes of every object under ``prefix``."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scoring.detectors import DETECTORS
 from window.features import FeatureRules
+from window.rolling import SHOWN_S
 
 FORMAT = 1
 """The format of a bundle this code reads and writes."""
@@ -41,10 +42,21 @@ class Range(_Part):
         return self
 
 
-class WindowConfig(_Part):
-    """``shown_s``: seconds of the past that a report shows. Nothing reads it: reports show 25 minutes."""
+PLAUSIBLE = Range(current_a=(-1e5, 1e5), temperature_c=(-100.0, 500.0))
+"""Readings outside these ranges come from a broken sensor, not from a battery."""
 
-    shown_s: Positive = 1500.0
+
+class WindowConfig(_Part):
+    """``shown_s``: seconds of the past a report shows. The windows keep `SHOWN_S`. Another value would change
+    nothing, so it is refused."""
+
+    shown_s: Positive = SHOWN_S
+
+    @model_validator(mode="after")
+    def _as_kept(self) -> Self:
+        if self.shown_s != SHOWN_S:
+            raise ValueError(f"shown_s: reports show the last {SHOWN_S:g} s, and {self.shown_s:g} s cannot be chosen")
+        return self
 
 
 class FeaturesConfig(_Part):
@@ -184,7 +196,7 @@ class BundleConfig(_Part):
     error_weights: Annotated[tuple[Positive, ...], Field(min_length=14, max_length=14)] | None = None
     thresholds: Thresholds
     severity: SeverityLimits
-    plausible: Range = Range(current_a=(-1e5, 1e5), temperature_c=(-100.0, 500.0))
+    plausible: Range = PLAUSIBLE
     training_range: Range
     calibration: Calibration
 

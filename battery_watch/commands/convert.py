@@ -102,6 +102,7 @@ def command(
         forest_input,
         current_range,
         temperature_range,
+        autoencoder,
     )
     try:
         bundle = convert(
@@ -110,7 +111,6 @@ def command(
             given,
             lambda line: click.echo(line, err=True),
             trust_pickle=trust_pickle,
-            autoencoder=autoencoder,
         )
     except Unanswered as error:
         click.echo(f"No bundle was written. {error}", err=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import fail
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,8 +42,7 @@ def command(publish: bool, as_json: bool) -> None:
     try:
         settings = load_settings()
     except ConfigurationError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     findings = diagnose(settings, publish=publish)
     if as_json:
         for f in findings:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import fail
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.evaluation.evaluate import Figures
+    from models.evaluation.evaluate import DetectorFigures
 
 _EXAMPLES = """\b
 Examples:
@@ -67,24 +68,23 @@ def command(
     from scoring.bundle import BundleError
 
     try:
-        results, peers = _figures(bundles, inputs, per_grade if inject else 0, seed, normal, budget)
+        results, baselines = _figures(bundles, inputs, per_grade if inject else 0, seed, normal, budget)
     except (BundleError, RecordingError, ValueError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
-    text = markdown(results, peers)
+        fail(error)
+    text = markdown(results, baselines)
     click.echo(text, nl=False)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.md").write_text(text)
-        (out / "evaluation.png").write_bytes(picture(results, peers))
+        (out / "evaluation.png").write_bytes(picture(results, baselines))
 
 
 def _figures(
     bundles: Sequence[Path], inputs: Sequence[Path], per_grade: int, seed: int, normal: Sequence[Path], budget: float
-) -> tuple[list[Figures], list[Figures]]:
+) -> tuple[list[DetectorFigures], list[DetectorFigures]]:
     from models.data.files import read
     from models.data.recordings import RecordingError, series
-    from models.evaluation.baselines import peers
+    from models.evaluation.baselines import baselines
     from models.evaluation.evaluate import LEAST_SAMPLES, exam, judge, of_bundle
     from scoring.bundle import load
 
@@ -103,5 +103,5 @@ def _figures(
     ]
     if not sessions:
         raise RecordingError(f"--peers: no session of {LEAST_SAMPLES} good samples is in these files to calibrate on")
-    others = peers(loaded[0], sessions, budget=budget, seed=seed)
+    others = baselines(loaded[0], sessions, budget=budget, seed=seed)
     return results, [judge(name, detect, on) for name, detect in others.items()]

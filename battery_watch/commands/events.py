@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from battery_watch.events.filters import LEVELS, levels_from
-from battery_watch.options.times import Moment
+from battery_watch.options.failure import complain, fail
+from battery_watch.options.times import PastTime
 
 if TYPE_CHECKING:
     from battery_watch.events.printer import Output
-    from battery_watch.options.inputs import Tell
-    from consumer.offline.archive_reader import Archived, Line
+    from battery_watch.options.progress import StepProgress
+    from consumer.offline.archive_reader import ArchiveLine, ArchiveReader
 
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b
@@ -33,9 +34,9 @@ settings or the bucket must be put right; 130 ended by Ctrl-C; 141 nobody reads 
 
 @click.command("events", epilog=EPILOG)
 @click.option(
-    "--since", type=Moment(), metavar="T", help="From when on; 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
+    "--since", type=PastTime(), metavar="T", help="From when on; 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
 )
-@click.option("--until", type=Moment(), metavar="T", help="Up to when. Default: now.")
+@click.option("--until", type=PastTime(), metavar="T", help="Up to when. Default: now.")
 @click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be given several times.")
 @click.option("--severity", type=click.Choice(LEVELS), help="Only from that one on.")
 @click.option("--json", "as_json", is_flag=True, help="The archive's lines, byte for byte.")
@@ -59,19 +60,18 @@ def command(
     from battery_watch.events.printer import NobodyReads, Output
     from consumer.aws import session
     from consumer.errors import ConfigurationError
-    from consumer.offline.archive_reader import Archived
+    from consumer.offline.archive_reader import ArchiveReader
     from consumer.settings import load_settings
 
     output = Output()
     try:
         settings = load_settings()
-        archived = Archived(session(settings.region), settings.bucket)
-        with _bars(sys.stderr.isatty()) as tell:
-            keys = archived.minutes(devices, begins.timestamp(), ends.timestamp(), lambda *of: tell("listing", *of))
-        found = _print(archived, keys, (begins.timestamp(), ends.timestamp()), severity, output, as_json=as_json)
+        archive = ArchiveReader(session(settings.region), settings.bucket)
+        with _bars_for_people(sys.stderr.isatty()) as progress:
+            keys = archive.minutes(devices, begins.timestamp(), ends.timestamp(), lambda *of: progress("listing", *of))
+        found = _print(archive, keys, (begins.timestamp(), ends.timestamp()), severity, output, as_json=as_json)
     except ConfigurationError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
     except NobodyReads:
@@ -83,7 +83,7 @@ def command(
 
 
 def _print(
-    archived: Archived,
+    archive: ArchiveReader,
     keys: list[str],
     interval: tuple[float, float],
     severity: str | None,
@@ -95,8 +95,8 @@ def _print(
     levels = levels_from(severity)
     count: Counter[str] = Counter()
     # On a terminal the lines themselves show that it goes on, and a bar would run through them.
-    with _bars(sys.stderr.isatty() and not output.is_terminal) as tell:
-        for minute in archived.read(keys, lambda *of: tell("reading", *of)):
+    with _bars_for_people(sys.stderr.isatty() and not output.is_terminal) as progress:
+        for minute in archive.read(keys, lambda *of: progress("reading", *of)):
             for ts, level, line in _sorted(minute, count):
                 if not interval[0] <= ts <= interval[1]:
                     continue
@@ -108,14 +108,14 @@ def _print(
     return count
 
 
-def _one(line: Line, count: Counter[str], output: Output, *, as_json: bool) -> None:
-    from battery_watch.events.printer import of_line
+def _one(line: ArchiveLine, count: Counter[str], output: Output, *, as_json: bool) -> None:
+    from battery_watch.events.printer import archive_text
 
     if as_json:
         output.verbatim(line.raw)
         return
     try:
-        said = of_line(line.content)
+        said = archive_text(line.content)
     except (ValueError, KeyError, TypeError):
         count["shown"] -= 1
         _no_line(line, count)
@@ -123,7 +123,7 @@ def _one(line: Line, count: Counter[str], output: Output, *, as_json: bool) -> N
         output.print(said, soft_wrap=True)
 
 
-def _sorted(minute: list[Line], count: Counter[str]) -> list[tuple[float, str, Line]]:
+def _sorted(minute: list[ArchiveLine], count: Counter[str]) -> list[tuple[float, str, ArchiveLine]]:
     """A minute's lines of all devices in order of time."""
     found = []
     for line in minute:
@@ -136,18 +136,18 @@ def _sorted(minute: list[Line], count: Counter[str]) -> list[tuple[float, str, L
     return [(ts, level, line) for ts, level, _, line in found]
 
 
-def _no_line(line: Line, count: Counter[str]) -> None:
+def _no_line(line: ArchiveLine, count: Counter[str]) -> None:
     count["broken"] += 1
-    click.echo(f"battery-watch: {line.key} holds what is no line of the archive: {line.raw[:80]!r}", err=True)
+    complain(f"{line.key} holds what is no line of the archive: {line.raw[:80]!r}")
 
 
 @contextmanager
-def _bars(watched: bool) -> Iterator[Tell]:
+def _bars_for_people(watched: bool) -> Iterator[StepProgress]:
     """Progress bars where a person watches."""
     if not watched:
         yield lambda *_: None
         return
-    from battery_watch.options.progress import bars
+    from battery_watch.options.progress import progress_bars
 
-    with bars() as tell:
-        yield tell
+    with progress_bars() as progress:
+        yield progress

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from battery_watch.explain.request import asked
-from battery_watch.options.times import Moment
+from battery_watch.explain.request import parse_request
+from battery_watch.options.failure import fail
+from battery_watch.options.times import PastTime
 
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b
@@ -30,11 +31,11 @@ bucket, the table or the bundle must be put right."""
 @click.option("--device", metavar="NAME", help="With an id: only look at this device.")
 @click.option(
     "--since",
-    type=Moment(),
+    type=PastTime(),
     metavar="T",
     help="With an id: look at samples from when on; 3d is 3 days ago, or 2026-11-22T15:00Z. Default: the last 24 h.",
 )
-@click.option("--until", type=Moment(), metavar="T", help="With an id: up to when. Default: now.")
+@click.option("--until", type=PastTime(), metavar="T", help="With an id: up to when. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def command(
     event: str,
@@ -55,8 +56,8 @@ def command(
 
     Needs the worker's settings, and the rights to read the bucket and the table. Writes nothing.
     """
-    found = asked(event)
-    if found.told is not None and (table or device or since or until):
+    found = parse_request(event)
+    if found.sent is not None and (table or device or since or until):
         raise click.UsageError("--table, --device, --since and --until go with an id: a message names its sample.")
     now = datetime.now(UTC)
     ends = until or now + timedelta(minutes=5)
@@ -66,9 +67,9 @@ def command(
 
     from rich.console import Console
 
-    from battery_watch.explain import view as explained
+    from battery_watch.explain import view
     from battery_watch.explain.recheck import Interval, NotFound, recheck
-    from battery_watch.options.progress import bars
+    from battery_watch.options.progress import progress_bars
     from consumer.aws import session
     from consumer.errors import BatteryWatchError
     from consumer.logs import configure
@@ -81,19 +82,17 @@ def command(
         settings = load_settings()
         if table is not None:
             settings = settings.model_copy(update={"table": table})
-        with bars() as tell:
-            checked = recheck(found, settings, session(settings.region), interval, tell)
+        with progress_bars() as progress:
+            checked = recheck(found, settings, session(settings.region), interval, progress)
     except NotFound as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(1)
+        fail(error, 1)
     except BatteryWatchError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     if as_json:
-        click.echo(json.dumps(explained.as_json(checked), ensure_ascii=False))
+        click.echo(json.dumps(view.as_json(checked), ensure_ascii=False))
     else:
         console = Console()
         if not console.is_terminal:
             console.width = 120
-        explained.show(checked, console)
+        view.show(checked, console)
     sys.exit(0 if checked.agreement != "no" else 1)

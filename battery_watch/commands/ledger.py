@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import fail
+
 if TYPE_CHECKING:
-    from consumer.offline.ledger_reader import Book
+    from consumer.offline.ledger_reader import LedgerRow
 
 
 @click.command(
@@ -33,15 +35,14 @@ def command(day: str | None, as_json: bool) -> None:
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError
-    from consumer.offline.ledger_reader import read_books
+    from consumer.offline.ledger_reader import read_ledger
     from consumer.settings import load_settings
 
     try:
         settings = load_settings()
-        books = read_books(session(settings.region).client("s3", config=CALLS), settings.bucket, day)
+        books = read_ledger(session(settings.region).client("s3", config=CALLS), settings.bucket, day)
     except ConfigurationError as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     wrong = [book for book in books if book.imbalance or book.counts["lost"]]
     if as_json:
         for book in books:
@@ -61,7 +62,7 @@ def _day(value: str | None) -> str | None:
     return value
 
 
-def _table(books: list[Book]) -> None:
+def _table(books: list[LedgerRow]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-import sys
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from battery_watch.options.times import moment
+from battery_watch.options.failure import fail
+from battery_watch.options.times import parse_time
 from reporting.duration import duration
 
 LONGEST = timedelta(days=7)
@@ -68,8 +68,7 @@ def command(
         settings = load_settings()
         MuteStore(session(settings.region).client("s3", config=CALLS), settings.bucket).put(mute)
     except (ConfigurationError, Retry) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     what = "Anomalies and health notices" if health else "Anomalies"
     length = duration(mute.until - mute.since)
     click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({length}).")
@@ -79,7 +78,7 @@ def command(
 
 def _until(text: str, now: datetime, *, force: bool) -> datetime:
     try:
-        ends = moment(text, now)
+        ends = parse_time(text, now)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--until") from None
     if ends <= now:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import complain, fail
 from reporting.duration import duration
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def command(ended: bool, as_json: bool) -> None:
         store = MuteStore(session(settings.region).client("s3", config=CALLS), settings.bucket)
         found = store.read(now - KEPT_S if ended else now)
     except (ConfigurationError, Retry) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     listed = sorted((f.mute for f in found.values() if f.mute is not None), key=lambda mute: (mute.until, mute.id))
     listed = [mute for mute in listed if ended or mute.until > now]
     if as_json:
@@ -54,7 +54,7 @@ def command(ended: bool, as_json: bool) -> None:
         _table(listed, now)
     broken = [f for f in found.values() if f.mute is None]
     for each in broken:
-        click.echo(f"battery-watch: {each.key} is no mute, and mutes nothing: {each.fault}", err=True)
+        complain(f"{each.key} is no mute, and mutes nothing: {each.fault}")
     sys.exit(1 if broken else 0)
 
 

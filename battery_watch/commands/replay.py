@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from battery_watch.options.inputs import Inputs, options, take
+from battery_watch.options.failure import fail
+from battery_watch.options.inputs import Inputs, input_options, read_input
 
 if TYPE_CHECKING:
-    from battery_watch.replay.summary import Figures
+    from battery_watch.replay.summary import DeviceFigures
     from consumer.offline.replay import Replayed
     from models.data.recordings import Recording
     from reporting.message import Publish
@@ -31,7 +32,7 @@ options must be put right; 130 ended by Ctrl-C, nothing was written."""
 
 
 @click.command("replay", epilog=EPILOG)
-@options
+@input_options
 @click.option(
     "--bundle",
     "bundle_path",
@@ -85,16 +86,15 @@ def command(
 
 
 def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish, *, charts: bool) -> None:
-    from battery_watch.options.progress import bars
-    from battery_watch.replay import output as results
-    from battery_watch.replay.run import through
+    from battery_watch.options.progress import progress_bars
+    from battery_watch.replay import output
+    from battery_watch.replay.run import replay_recordings
     from battery_watch.replay.summary import figures
     from consumer.aws import session
     from consumer.bundles.location import BundleSource
     from consumer.errors import BatteryWatchError
     from consumer.logs import configure
     from consumer.settings import SHIPPED_BUNDLE
-    from consumer.stream.records import Plausible
     from models.data.recordings import RecordingError
     from scoring.bundle import BundleError
     from window.rolling import SHOWN_S
@@ -102,31 +102,32 @@ def _replay(chosen: Inputs, bundle_path: str | None, out: Path, publish: Publish
     configure("console", "error")
     try:
         bundle = BundleSource.at(bundle_path or str(SHIPPED_BUNDLE), lambda: session(None)).load()
-        plausible = Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c)
-        with bars() as tell:
-            taken = take(chosen, tell, plausible=plausible, before_s=SHOWN_S)
-            replayed = through(
-                taken, bundle, since=chosen.since, device_key=chosen.device_key, publish=publish, tell=tell
+        with progress_bars() as progress:
+            recorded = read_input(chosen, progress, plausible=bundle.config.plausible, before_s=SHOWN_S)
+            replayed = replay_recordings(
+                recorded, bundle, since=chosen.since, device_key=chosen.device_key, publish=publish, progress=progress
             )
             try:
-                with results.folder(out) as scratch:
-                    results.write(replayed, bundle, scratch, charts=charts, tell=tell)
+                with output.result_folder(out) as scratch:
+                    output.write(replayed, bundle, scratch, charts=charts, progress=progress)
             except OSError as error:
-                tell("writing", 0, 0)
-                click.echo(f"battery-watch: {out} cannot be written: {error}", err=True)
-                sys.exit(1)
+                progress("writing", 0, 0)
+                fail(f"{out} cannot be written: {error}", 1)
     except (BatteryWatchError, BundleError, RecordingError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
-    _say(taken.recordings, replayed, figures(replayed, bundle.config.features.session_gap_s), bundle.id, out)
-    if not results.has_parquet():
+        fail(error)
+    _say(recorded.recordings, replayed, figures(replayed, bundle.config.features.session_gap_s), bundle.id, out)
+    if not output.has_parquet():
         click.echo(
             "pyarrow is not installed: the scores are in scores.csv. See `pip install -e '.[parquet]'`.", err=True
         )
 
 
 def _say(
-    recordings: Sequence[Recording], replayed: Sequence[Replayed], found: Sequence[Figures], bundle: str, out: Path
+    recordings: Sequence[Recording],
+    replayed: Sequence[Replayed],
+    found: Sequence[DeviceFigures],
+    bundle: str,
+    out: Path,
 ) -> None:
     from rich import box
     from rich.console import Console

@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from battery_watch.options.failure import complain
+
 
 @click.command(
     epilog="""\b
@@ -36,11 +38,11 @@ def command() -> None:
     try:
         code = run()
     except ConfigurationError as error:
-        click.echo(f"battery-watch: {error}", err=True)
+        complain(error)
         code = 2
     except Retry as error:
         # Nothing to put right: what was read and promised is in the bucket, and the next start goes on from there.
-        click.echo(f"battery-watch: the start failed, and may succeed when tried again: {error}", err=True)
+        complain(f"the start failed, and may succeed when tried again: {error}")
         code = 1
     # A thread may still be in a call to a sink that hangs; all that matters is durable or said: nobody waits for it.
     sys.stdout.flush()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from battery_watch.events.filters import LEVELS, EventType, Wanted
-from battery_watch.options.times import Lasting
+from battery_watch.events.filters import LEVELS, EventFilter, EventType
+from battery_watch.options.failure import complain, fail, in_one_line
+from battery_watch.options.times import Duration
 
 if TYPE_CHECKING:
     from battery_watch.events.printer import Output
@@ -47,7 +48,7 @@ settings, the topic or the rights must be put right; 130 Ctrl-C; 143 SIGTERM; 14
     metavar="T",
     help="Only this type, like health.silence; with a dot at its end all that begin so, like `anomaly.`. Repeatable.",
 )
-@click.option("--for", "lasting_s", type=Lasting(), metavar="TIME", help="End after so long: 30s, 10m, 1h30m.")
+@click.option("--for", "lasting_s", type=Duration(), metavar="TIME", help="End after so long: 30s, 10m, 1h30m.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
 @click.option("--json", "as_json", is_flag=True, help="Each event's CloudEvents JSON on a line, as it was published.")
 def command(
@@ -73,67 +74,65 @@ def command(
     from consumer.errors import ConfigurationError
     from consumer.settings import load_settings
 
-    wanted = Wanted(severity, devices, types)
+    filters = EventFilter(severity, devices, types)
     with _noted() as signals:
         try:
             settings = load_settings()
-            queue = TemporaryQueue(session(settings.region), settings.topic_arn, wanted.policy())
+            queue = TemporaryQueue(session(settings.region), settings.topic_arn, filters.policy())
         except ConfigurationError as error:
-            _complain(error)
-            sys.exit(2)
+            fail(in_one_line(error))
         code = 2
         try:
             queue.open()
             if not signals:
                 click.echo(
-                    f"Listening to {settings.topic_arn} for {wanted.words()}, by the temporary queue {queue.name}. "
+                    f"Listening to {settings.topic_arn} for {filters.words()}, by the temporary queue {queue.name}. "
                     "Ctrl-C ends it.",
                     err=True,
                 )
-            code = _listen(queue, Output(), wanted, signals, lasting_s, count, as_json=as_json)
+            output = Output()
+            bodies = _receive(queue, output, signals, inf if lasting_s is None else lasting_s)
+            counted = _show(bodies, output, filters, count, as_json=as_json)
+            code = 0 if counted or not signals else 128 + signals[0]
         except ConfigurationError as error:
-            _complain(error)
+            complain(in_one_line(error))
         except NobodyReads:
             code = 141
         finally:
             left = queue.remove()
             for each in left:
-                click.echo(f"battery-watch: {each}", err=True)
+                complain(each)
     if not left and code not in (2, 141):
         click.echo("Ended; queue and subscription are removed.", err=True)
     sys.exit(code or (1 if left else 0))
 
 
-def _listen(
-    queue: TemporaryQueue,
-    output: Output,
-    wanted: Wanted,
-    signals: list[int],
-    lasting_s: float | None,
-    count: int | None,
-    *,
-    as_json: bool,
-) -> int:
-    """Until a signal, the time or the count is reached; the exit code."""
-    deadline = time.monotonic() + (inf if lasting_s is None else lasting_s)
-    shown = 0
+def _receive(queue: TemporaryQueue, output: Output, signals: list[int], lasting_s: float) -> Iterator[str]:
+    """What the topic publishes, until a signal or until the time is over."""
+    deadline = time.monotonic() + lasting_s
     while not signals:
         output.check()
         if time.monotonic() >= deadline:
-            return 0
-        for body in queue.receive():
-            event = _event(body)
-            if event is None:
-                click.echo(f"battery-watch: not shown, as it is no event: {body[:100]!r}", err=True)
-            elif wanted.wants(event):
-                if as_json:
-                    output.verbatim((body if "\n" not in body else json.dumps(event)).encode() + b"\n")
-                else:
-                    output.event(event)
-                shown += 1
-                if shown == count:
-                    return 0
-    return 128 + signals[0]
+            return
+        yield from queue.receive()
+
+
+def _show(bodies: Iterator[str], output: Output, filters: EventFilter, count: int | None, *, as_json: bool) -> bool:
+    """Print the events among the bodies. True when there were ``count`` of them."""
+    shown = 0
+    for body in bodies:
+        event = _event(body)
+        if event is None:
+            complain(f"not shown, as it is no event: {body[:100]!r}")
+        elif filters.matches(event):
+            if as_json:
+                output.verbatim((body if "\n" not in body else json.dumps(event)).encode() + b"\n")
+            else:
+                output.event(event)
+            shown += 1
+            if shown == count:
+                return True
+    return False
 
 
 def _event(body: str) -> dict[str, Any] | None:
@@ -145,12 +144,6 @@ def _event(body: str) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return event if all(isinstance(each, str) for each in told) else None
-
-
-def _complain(error: Exception) -> None:
-    """In one line, also where several settings are wrong."""
-    first, *rest = (line.strip() for line in str(error).splitlines())
-    click.echo(f"battery-watch: {first} {'; '.join(rest)}".rstrip(), err=True)
 
 
 @contextmanager

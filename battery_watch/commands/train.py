@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from battery_watch.options.inputs import Inputs, options, take
+from battery_watch.options.failure import fail
+from battery_watch.options.inputs import Inputs, input_options, read_input
 
 if TYPE_CHECKING:
-    from models.data.material import Material, Tell
+    from battery_watch.options.progress import StepProgress
+    from models.data.material import Material
     from models.training.train import Recipe
     from scoring.bundle import Bundle
 
@@ -44,7 +46,7 @@ def _limit(level: str) -> Callable[[Any], Any]:
 
 @click.command("train", epilog=_EXAMPLE)
 @click.option("--simulated", is_flag=True, help="Train on simulated charges of a 5 Ah cell.")
-@options
+@input_options
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the bundle.")
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="Same seed, same bundle.")
 @click.option("--sessions", type=click.IntRange(min=8), help="Charges to simulate; fewer are quicker and worse.")
@@ -116,11 +118,11 @@ def command(
     if epochs:
         recipe = replace(recipe, epochs=min(epochs, recipe.epochs), settle_epochs=max(0, epochs - recipe.epochs))
 
-    def simulate(tell: Tell) -> Material:
-        from models.simulation.material import FRESH, SESSIONS, material
+    def simulate(progress: StepProgress) -> Material:
+        from models.simulation.material import SESSIONS, TEST, material
 
         count = sessions or SESSIONS
-        return material(seed, tell, sessions=count, fresh=max(2, FRESH * count // SESSIONS))
+        return material(seed, progress, sessions=count, test=max(2, TEST * count // SESSIONS))
 
     _train(simulate if simulated else _recorded(chosen, seed), out, seed, recipe, limits)
 
@@ -141,37 +143,40 @@ def _check(limits: dict[str, tuple[float, float]]) -> None:
         previous = (level, current_a, temperature_c)
 
 
-def _recorded(chosen: Inputs, seed: int) -> Callable[[Tell], Material]:
+def _recorded(chosen: Inputs, seed: int) -> Callable[[StepProgress], Material]:
     """What to train on; ends the program where it cannot be read, or is too little."""
-    from battery_watch.options.progress import bars
+    from battery_watch.options.progress import progress_bars
     from consumer.errors import BatteryWatchError
     from models.data.measured import material
     from models.data.recordings import RecordingError
 
     try:
-        with bars() as tell:
-            recordings = take(chosen, tell, labels=True).recordings
+        with progress_bars() as progress:
+            recordings = read_input(chosen, progress, labels=True).recordings
         found = material(recordings, seed)
     except (BatteryWatchError, RecordingError) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     for note in (note for recording in recordings for note in recording.notes):
         click.echo(f"Note: {note}.", err=True)
     return lambda _: found
 
 
 def _train(
-    make: Callable[[Tell], Material], out: Path, seed: int, recipe: Recipe, limits: dict[str, tuple[float, float]]
+    make: Callable[[StepProgress], Material],
+    out: Path,
+    seed: int,
+    recipe: Recipe,
+    limits: dict[str, tuple[float, float]],
 ) -> None:
-    from battery_watch.options.progress import bars
+    from battery_watch.options.progress import progress_bars
     from models.detectors.parity import ParityError
     from models.training.train import pictures, train
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            with bars() as tell:
-                bundle = train(make(tell), out, seed, recipe, tell, limits=limits)
+            with progress_bars() as progress:
+                bundle = train(make(progress), out, seed, recipe, progress, limits=limits)
         except (ParityError, ValueError) as error:
             click.echo(f"No bundle was written: {error}", err=True)
             sys.exit(1)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from battery_watch.options.failure import complain, fail
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
 
 if TYPE_CHECKING:
-    from consumer.mutes.store import Found
+    from consumer.mutes.store import MuteObject
 
 TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -50,8 +51,7 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
             store.delete(each.key)
             click.echo(_said(each, now))
     except (ConfigurationError, Retry) as error:
-        click.echo(f"battery-watch: {error}", err=True)
-        sys.exit(2)
+        fail(error)
     remaining = Mutes(f.mute for f in found if f.mute and f not in ended)
     for whom in sorted({device or ""} | {f.mute.device or "" for f in ended if f.mute}):
         # Whoever ends one mute may not know of another.
@@ -59,18 +59,18 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
             click.echo(f"{whom or 'Every device'} is still muted by {other.id}, until {utc(other.until):{TIME}} UTC.")
     missing = sorted(set(mutes).difference(f.id for f in ended))
     for name in missing:
-        click.echo(f"battery-watch: there is no mute {name}: `battery-watch mutes` lists them", err=True)
+        complain(f"there is no mute {name}: `battery-watch mutes` lists them")
     if device is not None and not ended:
-        click.echo(f"battery-watch: there is no mute of {device} alone", err=True)
+        complain(f"there is no mute of {device} alone")
     sys.exit(1 if missing or not ended else 0)
 
 
-def _of(device: str | None, found: Found, now: float) -> bool:
+def _of(device: str | None, found: MuteObject, now: float) -> bool:
     mute = found.mute
     return device is not None and mute is not None and mute.device == device and mute.until > now
 
 
-def _said(found: Found, now: float) -> str:
+def _said(found: MuteObject, now: float) -> str:
     if found.mute is None:
         return f"Removed {found.key}, which muted nothing."
     whom = "every device" if found.mute.device is None else found.mute.device

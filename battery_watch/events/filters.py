@@ -22,7 +22,7 @@ def levels_from(severity: str | None) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """``severity``: from that one on, None for all. ``devices`` and ``types``: any of them, none for all; a type that
     ends with a dot is the beginning of types."""
 
@@ -41,7 +41,7 @@ class Wanted:
         }
         return {name: values for name, values in found.items() if values}
 
-    def wants(self, event: Mapping[str, Any]) -> bool:
+    def matches(self, event: Mapping[str, Any]) -> bool:
         """The same, of an event. SNS takes up to 15 minutes until a filter policy is in force everywhere."""
         kind = str(event.get("type"))
         return (

@@ -76,7 +76,7 @@ class Output(Console):
             self.print(Text(f"{INDENT}{plain(chart['url'])} (until {until:%Y-%m-%d %H:%M} UTC)"), soft_wrap=True)
 
 
-def of_line(line: Mapping[str, Any]) -> Text:
+def archive_text(line: Mapping[str, Any]) -> Text:
     """An archived sample in one line. The archive keeps no sentence: what is said is made of its numbers. Raises
     KeyError, TypeError or ValueError for what is no line of the archive."""
     actual, expected = line["actual"], line["expected"]

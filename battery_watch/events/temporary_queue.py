@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from consumer.aws import CALLS
-from consumer.errors import ConfigurationError
-from consumer.findings import refused
+from consumer.errors import AWS_ERRORS
+from consumer.findings import advised
 from reporting.sinks.archive import status
 
 PREFIX = "battery-watch-tail-"
@@ -43,7 +42,7 @@ class TemporaryQueue:
     def open(self) -> None:
         """Make the queue and subscribe it: from then on it hears."""
         rights = "the rights to sqs:CreateQueue, GetQueueAttributes and SetQueueAttributes"
-        with _refusals(f"the temporary queue {self.name}", rights):
+        with advised(f"the temporary queue {self.name}", rights):
             self._queue_there = True
             try:
                 self._url = self._sqs.create_queue(
@@ -57,7 +56,7 @@ class TemporaryQueue:
             self._sqs.set_queue_attributes(
                 QueueUrl=self._url, Attributes={"Policy": _only_from(self._topic_arn, self._arn)}
             )
-        with _refusals(f"a subscription to {self._topic_arn}", "TOPIC_ARN and the right to sns:Subscribe"):
+        with advised(f"a subscription to {self._topic_arn}", "TOPIC_ARN and the right to sns:Subscribe"):
             attributes = {"RawMessageDelivery": "true"}
             if self._policy:
                 attributes["FilterPolicy"] = json.dumps(self._policy)
@@ -77,7 +76,7 @@ class TemporaryQueue:
     def receive(self) -> list[str]:
         """The bodies that have come, at most 10; waits up to `POLL_S` for the first. They are in no promised order, and
         one may come twice."""
-        with _refusals(f"the temporary queue {self.name}", "the rights to sqs:ReceiveMessage and DeleteMessage"):
+        with advised(f"the temporary queue {self.name}", "the rights to sqs:ReceiveMessage and DeleteMessage"):
             answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=POLL_S)
             received = answer.get("Messages", [])
             if received:
@@ -95,13 +94,13 @@ class TemporaryQueue:
             try:
                 self._unsubscribe()
                 self._subscription_there = False
-            except (ClientError, BotoCoreError) as error:
+            except AWS_ERRORS as error:
                 left.append(f"The subscription of {self.name} may still be there ({error}). {self._by_hand()}")
         if self._queue_there:
             try:
                 self._delete()
                 self._queue_there = False
-            except (ClientError, BotoCoreError) as error:
+            except AWS_ERRORS as error:
                 url = (
                     self._url
                     or f"$(aws sqs get-queue-url --region {self._region} --queue-name {self.name} --output text)"
@@ -132,15 +131,6 @@ class TemporaryQueue:
         except ClientError as error:
             if not error.response.get("Error", {}).get("Code", "").endswith(("NonExistentQueue", "QueueDoesNotExist")):
                 raise
-
-
-@contextmanager
-def _refusals(what: str, advice: str) -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        finding = refused("", what, error, advice)
-        raise ConfigurationError(f"{finding.found.rstrip('.')}. {finding.advice}.") from error
 
 
 def _only_from(topic_arn: str, queue_arn: str) -> str:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 
 from battery_watch.explain.comparison import Agreement, Difference, agreement, differences
-from battery_watch.explain.request import Asked
+from battery_watch.explain.request import Request
+from battery_watch.options.progress import StepProgress
 from consumer.aws import CALLS
 from consumer.bundles.location import BundleSource
 from consumer.bundles.store import BundleStore
 from consumer.checks.preflight import check_bundle
 from consumer.errors import ConfigurationError, Retry
-from consumer.offline.archive_reader import Archived, Line
-from consumer.offline.rescore import Past, rescore
+from consumer.offline.archive_reader import ArchiveLine, ArchiveReader
+from consumer.offline.rescore import DeviceHistory, rescore
 from consumer.settings import Settings
-from consumer.stream.records import Plausible
 from consumer.table import scan
 from reporting.anomaly.evidence import Evidence
 from reporting.keys import minute_key
@@ -26,7 +25,6 @@ from scoring.bundle import Bundle
 from window.features import ROLLING
 from window.samples import Samples
 
-Tell = Callable[[str, int, int], None]
 _SOURCE = "urn:battery-watch:"
 
 
@@ -54,14 +52,14 @@ class Checked:
     ``of_message`` and ``of_archive``: what differs from them; None where there is nothing to compare.
     """
 
-    asked: Asked
-    table: scan.Table
+    request: Request
+    table: scan.TableDescription
     bucket: str
     device: str
     ts: float
     model: str
     key: str
-    line: Line | None
+    line: ArchiveLine | None
     chart: str | None
     now: Evidence | None
     present: bool
@@ -79,51 +77,52 @@ class Checked:
     @property
     def then(self) -> dict[str, Any]:
         """What was said of the sample: by the message where there is one, else by the archive."""
-        if self.asked.told is not None:
-            return {"summary": self.asked.told.summary, **self.asked.told.content}
+        if self.request.sent is not None:
+            return {"summary": self.request.sent.summary, **self.request.sent.content}
         assert self.line is not None
         return self.line.content
 
 
-def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Interval, tell: Tell) -> Checked:
+def recheck(
+    request: Request, settings: Settings, aws: boto3.Session, interval: Interval, progress: StepProgress
+) -> Checked:
     """Look again. Blocks for as long as the table takes; raises `NotFound` and `ConfigurationError`."""
-    told, bucket = asked.told, settings.bucket
-    archived = Archived(aws, bucket)
-    if told is not None:
-        if not told.source.startswith(_SOURCE):
-            raise ConfigurationError(f"the message comes from {told.source!r}, which is no worker of this kind")
-        if told.bucket not in ("", bucket):  # empty: of a replay
+    sent, bucket = request.sent, settings.bucket
+    archive = ArchiveReader(aws, bucket)
+    if sent is not None:
+        if not sent.source.startswith(_SOURCE):
+            raise ConfigurationError(f"the message comes from {sent.source!r}, which is no worker of this kind")
+        if sent.bucket not in ("", bucket):  # empty: of a replay
             raise ConfigurationError(
-                f"the message's sample is archived in bucket {told.bucket!r}, and RESULTS_BUCKET_NAME is "
+                f"the message's sample is archived in bucket {sent.bucket!r}, and RESULTS_BUCKET_NAME is "
                 f"{bucket!r}: set it to the message's, if you trust that one"
             )
-        name = told.source.removeprefix(_SOURCE)
-        device, ts, model = told.device, told.ts, told.model
-        line = archived.at(device, ts)
+        name = sent.source.removeprefix(_SOURCE)
+        device, ts, model = sent.device, sent.ts, sent.model
+        line = archive.at(device, ts)
     else:
         name = settings.table
         scan.describe(aws, name)  # an id is made of the table's name: a wrong one would only find nothing
-        line = _searched(archived, asked.id, name, interval, tell)
+        line = _searched(archive, request.id, name, interval, progress)
         device, ts, model = line.content["device"], line.content["ts"], line.content["model"]
     bundle = _bundle(settings, aws, bucket, model)
     table = scan.describe(aws, name)
-    limits = bundle.config.plausible
-    past = Past(
+    past = DeviceHistory(
         aws,
         table,
         device=device,
         ts=ts,
         device_key=settings.device_key,
-        plausible=Plausible(limits.current_a, limits.temperature_c),
+        plausible=bundle.config.plausible,
     )
-    chart = archived.chart(settings.chart_prefix, device, ts)
-    if chart is None and told is not None and told.chart is not None:
-        chart = told.chart.key
+    chart = archive.chart(settings.chart_prefix, device, ts)
+    if chart is None and sent is not None and sent.chart is not None:
+        chart = sent.chart.key
     checked = None
-    for samples in past.readings(lambda done, total: tell("reading the table", done, total)):
+    for samples in past.readings(lambda done, total: progress("reading the table", done, total)):
         now, present = _again(samples, device, ts, bundle)
         checked = Checked(
-            asked=asked,
+            request=request,
             table=table,
             bucket=bucket,
             device=device,
@@ -134,7 +133,7 @@ def recheck(asked: Asked, settings: Settings, aws: boto3.Session, interval: Inte
             chart=chart,
             now=now,
             present=present,
-            of_message=_of_message(asked, now),
+            of_message=_of_message(request, now),
             of_archive=differences(line.content, now.content()) if line is not None and now is not None else None,
         )
         if checked.agreement != "no" or _settled(checked):
@@ -151,14 +150,16 @@ def _settled(checked: Checked) -> bool:
     return checked.now is None or any(each.field.startswith("actual.") for each in found)
 
 
-def _searched(archived: Archived, event: str, table: str, interval: Interval, tell: Tell) -> Line:
-    found = archived.search(
+def _searched(
+    archive: ArchiveReader, event: str, table: str, interval: Interval, progress: StepProgress
+) -> ArchiveLine:
+    found = archive.search(
         event,
         f"{_SOURCE}{table}",
         device=interval.device,
         since=interval.since,
         until=interval.until,
-        progress=lambda done, total: tell("searching the archive", done, total),
+        progress=lambda done, total: progress("searching the archive", done, total),
     )
     if found.line is None:
         devices = "1 device" if found.devices == 1 else f"{found.devices} devices"
@@ -194,14 +195,14 @@ def _again(samples: Samples, device: str, ts: float, bundle: Bundle) -> tuple[Ev
     return rescore(samples, device=device, bundle=bundle), True
 
 
-def _of_message(asked: Asked, now: Evidence | None) -> list[Difference] | None:
-    if asked.told is None or now is None:
+def _of_message(request: Request, now: Evidence | None) -> list[Difference] | None:
+    if request.sent is None or now is None:
         return None
     content = now.content()
     content.pop("datetime")
-    if "summary" in asked.told.content:  # an episode's is about all of it
+    if "summary" in request.sent.content:  # an episode's is about all of it
         content["summary"] = now.explanation.sentence
-    return differences(asked.told.content, content)
+    return differences(request.sent.content, content)
 
 
 def reasons(checked: Checked) -> list[str]:
@@ -234,7 +235,7 @@ def reasons(checked: Checked) -> list[str]:
     return [why]
 
 
-def _gone(table: scan.Table) -> str:
+def _gone(table: scan.TableDescription) -> str:
     if len(table.keys) == 1 and not table.time_keyed:
         return f"the table is keyed by {table.keys[0]} alone and keeps only the newest sample of each"
     return "the table has no such sample now: it was deleted, by hand or by its time to live"

@@ -18,7 +18,7 @@ _IN_MAIL = re.compile(r"battery-watch explain ([0-9a-f]{32})\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SentSample:
     """What a message says of a sample. ``content``: what can be compared with the sample's archive line, and the
     ``summary`` too where that is about the sample alone; ``ts`` in epoch seconds; ``bucket`` is empty in a replay."""
 
@@ -33,17 +33,17 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """The id of a sample's event, and what is told of the sample where a message was given."""
 
     id: str
-    told: Told | None = None
+    sent: SentSample | None = None
 
 
-def asked(text: str) -> Asked:
+def parse_request(text: str) -> Request:
     """From the command line: an id, ``-`` for a message on stdin, or a file with one. Raises `click.UsageError`."""
     if _ID.fullmatch(text):
-        return Asked(text)
+        return Request(text)
     if text == "-":
         with click.open_file("-", "rb") as stdin:
             return _message(stdin.read().decode(errors="replace"), "stdin")
@@ -56,7 +56,7 @@ def asked(text: str) -> Asked:
         ) from None
 
 
-def _message(text: str, where: str) -> Asked:
+def _message(text: str, where: str) -> Request:
     """The event in a message: as it was published, wrapped by SNS or SQS, or the text that people get."""
     from pydantic import ValidationError
 
@@ -68,7 +68,7 @@ def _message(text: str, where: str) -> Asked:
         named = _IN_MAIL.search(content)
         if named is None:
             raise click.UsageError(f"{where} holds no message: give the event's JSON, or the text that names its id.")
-        return Asked(named[1])
+        return Request(named[1])
     try:
         event = parse(json.dumps(content))
     except ValidationError as error:
@@ -84,20 +84,22 @@ def _message(text: str, where: str) -> Asked:
     return of_sample(event) if event.type == "anomaly.sample" else _of_episode(event)
 
 
-def of_sample(event: AnomalyEvent) -> Asked:
+def of_sample(event: AnomalyEvent) -> Request:
     """The sample that its own message is about."""
     said = event.data
     content = said.model_dump(mode="json", exclude_none=True)
     bucket = said.archive.bucket
-    told = Told(event.source, bucket, said.device, said.ts, said.model, said.summary, content, said.chart)
-    return Asked(event.id, told)
+    sent = SentSample(event.source, bucket, said.device, said.ts, said.model, said.summary, content, said.chart)
+    return Request(event.id, sent)
 
 
-def _of_episode(event: EpisodeEvent) -> Asked:
+def _of_episode(event: EpisodeEvent) -> Request:
     """The sample that an episode's message is about. Where time caused it, it names the gravest alone."""
     said, of = event.data, event.data.evidence
     if of is None:
-        return Asked(said.sample.event)
+        return Request(said.sample.event)
     content = {"device": said.device, **of.model_dump(mode="json", exclude_none=True)}
-    told = Told(event.source, said.archive.bucket, said.device, of.ts, of.model, said.summary, content, said.chart)
-    return Asked(said.sample.event, told)
+    sent = SentSample(
+        event.source, said.archive.bucket, said.device, of.ts, of.model, said.summary, content, said.chart
+    )
+    return Request(said.sample.event, sent)

@@ -26,7 +26,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
     """All of it. ``said``: what was sent or, without a message, archived; ``now``: what is said today."""
     now = checked.now
     return {
-        "event": checked.asked.id,
+        "event": checked.request.id,
         "device": checked.device,
         "ts": checked.ts,
         "datetime": utc(checked.ts).isoformat().replace("+00:00", "Z"),
@@ -131,11 +131,11 @@ def _places(checked: Checked, of: Mapping[str, Any]) -> dict[str, str]:
     found = {
         "rarity": str(of["rarity"]),
         "bundle": checked.model,
-        "event": checked.asked.id,
+        "event": checked.request.id,
         "archive": f"s3://{checked.bucket}/{checked.key}" + ("" if checked.line else "  (no line of this sample)"),
         "chart": f"s3://{checked.bucket}/{checked.chart}" if checked.chart else "none yet that shows it",
     }
-    link = checked.asked.told.chart if checked.asked.told is not None else None
+    link = checked.request.sent.chart if checked.request.sent is not None else None
     if link is not None and link.expires > datetime.now(UTC):
         found["link"] = _link(link)
     return found
@@ -156,10 +156,10 @@ def _agreement(checked: Checked, console: Console) -> None:
     else:
         console.print(Text(f"Scored again, the numbers do not agree with {compared}.", "bold red"))
     if checked.agreement == "no":
-        told = [(name, found) for name, found in _accounts(checked) if found]
-        if len(told) == 2 and {*map(_key, told[1][1])} <= {*map(_key, told[0][1])}:
-            told = [(compared, told[0][1])]
-        for name, found in told:
+        sent = [(name, found) for name, found in _accounts(checked) if found]
+        if len(sent) == 2 and {*map(_key, sent[1][1])} <= {*map(_key, sent[0][1])}:
+            sent = [(compared, sent[0][1])]
+        for name, found in sent:
             console.print(_differences(name, found))
     for reason in reasons(checked):
         console.print(Text(f"Why: {reason}."))

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from battery_watch.options.times import Moment
+from battery_watch.options.progress import StepProgress
+from battery_watch.options.times import PastTime
 
 if TYPE_CHECKING:
-    from consumer.stream.records import Decoded, Plausible
+    from consumer.stream.records import Decoded
     from models.data.recordings import Recording
+    from scoring.config import Range
     from window.samples import Names
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Tell = Callable[[str, int, int], None]
-"""Gets the name of a step, how much of it is done, and of how much (0: nobody knows)."""
 
 
-def options(command: Command) -> Command:
+def input_options(command: Command) -> Command:
     """Adds the options that make `Inputs`."""
     for option in reversed(
         [
@@ -40,11 +40,11 @@ def options(command: Command) -> Command:
             click.option("--export", metavar="S3-URL", help="An export of a table: s3://bucket/prefix."),
             click.option(
                 "--since",
-                type=Moment(),
+                type=PastTime(),
                 metavar="T",
                 help="With --table: from when on; 24h is 24 hours ago, or 2026-11-22T15:00Z.",
             ),
-            click.option("--until", type=Moment(), metavar="T", help="With --table: up to when."),
+            click.option("--until", type=PastTime(), metavar="T", help="With --table: up to when."),
             click.option("--device", metavar="NAME", help="With --input: the device of rows that name none."),
             click.option(
                 "--device-key",
@@ -89,7 +89,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RecordedInput:
     """What was read. ``table``: whom messages are about; ``one_device``: the table's key cannot tell two apart."""
 
     recordings: list[Recording]
@@ -97,9 +97,14 @@ class Taken:
     one_device: bool = False
 
 
-def take(
-    given: Inputs, tell: Tell, *, plausible: Plausible | None = None, before_s: float = 0.0, labels: bool = False
-) -> Taken:
+def read_input(
+    given: Inputs,
+    progress: StepProgress,
+    *,
+    plausible: Range | None = None,
+    before_s: float = 0.0,
+    labels: bool = False,
+) -> RecordedInput:
     """Read what was named. ``before_s``: of a table, so many seconds from before ``since`` as well. ``labels``: of
     files, the column ``label`` too.
 
@@ -113,25 +118,30 @@ def take(
             device=given.device,
             device_key=given.device_key,
             labels=labels,
-            tell=lambda name, done, total: tell("reading files", done, total),
+            progress=lambda name, done, total: progress("reading files", done, total),
         )
-        return Taken(found, given.device or "replay")
+        return RecordedInput(found, given.device or "replay")
     from consumer.aws import session
     from consumer.stream.records import Decoder
     from consumer.table import export, scan
+    from scoring.config import PLAUSIBLE
     from window.samples import Names
 
     aws, devices = session(None), Names()
 
     def decoder(table: str) -> Decoder:
-        return Decoder(table=table, device_key=given.device_key, devices=devices, shards=Names(), plausible=plausible)
+        within = plausible or PLAUSIBLE
+        return Decoder(table=table, device_key=given.device_key, devices=devices, shards=Names(), plausible=within)
 
     if given.export:
         exported = export.find(aws, given.export)
         pages = export.read(
-            aws, exported, decoder(exported.table), progress=lambda done, total: tell("reading the export", done, total)
+            aws,
+            exported,
+            decoder(exported.table),
+            progress=lambda done, total: progress("reading the export", done, total),
         )
-        return Taken([_recording(exported.table, pages, devices)], exported.table)
+        return RecordedInput([_recording(exported.table, pages, devices)], exported.table)
     assert given.table is not None
     table = scan.describe(aws, given.table)
     pages = scan.scan(
@@ -140,9 +150,9 @@ def take(
         decoder(table.name),
         since=given.since.timestamp() - before_s if given.since else None,
         until=given.until.timestamp() if given.until else None,
-        progress=lambda done, total: tell("reading the table", done, total),
+        progress=lambda done, total: progress("reading the table", done, total),
     )
-    return Taken([_recording(table.name, pages, devices)], table.name, table.time_keyed)
+    return RecordedInput([_recording(table.name, pages, devices)], table.name, table.time_keyed)
 
 
 def _recording(name: str, pages: Iterable[Decoded], devices: Names) -> Recording:

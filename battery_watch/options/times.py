@@ -12,7 +12,7 @@ _FROM_NOW = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?", re.ASCI
 _LASTING = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
 
 
-class Lasting(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
     """A length of time on the command line, in seconds."""
 
     name = "time"
@@ -20,12 +20,12 @@ class Lasting(click.ParamType):  # type: ignore[type-arg]  # generic in the stub
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """See `click.ParamType`."""
         try:
-            return lasting(str(value))
+            return parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
+class PastTime(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
     """A time in the past: so long ago, or ISO 8601 with a zone."""
 
     name = "time"
@@ -35,35 +35,35 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs
         if isinstance(value, datetime):
             return value
         try:
-            return ago(str(value), datetime.now(UTC))
+            return parse_past_time(str(value), datetime.now(UTC))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-def moment(text: str, now: datetime) -> datetime:
+def parse_time(text: str, now: datetime) -> datetime:
     """The moment that is meant, in UTC and whole seconds. Raises ValueError that says how to write one.
 
     >>> now = datetime(2026, 11, 22, 13, tzinfo=UTC)
     >>> moment("1h30m", now).isoformat(), moment("2026-11-22T16:00+01:00", now).isoformat()
     ('2026-11-22T14:30:00+00:00', '2026-11-22T15:00:00+00:00')
     """
-    return _moment(text.strip(), now, 1)
+    return _parse(text.strip(), now, 1)
 
 
-def ago(text: str, now: datetime) -> datetime:
+def parse_past_time(text: str, now: datetime) -> datetime:
     """The same, where so long is so long ago.
 
     >>> ago("24h", datetime(2026, 11, 22, 13, tzinfo=UTC)).isoformat()
     '2026-11-21T13:00:00+00:00'
     """
-    return _moment(text.strip(), now, -1)
+    return _parse(text.strip(), now, -1)
 
 
-def _moment(text: str, now: datetime, sign: int) -> datetime:
-    lasting = _FROM_NOW.fullmatch(text)
+def _parse(text: str, now: datetime, sign: int) -> datetime:
+    parse_duration = _FROM_NOW.fullmatch(text)
     try:
-        if text and lasting is not None:
-            days, hours, minutes = (sign * int(part or 0) for part in lasting.groups())
+        if text and parse_duration is not None:
+            days, hours, minutes = (sign * int(part or 0) for part in parse_duration.groups())
             return (now.astimezone(UTC) + timedelta(days=days, hours=hours, minutes=minutes)).replace(microsecond=0)
         read = datetime.fromisoformat(text)
         if read.tzinfo is None:
@@ -77,7 +77,7 @@ def _moment(text: str, now: datetime, sign: int) -> datetime:
         raise ValueError(f"{text!r} is no time: write 30m, 2h, 3d, 1h30m, or {now:%Y-%m-%d}T15:00Z") from None
 
 
-def lasting(text: str) -> float:
+def parse_duration(text: str) -> float:
     """A length of time in seconds. Raises ValueError that says how to write one.
 
     >>> lasting("30s"), lasting("1h30m")

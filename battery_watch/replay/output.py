@@ -6,7 +6,7 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from battery_watch.options.progress import StepProgress
 from reporting.charts.data import SEVERITIES, ChartData
 from reporting.charts.figure import render
 from scoring.detectors import Stage
@@ -40,11 +41,10 @@ STAGES = tuple("+".join(stage.name.lower() for stage in Stage(bits) if stage.nam
 SCORES, EVENTS, QUARANTINE, CHARTS = "scores", "events.ndjson", "quarantine.ndjson", "charts"
 DRAWN = 20_000
 """Samples in a chart at most: it is 1,200 pixels wide."""
-Tell = Callable[[str, int, int], None]
 
 
 @contextmanager
-def folder(out: Path) -> Iterator[Path]:
+def result_folder(out: Path) -> Iterator[Path]:
     """A folder to write into, whose files take the place of those of an earlier replay in ``out`` when all is well. On
     an exception, Ctrl-C included, ``out`` stays as it was."""
     made = not out.exists()
@@ -66,8 +66,8 @@ def folder(out: Path) -> Iterator[Path]:
             out.rmdir()
 
 
-def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bool, tell: Tell) -> None:
-    """Write all that replays brought; see `folder`."""
+def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bool, progress: StepProgress) -> None:
+    """Write all that replays brought; see `result_folder`."""
     with (out / EVENTS).open("wb") as stream:
         for each in replayed:
             stream.writelines(message.body.encode() + b"\n" for message in each.messages)
@@ -79,7 +79,7 @@ def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bo
         (out / QUARANTINE).write_bytes(b"".join(lines))
     (_parquet if has_parquet() else _csv)([each.judged for each in replayed], out)
     if charts:
-        _charts([each.judged for each in replayed], bundle, out / CHARTS, tell)
+        _charts([each.judged for each in replayed], bundle, out / CHARTS, progress)
 
 
 def has_parquet() -> bool:
@@ -142,14 +142,14 @@ def _columns(of: Judged) -> dict[str, Any]:
     }
 
 
-def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, tell: Tell) -> None:
+def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, progress: StepProgress) -> None:
     """One of each device, of all that was replayed of it."""
     out.mkdir()
-    wanted = [(each, code) for each in judged for code in np.unique(each.device)]
-    for done, (each, code) in enumerate(wanted, start=1):
+    drawn = [(each, code) for each in judged for code in np.unique(each.device)]
+    for done, (each, code) in enumerate(drawn, start=1):
         device = each.devices[code]
         (out / f"{quote(device, safe='')[:200]}.png").write_bytes(render(chart(each, int(code), bundle)))
-        tell("drawing charts", done, len(wanted))
+        progress("drawing charts", done, len(drawn))
 
 
 def chart(of: Judged, code: int, bundle: Bundle) -> ChartData:

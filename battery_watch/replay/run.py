@@ -5,37 +5,38 @@ from __future__ import annotations
 import os
 from datetime import datetime
 
-from battery_watch.options.inputs import Taken, Tell
+from battery_watch.options.inputs import RecordedInput
+from battery_watch.options.progress import StepProgress
 from consumer.offline.replay import Replayed, replay
-from consumer.stream.records import Decoder, Plausible, Reject
+from consumer.stream.records import Decoder, Reject
 from models.data.recordings import Recording, RecordingError
 from reporting.message import Publish
 from scoring.bundle import Bundle
 from window.samples import Names
 
 
-def through(
-    taken: Taken,
+def replay_recordings(
+    recorded: RecordedInput,
     bundle: Bundle,
     *,
     since: datetime | None = None,
     device_key: str = "device",
     publish: Publish = "episodes",
-    tell: Tell,
+    progress: StepProgress,
 ) -> list[Replayed]:
     """Replay recordings one after the other. What lies before ``since`` only fills the windows.
 
     Raises `RecordingError` where nothing lies after it.
     """
-    total, done = sum(map(len, taken.recordings)), 0
+    total, done = sum(map(len, recorded.recordings)), 0
 
-    def told(records: int) -> None:
+    def scored(records: int) -> None:
         nonlocal done
         done += records
-        tell("scoring", done, total)
+        progress("scoring", done, total)
 
     replayed = []
-    for recording in taken.recordings:
+    for recording in recorded.recordings:
         context, rest = recording.before(since.timestamp()) if since else (None, recording)
         total -= len(recording) - len(rest)
         if len(rest) == 0:
@@ -45,30 +46,29 @@ def through(
             devices.code(name)
         replayed.append(
             replay(
-                _decoder(taken, bundle, device_key, devices).recorded(recording.name, rest.samples, _rejects(rest)),
+                _decoder(recorded, bundle, device_key, devices).recorded(recording.name, rest.samples, _rejects(rest)),
                 bundle,
                 name=recording.name,
                 devices=devices,
-                table=taken.table,
+                table=recorded.table,
                 context=context,
                 # Only so that messages name the place where the worker would have archived the sample.
                 bucket=os.environ.get("RESULTS_BUCKET_NAME", ""),
-                one_device=taken.one_device,
+                one_device=recorded.one_device,
                 publish=publish,
-                tell=told,
+                tell=scored,
             )
         )
     return replayed
 
 
-def _decoder(taken: Taken, bundle: Bundle, device_key: str, devices: Names) -> Decoder:
-    limits = bundle.config.plausible
+def _decoder(recorded: RecordedInput, bundle: Bundle, device_key: str, devices: Names) -> Decoder:
     return Decoder(
-        table=taken.table,
+        table=recorded.table,
         device_key=device_key,
         devices=devices,
         shards=Names(),
-        plausible=Plausible(limits.current_a, limits.temperature_c),
+        plausible=bundle.config.plausible,
     )
 
 

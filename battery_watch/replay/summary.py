@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class DeviceFigures:
     """Of one device. ``hours``: the time its sessions cover; ``alarm_s``: from each anomalous sample to the next sample
     of its session."""
 
@@ -27,7 +27,7 @@ class Figures:
     alarm_s: float
 
 
-def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[Figures]:
+def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[DeviceFigures]:
     """By device, in order of name."""
     found = []
     for each in replayed:
@@ -38,7 +38,7 @@ def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[Figures]
             within = step_s <= session_gap_s
             anomalous = judged.severity[rows] > 0
             found.append(
-                Figures(
+                DeviceFigures(
                     device=device,
                     samples=len(rows),
                     sessions=int((~within).sum()) + 1 if len(rows) else 0,

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.aws import CALLS
+from consumer.aws import CALLS, read_object
 from consumer.bundles.store import MOST_BYTES
-from consumer.errors import Retry
-from reporting.sinks.archive import status
+from consumer.errors import retryable
 from scoring.bundle import Bundle, Read, in_folder, load_from, named
 
 if TYPE_CHECKING:
@@ -51,17 +49,12 @@ class BundleSource:
 def _in_bucket(client: S3Client, bucket: str, prefix: str) -> Read:
     def read(name: str) -> bytes | None:
         key = f"{prefix}/{name}".lstrip("/")
-        try:
-            found = client.get_object(Bucket=bucket, Key=key)
-            body = found["Body"].read(MOST_BYTES + 1)
-        except ClientError as error:
-            if status(error) == 404:
-                return None
-            raise Retry(f"reading s3://{bucket}/{key}: {error}") from error
-        except BotoCoreError as error:
-            raise Retry(f"reading s3://{bucket}/{key}: {error}") from error
-        if len(body) > MOST_BYTES:
+        with retryable(f"reading s3://{bucket}/{key}"):
+            found = read_object(client, bucket, key, MOST_BYTES + 1)
+        if found is None:
+            return None
+        if len(found[0]) > MOST_BYTES:
             raise OSError(0, "it is too large")
-        return body
+        return found[0]
 
     return read

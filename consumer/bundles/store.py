@@ -7,9 +7,10 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from consumer.errors import ConfigurationError, Retry
+from consumer.aws import read_object
+from consumer.errors import ConfigurationError, retryable
 from reporting.sinks.archive import status
 from scoring.bundle import FILES, MANIFEST, Bundle, BundleError, load_from
 
@@ -35,19 +36,18 @@ class BundleStore:
         if bundle.id in self._kept:
             return
         key = self._key(bundle.id)
-        try:
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=self.packed(bundle),
-                ContentType="application/zip",
-                IfNoneMatch="*",
-            )
-        except ClientError as error:
-            if status(error) != 412:
-                raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
-        except BotoCoreError as error:
-            raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
+        with retryable(f"writing s3://{self._bucket}/{key}"):
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=self.packed(bundle),
+                    ContentType="application/zip",
+                    IfNoneMatch="*",
+                )
+            except ClientError as error:
+                if status(error) != 412:
+                    raise
         self._kept.add(bundle.id)
 
     def load(self, bundle_id: str) -> Bundle:
@@ -56,19 +56,15 @@ class BundleStore:
         key = self._key(bundle_id)
         where = f"s3://{self._bucket}/{key}"
         again = f"start once with MODEL_DIR set to bundle {bundle_id}, which stores it again"
-        try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if status(error) != 404:
-                raise Retry(f"reading {where}: {error}") from error
+        with retryable(f"reading {where}"):
+            found = read_object(self._client, self._bucket, key)
+        if found is None:
             raise ConfigurationError(
                 f"samples from before the change of the bundle are scored by {bundle_id}, and {where} is missing. "
                 f"Restore it, or {again}"
-            ) from error
-        except BotoCoreError as error:
-            raise Retry(f"reading {where}: {error}") from error
+            )
         try:
-            bundle = self.unpacked(body, where)
+            bundle = self.unpacked(found[0], where)
             if bundle.id != bundle_id:
                 raise ValueError(f"it holds {bundle.id}")
         except _DAMAGE as error:

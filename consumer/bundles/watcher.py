@@ -28,7 +28,7 @@ class Offer:
     refused: Refusal | None = None
 
 
-class Source(Protocol):
+class Location(Protocol):
     """Where bundles come from: `consumer.bundles.location.BundleSource`, or its twin in tests."""
 
     where: str
@@ -67,7 +67,7 @@ class BundleReader:
     One that is bad is refused at once, one that is unfinished after `PATIENT_LOOKS`: a copy may be under way.
     """
 
-    def __init__(self, source: Source, store: Store, first: Bundle, *, every_s: float) -> None:
+    def __init__(self, source: Location, store: Store, first: Bundle, *, every_s: float) -> None:
         self._source = source
         self._store = store
         self._last = first

@@ -5,18 +5,17 @@ from __future__ import annotations
 from time import time
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS, session
 from consumer.bundles.location import BundleSource
 from consumer.checks import preflight
 from consumer.checks.stream_probe import judge_newest, read_newest
-from consumer.errors import BatteryWatchError, ConfigurationError, Retry
+from consumer.errors import AWS_ERRORS, BatteryWatchError, ConfigurationError, Retry
 from consumer.findings import Finding, State, refused
 from consumer.mutes.store import MuteStore
 from consumer.settings import Settings
 from consumer.stream.client import DynamoDBStreams, Stream
-from consumer.stream.records import Decoder, Plausible
+from consumer.stream.records import Decoder
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
 from scoring.bundle import Bundle
@@ -50,7 +49,7 @@ def _try_bucket(aws: boto3.Session, settings: Settings) -> Finding:
     key = f"state/{settings.namespace}/doctor"
     try:
         aws.client("s3", config=CALLS).put_object(Bucket=settings.bucket, Key=key, Body=str(int(time())).encode())
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return refused("bucket", f"writing s3://{settings.bucket}/{key}", error, "the role's s3:PutObject right")
     return Finding("bucket", State.FINE, f"{settings.bucket}: wrote {key}")
 
@@ -86,19 +85,18 @@ def _try_topic(aws: boto3.Session, settings: Settings) -> Finding:
             Message="A test by `battery-watch doctor --publish`. Nothing is wrong.",
             MessageAttributes={"type": {"DataType": "String", "StringValue": "test"}},
         )
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return refused("topic", settings.topic_arn, error, "the role's sns:Publish right")
     return Finding("topic", State.FINE, f"{settings.topic_arn}: published test message {sent['MessageId']}")
 
 
 def _newest(aws: boto3.Session, settings: Settings, stream: Stream, bundle: Bundle) -> list[Finding]:
-    plausible = bundle.config.plausible
     decoder = Decoder(
         table=settings.table,
         device_key=settings.device_key,
         devices=Names(),
         shards=Names(),
-        plausible=Plausible(plausible.current_a, plausible.temperature_c),
+        plausible=bundle.config.plausible,
     )
     try:
         newest = read_newest(DynamoDBStreams(aws.client("dynamodbstreams", config=CALLS), stream.arn), decoder)

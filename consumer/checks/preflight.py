@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from consumer.aws import CALLS
 from consumer.bundles.location import BundleSource
-from consumer.errors import Retry
+from consumer.errors import AWS_ERRORS, Retry
 from consumer.findings import Finding, State, refused
 from consumer.settings import Settings
 from consumer.stream.client import Stream
@@ -49,7 +49,7 @@ def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | No
     name = settings.table
     try:
         table = session.client("dynamodb", config=CALLS).describe_table(TableName=name)["Table"]
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return None, [
             refused("table", f"table {name!r} in {settings.region}", error, "BATTERY_TABLE_NAME and AWS_DEFAULT_REGION")
         ]
@@ -68,7 +68,7 @@ def check_bucket(session: boto3.Session, settings: Settings) -> Finding:
     """Is the bucket there for us?"""
     try:
         session.client("s3", config=CALLS).head_bucket(Bucket=settings.bucket)
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return refused("bucket", f"bucket {settings.bucket!r}", error, "RESULTS_BUCKET_NAME and the role's s3 rights")
     return Finding("bucket", State.FINE, settings.bucket)
 
@@ -77,7 +77,7 @@ def check_topic(session: boto3.Session, settings: Settings) -> Finding:
     """Is the topic there for us?"""
     try:
         session.client("sns", config=CALLS).get_topic_attributes(TopicArn=settings.topic_arn)
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return refused("topic", settings.topic_arn, error, "TOPIC_ARN and the role's sns rights")
     return Finding("topic", State.FINE, settings.topic_arn)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from consumer.errors import Retry
+from consumer.aws import list_objects, read_object
+from consumer.errors import retryable
 from reporting.contract.events import utc
 from reporting.keys import MUTES, mute_key, mutes_from
 from reporting.mutes import Mute
-from reporting.sinks.archive import status
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,7 +22,7 @@ LONGEST_S = 366 * 86_400.0
 """However much it is wished: nothing is muted for ever."""
 MOST = 1000
 """Mutes read, those that end first; more are no mutes but a mistake."""
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+OneLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class StoredMute(BaseModel):
@@ -33,8 +33,8 @@ class StoredMute(BaseModel):
     device: Annotated[str, Field(min_length=1)] | None
     since: AwareDatetime
     until: AwareDatetime
-    reason: Line
-    by: Line
+    reason: OneLine
+    by: OneLine
     health: bool = False
 
     @model_validator(mode="after")
@@ -52,7 +52,7 @@ class StoredMute(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MuteObject:
     """An object under the mutes' prefix. ``fault``: why it is no mute."""
 
     key: str
@@ -73,11 +73,11 @@ class MuteStore:
         self._client = client
         self._bucket = bucket
 
-    def read(self, ended_after: float, known: Mapping[str, Found] | None = None) -> dict[str, Found]:
+    def read(self, ended_after: float, known: Mapping[str, MuteObject] | None = None) -> dict[str, MuteObject]:
         """By key, the mutes that end after a time (epoch seconds); what is ``known`` and has not changed is not read
         again."""
         known = known or {}
-        found: dict[str, Found] = {}
+        found: dict[str, MuteObject] = {}
         for key, etag in self._keys(ended_after):
             there = known.get(key)
             read = there if there is not None and there.etag == etag else self._get(key, etag)
@@ -97,45 +97,28 @@ class MuteStore:
             health=mute.health,
         )
         body = stored.model_dump_json(indent=2).encode()
-        try:
+        with retryable(f"writing s3://{self._bucket}/{key}"):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"writing s3://{self._bucket}/{key}: {error}") from error
         return key
 
     def delete(self, key: str) -> None:
         """Take a mute back."""
-        try:
+        with retryable(f"deleting s3://{self._bucket}/{key}"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"deleting s3://{self._bucket}/{key}: {error}") from error
 
     def _keys(self, ended_after: float) -> list[tuple[str, str]]:
-        keys: list[tuple[str, str]] = []
-        try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=MUTES, StartAfter=mutes_from(max(0.0, ended_after))
-            )
-            for page in pages:
-                keys += [(found["Key"], found["ETag"]) for found in page.get("Contents", [])]
-                if len(keys) >= MOST:
-                    break
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"listing s3://{self._bucket}/{MUTES}: {error}") from error
-        return keys[:MOST]
+        objects = list_objects(self._client, self._bucket, MUTES, after=mutes_from(max(0.0, ended_after)))
+        with retryable(f"listing s3://{self._bucket}/{MUTES}"):
+            return [(found["Key"], found["ETag"]) for found in islice(objects, MOST)]
 
-    def _get(self, key: str, etag: str) -> Found | None:
+    def _get(self, key: str, etag: str) -> MuteObject | None:
+        with retryable(f"reading s3://{self._bucket}/{key}"):
+            read = read_object(self._client, self._bucket, key)
+        if read is None:
+            return None  # taken back since it was listed
         try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if status(error) == 404:
-                return None  # taken back since it was listed
-            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
-        except BotoCoreError as error:
-            raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
-        try:
-            stored = StoredMute.model_validate_json(body)
+            stored = StoredMute.model_validate_json(read[0])
         except ValidationError as error:
             faults = (f"{'.'.join(map(str, f['loc']))} {f['msg']}".strip() for f in error.errors())
-            return Found(key, etag, None, "; ".join(faults))
-        return Found(key, etag, stored.mute(Found(key, etag, None).id))
+            return MuteObject(key, etag, None, "; ".join(faults))
+        return MuteObject(key, etag, stored.mute(MuteObject(key, etag, None).id))

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from consumer.errors import Retry
-from consumer.mutes.store import MOST, Found, MuteStore
+from consumer.mutes.store import MOST, MuteObject, MuteStore
 from consumer.stream.source import Clock
 from reporting.contract.events import utc
 from reporting.mutes import Mute, Mutes
@@ -43,7 +43,7 @@ class MuteReader:
         self._store = store
         self._clock = clock
         self._mutes = Mutes()
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, MuteObject] = {}
         self._in_force: dict[str, Mute] = {}
         self._failing = False
         self._read = False
@@ -92,7 +92,7 @@ class MuteReader:
             if self._stop.wait(LOOK_EVERY_S):
                 return
 
-    def _take(self, found: dict[str, Found]) -> None:
+    def _take(self, found: dict[str, MuteObject]) -> None:
         if self._read and found == self._found:
             return
         for key, each in found.items():
@@ -110,12 +110,12 @@ class MuteReader:
             log.info("mutes in force", count=len(self._in_force))
         for name, mute in self._in_force.items():
             if name not in before:
-                log.info("muted from now on", **_told(mute), reason=mute.reason, by=mute.by)
+                log.info("muted from now on", **_log_fields(mute), reason=mute.reason, by=mute.by)
         for name, mute in before.items():
             if name not in self._in_force:
-                log.info("mute ended" if mute.until <= now else "mute taken back", **_told(mute))
+                log.info("mute ended" if mute.until <= now else "mute taken back", **_log_fields(mute))
 
 
-def _told(mute: Mute) -> dict[str, object]:
+def _log_fields(mute: Mute) -> dict[str, object]:
     device = mute.device if mute.device is not None else "every device"
     return {"mute": mute.id, "device": device, "until": utc(mute.until).isoformat(), "health": mute.health}

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from math import floor
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import orjson
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.aws import CALLS
-from consumer.errors import ConfigurationError
-from consumer.findings import refused
+from consumer.aws import CALLS, list_folders, list_objects, read_object
+from consumer.findings import advised
+from consumer.table.scan import Progress
 from reporting.anomaly.publication import event_id
 from reporting.keys import ARCHIVE, chart_key, device_prefix, hours_in, minute_in, minute_key
-from reporting.sinks.archive import status
 from window.rolling import SHOWN_S
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 AT_ONCE = 16
-Progress = Callable[[int, int], None]
-"""Gets how many objects were looked at, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ArchiveLine:
     """A line of the archive, and the object that it stands in. ``raw``: its bytes, newline included."""
 
     key: str
@@ -44,38 +41,36 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchResult:
     """What a search came to. ``devices`` and ``objects``: how much was looked at."""
 
-    line: Line | None
+    line: ArchiveLine | None
     devices: int
     objects: int
 
 
-class Archived:
+class ArchiveReader:
     """Reads the results in one bucket. Calls may block for the client's time-outs and raise `ConfigurationError`."""
 
     def __init__(self, aws: boto3.Session, bucket: str) -> None:
         self._client: S3Client = aws.client("s3", config=CALLS)
         self._bucket = bucket
 
-    def at(self, device: str, ts: float) -> Line | None:
+    def at(self, device: str, ts: float) -> ArchiveLine | None:
         """The line of a sample; None where there is none."""
         return next((line for line in self._lines(minute_key(device, ts)) if line.content["ts"] == ts), None)
 
     def search(
         self, event: str, source: str, *, device: str | None, since: float, until: float, progress: Progress
-    ) -> Searched:
+    ) -> SearchResult:
         """Look for the line whose message has the id ``event``, among samples of ``since`` to ``until`` (epoch seconds)
         of one device or all, the newest minute first. ``source``: the CloudEvents source.
 
         A message that amends an earlier one has an id of its own, which no line leads to.
         """
-        try:
+        with self._advised():
             prefixes = [device_prefix(device)] if device is not None else self._devices()
             keys = [key for prefix in prefixes for key in self._keys(prefix, since, until)]
-        except (ClientError, BotoCoreError) as error:
-            raise self._refused(error) from error
         keys.sort(key=lambda key: key.split("/", 2)[2], reverse=True)
         done = 0
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
@@ -86,13 +81,13 @@ class Archived:
                     found = next((line for line in lines if _id(line.content, source) == event), None)
                     if found is not None:
                         progress(len(keys), len(keys))
-                        return Searched(found, len(prefixes), done)
-        return Searched(None, len(prefixes), done)
+                        return SearchResult(found, len(prefixes), done)
+        return SearchResult(None, len(prefixes), done)
 
     def minutes(self, devices: Sequence[str], since: float, until: float, progress: Progress) -> list[str]:
         """The keys of the minute objects from ``since`` to ``until`` (epoch seconds) of these devices, or of all where
         none is named; in order of time. Only those hours are listed, several at once."""
-        try:
+        with self._advised():
             prefixes = [device_prefix(device) for device in devices] if devices else self._devices()
             hours = [(prefix, hour) for prefix in prefixes for hour in hours_in(prefix, since, until)]
             keys: list[str] = []
@@ -102,15 +97,13 @@ class Archived:
                     first, last = minute_in(prefix, since), minute_in(prefix, until)
                     keys += (key for key in found if first <= key <= last)
                     progress(done, len(hours))
-        except (ClientError, BotoCoreError) as error:
-            raise self._refused(error) from error
         return sorted(keys, key=_by_minute)
 
-    def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[Line]]:
+    def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[ArchiveLine]]:
         """The lines of these objects, in the order of `minutes`: those of a minute, of all devices, together."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
 
-            def bodies() -> Iterator[tuple[str, list[Line]]]:
+            def bodies() -> Iterator[tuple[str, list[ArchiveLine]]]:
                 for start in range(0, len(keys), AT_ONCE):
                     part = keys[start : start + AT_ONCE]
                     yield from zip(part, pool.map(self._lines, part), strict=True)
@@ -122,53 +115,30 @@ class Archived:
     def chart(self, prefix: str, device: str, ts: float) -> str | None:
         """The key of the first chart that shows a sample; None where there is none yet."""
         after, last = chart_key(prefix, device, floor(ts) - 1.0), chart_key(prefix, device, ts + SHOWN_S)
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=after.rsplit("/", 1)[0] + "/", StartAfter=after
-        )
-        try:
-            first = next((found["Key"] for page in pages for found in page.get("Contents", [])), None)
-        except (ClientError, BotoCoreError) as error:
-            raise self._refused(error) from error
+        objects = list_objects(self._client, self._bucket, after.rsplit("/", 1)[0] + "/", after=after)
+        with self._advised():
+            first = next((found["Key"] for found in objects), None)
         return first if first is not None and first <= last else None
 
     def _devices(self) -> list[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=ARCHIVE, Delimiter="/"
-        )
-        return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+        return list(list_folders(self._client, self._bucket, ARCHIVE))
 
     def _keys(self, prefix: str, since: float, until: float) -> Iterator[str]:
         """The objects of a device's minutes."""
         first, last = minute_in(prefix, since), minute_in(prefix, until)
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, StartAfter=first.removesuffix(".ndjson")
-        )
-        for page in pages:
-            for found in page.get("Contents", []):
-                if found["Key"] > last:
-                    return
-                yield found["Key"]
+        objects = list_objects(self._client, self._bucket, prefix, after=first.removesuffix(".ndjson"))
+        return takewhile(lambda key: key <= last, (found["Key"] for found in objects))
 
     def _listed(self, prefix: str) -> list[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [found["Key"] for found in list_objects(self._client, self._bucket, prefix)]
 
-    def _lines(self, key: str) -> list[Line]:
-        try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if status(error) == 404:
-                return []
-            raise self._refused(error) from error
-        except BotoCoreError as error:
-            raise self._refused(error) from error
-        return [Line(key, raw) for raw in body.splitlines(keepends=True)]
+    def _lines(self, key: str) -> list[ArchiveLine]:
+        with self._advised():
+            found = read_object(self._client, self._bucket, key)
+        return [ArchiveLine(key, raw) for raw in found[0].splitlines(keepends=True)] if found is not None else []
 
-    def _refused(self, error: Exception) -> ConfigurationError:
-        finding = refused(
-            "bucket", f"bucket {self._bucket!r}", error, "RESULTS_BUCKET_NAME and the rights to list and read it"
-        )
-        return ConfigurationError(f"{finding.found}. {finding.advice}")
+    def _advised(self) -> AbstractContextManager[None]:
+        return advised(f"bucket {self._bucket!r}", "RESULTS_BUCKET_NAME and the rights to list and read it")
 
 
 def _id(line: dict[str, Any], source: str) -> str:

@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from consumer.errors import ConfigurationError
+from consumer.aws import list_objects
+from consumer.errors import AWS_ERRORS, ConfigurationError
 from consumer.state.classes import ACCOUNTED, CLASSES
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ PREFIX = "battery-ledger/"
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class LedgerRow:
     """A device's counts of a UTC day in one lane, by class."""
 
     day: str
@@ -32,17 +31,16 @@ class Book:
         return self.counts["read"] - sum(self.counts[name] for name in ACCOUNTED)
 
 
-def read_books(client: S3Client, bucket: str, day: str | None = None) -> list[Book]:
+def read_ledger(client: S3Client, bucket: str, day: str | None = None) -> list[LedgerRow]:
     """All books in the bucket, or those of one day, oldest first. Raises `ConfigurationError` where they cannot be
     read."""
     books = []
     try:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{PREFIX}{day or ''}")
-        for key in [found["Key"] for page in pages for found in page.get("Contents", [])]:
+        for key in [found["Key"] for found in list_objects(client, bucket, f"{PREFIX}{day or ''}")]:
             stored = json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
             for device, counts in sorted(stored["devices"].items()):
                 whole = {name: int(counts.get(name, 0)) for name in CLASSES}
-                books.append(Book(stored["day"], stored["lane"], device, whole))
-    except (ClientError, BotoCoreError) as error:
+                books.append(LedgerRow(stored["day"], stored["lane"], device, whole))
+    except AWS_ERRORS as error:
         raise ConfigurationError(f"the books in bucket {bucket!r} cannot be read: {error}") from error
     return sorted(books, key=lambda book: (book.day, book.device, book.lane))

@@ -11,11 +11,12 @@ import numpy as np
 from consumer.aws import CALLS
 from consumer.errors import ConfigurationError, Retry
 from consumer.outgoing.outbox import REACH_S
-from consumer.stream.records import Decoded, Decoder, Item, Plausible
-from consumer.table.history import TS, TableHistory
-from consumer.table.scan import Progress, Table, scan
+from consumer.stream.records import TS, Decoded, Decoder, Item
+from consumer.table.history import TableHistory
+from consumer.table.scan import Progress, TableDescription, scan
 from reporting.anomaly.evidence import Evidence
 from scoring.bundle import Bundle
+from scoring.config import Range
 from scoring.scorer import Scorer
 from window.samples import Kind, Names, Samples, concat
 
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class Past:
+class DeviceHistory:
     """A device's samples up to one of them, as far back as a verdict on it reaches, from the table."""
 
     def __init__(
-        self, aws: boto3.Session, table: Table, *, device: str, ts: float, device_key: str, plausible: Plausible
+        self, aws: boto3.Session, table: TableDescription, *, device: str, ts: float, device_key: str, plausible: Range
     ) -> None:
         self._aws = aws
         self._table = table

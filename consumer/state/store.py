@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.aws import list_objects
+from consumer.errors import ConfigurationError, Fenced, Retry, retryable
 from consumer.state.head import Head
 from reporting.sinks.archive import Archive, Revision, StoredObject, status
 
@@ -147,11 +148,8 @@ class Stores:
         return min((head.watermark for head in at_work if head.watermark is not None), default=None)
 
     def _heads(self, prefix: str) -> list[str]:
-        try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-            keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"listing s3://{self._bucket}/{prefix}: {error}") from error
+        with retryable(f"listing s3://{self._bucket}/{prefix}"):
+            keys = [found["Key"] for found in list_objects(self._client, self._bucket, prefix)]
         return [key for key in keys if key.endswith("/head")]
 
 

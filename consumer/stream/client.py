@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.stream.records import keyed_by_time
 from consumer.stream.source import ShardNode
 
 if TYPE_CHECKING:
@@ -151,4 +152,4 @@ class Stream:
     @property
     def time_keyed(self) -> bool:
         """True when the table is keyed by time alone, which scatters a device over all shards."""
-        return self.partition_key == "ts" and self.sort_key is None
+        return keyed_by_time([self.partition_key] if self.sort_key is None else [self.partition_key, self.sort_key])

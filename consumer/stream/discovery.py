@@ -42,7 +42,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Discovered:
     """What a listing brought: shards to begin, parents first; the listing itself once all of it may be relied on;
     after how many seconds to look again; and whether the stream is over, with all its shards closed and read."""
 
@@ -85,13 +85,13 @@ class Discovery:
         self._finish([shard])
         self._eager = EAGER_LISTINGS
 
-    def look(self, reading: Collection[str]) -> Found:
+    def look(self, reading: Collection[str]) -> Discovered:
         """List the shards; ``reading``: those that have been begun. Raises what `Streams.describe` does."""
         tip = self._clock()
         nodes = self._list()
         listed = {node.shard for node in nodes}
         self._finish(self._left_out(nodes))
-        self._unlearn(listed)
+        self._forget(listed)
         # A shard with a position is there until reading it says otherwise, and until a listing says that it is open
         # nothing proves it idle.
         nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
@@ -113,22 +113,22 @@ class Discovery:
             self._since = tip
         self._agreed = 0 if begin or orphans or not nodes else self._agreed + 1
         if orphans or not nodes:
-            return Found(tuple(begin), None, ORPHAN_S)
+            return Discovered(tuple(begin), None, ORPHAN_S)
         self._eager = max(0, self._eager - 1)
         done = all(node.closed and node.shard in self._finished for node in nodes)
         self._over = self._over + 1 if done else 0
         self._complete = self._complete or self._agreed >= AGREEING
         if not self._complete:
-            return Found(tuple(begin), None, EAGER_S)
+            return Discovered(tuple(begin), None, EAGER_S)
         topology = Topology(tuple(node for node in nodes if node.shard in listed))
         again_s = EAGER_S if self._eager else DISCOVER_S
-        return Found(tuple(begin), topology, again_s, over=self._over >= OVER_LISTINGS)
+        return Discovered(tuple(begin), topology, again_s, over=self._over >= OVER_LISTINGS)
 
     def _finish(self, shards: Iterable[str]) -> None:
         now = self._clock()
         self._finished |= {shard: now for shard in shards if shard not in self._finished}
 
-    def _unlearn(self, listed: Collection[str]) -> None:
+    def _forget(self, listed: Collection[str]) -> None:
         """Forget the shards that the stream has forgotten for sure: a listing may miss one that is still there, and
         taken for new it would be read once more."""
         horizon = self._clock() - FORGET_S

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from scoring.config import PLAUSIBLE, Range
 from window.merge import Sequences
 from window.samples import Kind, Names, Samples
 
@@ -22,6 +23,8 @@ DEVICE_BYTES = 255
 """A longer device name would not fit into S3 keys (1,024 bytes, each byte three where it is quoted) and messages."""
 MOST_TIES = 1000
 NAN = math.nan
+TS = "ts"
+"""The attribute with the time of a sample, epoch seconds."""
 
 Item = Mapping[str, Mapping[str, Any]]
 """A DynamoDB item as it stands in a record: ``{"current": {"N": "1.5"}}``."""
@@ -51,14 +54,6 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Plausible:
-    """Readings outside these closed ranges (amperes, degrees Celsius) are a broken sensor, not a battery."""
-
-    current_a: tuple[float, float] = (-1e5, 1e5)
-    temperature_c: tuple[float, float] = (-100.0, 500.0)
-
-
-@dataclass(frozen=True, slots=True)
 class NameTables:
     """The codes that stand for the names of devices and shards. The decoder fills both, all lanes share them."""
 
@@ -74,16 +69,17 @@ class Decoder:
     """Decodes pages of one table. Any thread may call; it keeps nothing but the tables of names.
 
     ``device_key``: the attribute that names the device; an item without it belongs to ``table``.
+    ``plausible``: readings outside it are quarantined.
     """
 
     def __init__(
-        self, *, table: str, device_key: str, devices: Names, shards: Names, plausible: Plausible | None = None
+        self, *, table: str, device_key: str, devices: Names, shards: Names, plausible: Range = PLAUSIBLE
     ) -> None:
         self._table = table
         self._device_key = device_key
         self._devices = devices
         self._shards = shards
-        self._plausible = plausible or Plausible()
+        self._plausible = plausible
 
     def page(self, shard: str, records: Sequence[Mapping[str, Any]]) -> Decoded:
         """Decode what one GetRecords call returned. Never raises for what a record holds."""
@@ -196,6 +192,11 @@ class Decoder:
             return self._device(item)
         except Malformed:
             return self._table
+
+
+def keyed_by_time(keys: Sequence[str]) -> bool:
+    """True for a table whose key is the time alone. It can hold one device, whose records lie in all shards."""
+    return tuple(keys) == (TS,)
 
 
 def backfill_sequence(ts: float, ties: int) -> int:

@@ -9,26 +9,25 @@ import base64
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import orjson
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.aws import CALLS
+from consumer.aws import CALLS, list_objects
 from consumer.errors import ConfigurationError
-from consumer.findings import refused
+from consumer.findings import advised
 from consumer.stream.records import Decoded, Decoder
+from consumer.table.scan import Progress
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SUMMARY, FILES = "manifest-summary.json", "manifest-files.json"
 LINES = 20_000
-Progress = Callable[[int, int], None]
-"""Gets how many items were read, and of how many."""
+ADVICE = "the path and the role's s3 rights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +119,8 @@ def read(
 def _folder(client: S3Client, bucket: str, path: str) -> str:
     """The folder, with a slash at its end, of the only summary under a path."""
     prefix = f"{path}/" if path else ""
-    try:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-    except (ClientError, BotoCoreError) as error:
-        raise _said(bucket, prefix, error) from error
+    with advised(f"s3://{bucket}/{prefix}", ADVICE):
+        keys = [found["Key"] for found in list_objects(client, bucket, prefix)]
     summaries = [key for key in keys if key.rsplit("/", 1)[-1] == SUMMARY]
     if not summaries:
         raise ConfigurationError(
@@ -144,12 +140,5 @@ def _json(client: S3Client, bucket: str, key: str) -> dict[str, Any]:
 
 
 def _get(client: S3Client, bucket: str, key: str) -> bytes:
-    try:
+    with advised(f"s3://{bucket}/{key}", ADVICE):
         return client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except (ClientError, BotoCoreError) as error:
-        raise _said(bucket, key, error) from error
-
-
-def _said(bucket: str, key: str, error: Exception) -> ConfigurationError:
-    finding = refused("export", f"s3://{bucket}/{key}", error, "the path and the role's s3 rights")
-    return ConfigurationError(f"{finding.found}. {finding.advice}")

@@ -11,10 +11,9 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.errors import Retry
-from consumer.stream.records import Item
+from consumer.errors import Retry, retryable
+from consumer.stream.records import TS, Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,16 +21,15 @@ if TYPE_CHECKING:
 KEYS_A_CALL = 100
 ROUNDS = 8
 HITS_AT_LEAST = 0.9
-TS = "ts"
 log = structlog.get_logger(__name__)
-Progress = Callable[[float, int], None]
-"""Called now and then: how much is done (0 to 1, as far as known) and how many items were found."""
+ShareRead = Callable[[float, int], None]
+"""Gets now and then what share was read (0 to 1, as far as is known) and how many items were found."""
 
 
 class History(Protocol):
     """The items of a table by their time."""
 
-    def items(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> list[Item]:
+    def items(self, since: float, until: float, devices: Sequence[str], progress: ShareRead) -> list[Item]:
         """All items with ``since <= ts <= until`` (epoch seconds), in order of time. Blocks for as long as it takes;
         raises `Retry` where the table cannot be read."""
 
@@ -45,12 +43,10 @@ class TableHistory:
         self._partition = partition
         self._sort = sort
 
-    def items(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> list[Item]:
+    def items(self, since: float, until: float, devices: Sequence[str], progress: ShareRead) -> list[Item]:
         """See `History`. ``devices``: those known, for a table keyed by device."""
-        try:
+        with retryable(f"reading table {self._table}"):
             found = list(self._read(since, until, devices, progress))
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"reading table {self._table}: {error}") from error
         return sorted(found, key=lambda item: float(item[TS]["N"]))
 
     def whole_seconds(self, since: float, until: float) -> list[Item]:
@@ -58,13 +54,11 @@ class TableHistory:
         `Retry`."""
         seconds = range(ceil(since), floor(until) + 1)
         keys = [{TS: {"N": str(second)}} for second in seconds]
-        try:
+        with retryable(f"reading table {self._table}"):
             found = [i for n in range(0, len(keys), KEYS_A_CALL) for i in self._get(keys[n : n + KEYS_A_CALL])]
-        except (ClientError, BotoCoreError) as error:
-            raise Retry(f"reading table {self._table}: {error}") from error
         return sorted(found, key=lambda item: float(item[TS]["N"]))
 
-    def _read(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> Iterator[Item]:
+    def _read(self, since: float, until: float, devices: Sequence[str], progress: ShareRead) -> Iterator[Item]:
         if self._partition == TS and self._sort is None:
             found = self._by_seconds(since, until, progress)
             if found is not None:
@@ -73,7 +67,7 @@ class TableHistory:
             return self._by_device(since, until, devices, progress)
         return self._scan(since, until, progress)
 
-    def _by_seconds(self, since: float, until: float, progress: Progress) -> list[Item] | None:
+    def _by_seconds(self, since: float, until: float, progress: ShareRead) -> list[Item] | None:
         """Every whole second as a key; None where that finds too few, so that other times must be looked for."""
         seconds = range(ceil(since), floor(until) + 1)
         found: list[Item] = []
@@ -97,7 +91,7 @@ class TableHistory:
                 return found
         raise Retry(f"reading table {self._table}: throttled")
 
-    def _by_device(self, since: float, until: float, devices: Sequence[str], progress: Progress) -> Iterator[Item]:
+    def _by_device(self, since: float, until: float, devices: Sequence[str], progress: ShareRead) -> Iterator[Item]:
         count = 0
         for row, device in enumerate(devices):
             pages = self._client.get_paginator("query").paginate(
@@ -115,7 +109,7 @@ class TableHistory:
                 yield from page["Items"]
             progress((row + 1) / len(devices), count)
 
-    def _scan(self, since: float, until: float, progress: Progress) -> Iterator[Item]:
+    def _scan(self, since: float, until: float, progress: ShareRead) -> Iterator[Item]:
         count = 0
         size = self._client.describe_table(TableName=self._table)["Table"].get("ItemCount", 0)
         seen = 0

@@ -13,26 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws import CALLS
-from consumer.errors import ConfigurationError
-from consumer.findings import refused
-from consumer.stream.records import Decoded, Decoder
-from consumer.table.history import TS
+from consumer.findings import advised
+from consumer.stream.records import TS, Decoded, Decoder, keyed_by_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SEGMENTS = 8
+ADVICE = "the table's name, AWS_DEFAULT_REGION and the role's rights"
 PATIENT = CALLS.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 12}))
 """A scan takes all the capacity there is: it must slow down and go on where the worker would give up."""
 Progress = Callable[[int, int], None]
-"""Gets how many items were looked at, and how many there are as far as known (0: not at all)."""
+"""Gets how many items or objects were read, and how many there are as far as is known (0: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableDescription:
     """A table as its description has it. ``items``: about so many, 0 where it is not known. ``keys``: the attributes of
     its key, the partition's first."""
 
@@ -43,22 +41,20 @@ class Table:
     @property
     def time_keyed(self) -> bool:
         """True when it is keyed by time alone."""
-        return self.keys == (TS,)
+        return keyed_by_time(self.keys)
 
 
-def describe(aws: boto3.Session, name: str) -> Table:
+def describe(aws: boto3.Session, name: str) -> TableDescription:
     """Raises `ConfigurationError` that says why not."""
-    try:
+    with advised(f"table {name!r}", ADVICE):
         about = aws.client("dynamodb", config=PATIENT).describe_table(TableName=name)["Table"]
-    except (ClientError, BotoCoreError) as error:
-        raise _said(name, error) from error
     keys = sorted(about["KeySchema"], key=lambda key: key["KeyType"] != "HASH")
-    return Table(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
+    return TableDescription(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
 
 
 def scan(
     aws: boto3.Session,
-    table: Table,
+    table: TableDescription,
     decoder: Decoder,
     *,
     since: float | None = None,
@@ -73,21 +69,20 @@ def scan(
     stop = threading.Event()
     seen = 0
     pool = ThreadPoolExecutor(SEGMENTS, thread_name_prefix="scan")
+    pages = [_Segment(client, table.name, decoder, segment, since, until) for segment in range(SEGMENTS)]
     try:
-        pages = [_Segment(client, table.name, decoder, segment, since, until) for segment in range(SEGMENTS)]
         waiting = {pool.submit(each.page): each for each in pages}
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 segment = waiting.pop(future)
-                count, decoded = future.result()
+                with advised(f"table {table.name!r}", ADVICE):
+                    count, decoded = future.result()
                 seen += count
                 progress(seen, max(seen, table.items))
                 if not segment.over and not stop.is_set():
                     waiting[pool.submit(segment.page)] = segment
                 yield decoded
-    except (ClientError, BotoCoreError) as error:
-        raise _said(table.name, error) from error
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -127,8 +122,3 @@ class _Segment:
         else:
             self.over = True
         return answer.get("ScannedCount", 0), self._decoder.items(self._name, answer["Items"])
-
-
-def _said(name: str, error: Exception) -> ConfigurationError:
-    finding = refused("table", f"table {name!r}", error, "the table's name, AWS_DEFAULT_REGION and the role's rights")
-    return ConfigurationError(f"{finding.found}. {finding.advice}")

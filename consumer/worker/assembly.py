@@ -30,7 +30,7 @@ from consumer.state.ownership import new_owner
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.direct import DirectSource
-from consumer.stream.records import Decoder, NameTables, Plausible
+from consumer.stream.records import Decoder, NameTables
 from consumer.table.history import TableHistory
 from consumer.worker.backfill import Backfill, FirstWindow
 from consumer.worker.bundle_rollout import BundleRollout
@@ -109,7 +109,7 @@ class Assembly:
             device_key=settings.device_key,
             devices=names.devices,
             shards=names.shards,
-            plausible=Plausible(bundle.config.plausible.current_a, bundle.config.plausible.temperature_c),
+            plausible=bundle.config.plausible,
         )
         store = BundleStore(self._s3, settings.bucket, settings.namespace)
         source = BundleSource.at(settings.bundle, lambda: aws, ONE_TRY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -19,6 +20,19 @@ SILENT_MINUTES = 5
 MEMORY_PERCENT = 85
 
 
+@dataclass(frozen=True, slots=True)
+class When:
+    """An alarm begins when its metric is above ``limit`` for ``minutes`` periods in a row; with ``below`` when it is
+    under it, or missing."""
+
+    limit: float = 0
+    minutes: int = 1
+    below: bool = False
+
+
+ONCE = When()
+
+
 class AlarmSet(Construct):
     """Alarms that tell ``topic`` when they begin and when they end."""
 
@@ -32,24 +46,22 @@ class AlarmSet(Construct):
         name: str,
         metric: cloudwatch.IMetric,
         description: str,
+        when: When = ONCE,
         *,
-        limit: float = 0,
-        below: bool = False,
-        minutes: int = 1,
         page: str = "",
-        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> None:
         operators = cloudwatch.ComparisonOperator
+        missing = cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
             self,
             name,
             metric=metric,
             alarm_description=f"{description} docs/operate.md, {page or name}.",
-            threshold=limit,
-            comparison_operator=operators.LESS_THAN_THRESHOLD if below else operators.GREATER_THAN_THRESHOLD,
-            evaluation_periods=minutes,
-            datapoints_to_alarm=minutes,
-            treat_missing_data=missing,
+            threshold=when.limit,
+            comparison_operator=operators.LESS_THAN_THRESHOLD if when.below else operators.GREATER_THAN_THRESHOLD,
+            evaluation_periods=when.minutes,
+            datapoints_to_alarm=when.minutes,
+            treat_missing_data=missing.BREACHING if when.below else missing.NOT_BREACHING,
         )
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
@@ -82,7 +94,6 @@ class WorkerAlarms(AlarmSet):
         config: Config,
         *,
         metrics: WorkerMetrics,
-        errors: cloudwatch.IMetric,
         service: ecs.FargateService,
     ) -> None:
         super().__init__(scope, name, topic)
@@ -93,22 +104,18 @@ class WorkerAlarms(AlarmSet):
             metrics.total("Heartbeat"),
             f"No worker has given a sign of life for {SILENT_MINUTES} minutes: nobody watches. Look at the service's "
             "events and the last lines of the log.",
-            limit=1,
-            below=True,
-            minutes=SILENT_MINUTES,
-            missing=cloudwatch.TreatMissingData.BREACHING,
+            When(limit=1, minutes=SILENT_MINUTES, below=True),
         )
         self._add(
             "Lag",
             metrics.worst("LagSeconds"),
             f"The worker has been more than {lag} s behind for 5 minutes. battery-watch doctor says whether stream, "
             "bucket and topic answer.",
-            limit=lag,
-            minutes=5,
+            When(limit=lag, minutes=5),
         )
         self._add("Lagging", metrics.total("Lagging"), "A shard cannot be read, and the others wait for it.")
         self._add("Gap", metrics.total("Gap"), "Records are missing in the stream; the event says which time.")
-        self._add("Errors", errors, "The log has lines at level error. They say what and why.")
+        self._add("Errors", metrics.errors, "The log has lines at level error. They say what and why.")
         self._add(
             "Quarantined",
             metrics.total("Quarantined"),
@@ -129,6 +136,5 @@ class WorkerAlarms(AlarmSet):
             "Memory",
             service.metric_memory_utilization(statistic="Maximum", period=Duration.minutes(1)),
             f"The task uses more than {MEMORY_PERCENT} % of its memory: raise memoryMib before it is killed.",
-            limit=MEMORY_PERCENT,
-            minutes=5,
+            When(limit=MEMORY_PERCENT, minutes=5),
         )

@@ -22,7 +22,6 @@ class Dashboard(Construct):
         name: str,
         *,
         metrics: WorkerMetrics,
-        errors: cloudwatch.IMetric,
         service: ecs.FargateService,
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
@@ -45,11 +44,8 @@ class Dashboard(Construct):
             _graph("Read from the table, passed by", [metrics.total("Backfilled"), metrics.total("Forced")]),
         )
         self.dashboard.add_widgets(
-            _graph(
-                "Told of the watching itself",
-                [metrics.total(metric_name(each), five) for each in health],
-            ),
-            _graph("Errors in the log", [errors]),
+            _graph("Told of the watching itself", [metrics.total(metric_name(each), five) for each in health]),
+            _graph("Errors in the log", [metrics.errors]),
             _graph("CPU and memory, %", [cpu, memory]),
         )
 

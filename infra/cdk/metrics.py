@@ -13,11 +13,14 @@ MINUTE = Duration.minutes(1)
 
 
 class WorkerMetrics:
-    """Finds metrics of one deployment: the worker counts by table and namespace."""
+    """The metrics of one deployment: the worker counts by table and namespace.
 
-    def __init__(self, config: Config) -> None:
+    ``errors``: lines of its log at level error. Makes a filter in ``log_group``, so there is one of these a log.
+    """
+
+    def __init__(self, config: Config, log_group: logs.LogGroup) -> None:
         self._dimensions = {"table": config.table_name, "namespace": config.namespace}
-        self._of_log = f"{NAMESPACE}/{config.table_name}/{config.namespace}"
+        self.errors = _errors(log_group, f"{NAMESPACE}/{config.table_name}/{config.namespace}")
 
     def total(self, name: str, period: Duration = MINUTE) -> cloudwatch.Metric:
         """How many in a period."""
@@ -27,24 +30,6 @@ class WorkerMetrics:
         """The largest value in a period."""
         return self._metric(name, "Maximum", period)
 
-    def errors(self, log_group: logs.LogGroup) -> cloudwatch.Metric:
-        """Lines of the log at level error. A worker that dies of an error has no next minute in which to count it, so
-        they are counted where the log arrives; their lines carry no dimensions, so the name space tells them apart.
-        A chart that was not drawn is none: of many devices some are left out every 5 minutes."""
-        errors = logs.FilterPattern.string_value("$.level", "=", "error")
-        no_chart = logs.FilterPattern.string_value("$.event", "!=", "no chart")
-        logs.MetricFilter(
-            log_group,
-            "Errors",
-            log_group=log_group,
-            filter_pattern=logs.FilterPattern.all(errors, no_chart),
-            metric_namespace=self._of_log,
-            metric_name="Errors",
-            metric_value="1",
-            default_value=0,
-        )
-        return cloudwatch.Metric(namespace=self._of_log, metric_name="Errors", statistic="Sum", period=MINUTE)
-
     def _metric(self, name: str, statistic: str, period: Duration) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace=NAMESPACE,
@@ -53,3 +38,24 @@ class WorkerMetrics:
             statistic=statistic,
             period=period,
         )
+
+
+def _errors(log_group: logs.LogGroup, namespace: str) -> cloudwatch.Metric:
+    """Counts the errors where the log arrives: a worker that dies of an error has no next minute to count it in.
+
+    These lines carry no dimensions, so the name space tells the deployments apart. A chart that was not drawn is no
+    error: with many devices some are left out every 5 minutes.
+    """
+    errors = logs.FilterPattern.string_value("$.level", "=", "error")
+    no_chart = logs.FilterPattern.string_value("$.event", "!=", "no chart")
+    logs.MetricFilter(
+        log_group,
+        "Errors",
+        log_group=log_group,
+        filter_pattern=logs.FilterPattern.all(errors, no_chart),
+        metric_namespace=namespace,
+        metric_name="Errors",
+        metric_value="1",
+        default_value=0,
+    )
+    return cloudwatch.Metric(namespace=namespace, metric_name="Errors", statistic="Sum", period=MINUTE)

@@ -72,16 +72,12 @@ class ServiceStack(Stack):
             statements=task_statements(self.names),
             environment=self._settings(config, data) | network.environment,
         )
-        metrics = WorkerMetrics(config)
-        errors = metrics.errors(worker.log_group)
-        alarms = WorkerAlarms(
-            self, "Alarms", data.alarms.topic, config, metrics=metrics, errors=errors, service=worker.service
-        )
+        metrics = WorkerMetrics(config, worker.log_group)
+        alarms = WorkerAlarms(self, "Alarms", data.alarms.topic, config, metrics=metrics, service=worker.service)
         page = Dashboard(
             self,
             "Dashboard",
             metrics=metrics,
-            errors=errors,
             service=worker.service,
             alarms=alarms.all,
         )

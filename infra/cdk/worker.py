@@ -52,7 +52,8 @@ RETENTION = {
 class WorkerService(Construct):
     """One task that works, and with `standby` one more that is ready.
 
-    ``statements`` are all that the worker may do. ``environment`` are its settings; there is no secret among them.
+    ``statements`` are all that the worker may do. ``environment`` are its settings; there is no secret among them. The
+    CDK sets the first two parameters, so it has seven.
     """
 
     def __init__(

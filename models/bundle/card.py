@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from models.evaluation.evaluate import Found
+from models.evaluation.evaluate import FaultResult
 from models.evaluation.report import fault_table
 from scoring.config import BundleConfig, Evidence, Range
 
@@ -82,16 +82,16 @@ def _spans(of: Range) -> str:
 
 
 def _false(metrics: Mapping[str, Any]) -> str:
-    held = metrics["held_out"]
+    held_out = metrics["held_out"]
     text = (
-        f"On held-out sessions ({held['hours']:.1f} h, {held['samples']:,} samples) it had {_episodes(held)}. That is "
-        "no promise: the thresholds were laid by these very sessions. "
+        f"On held-out sessions ({held_out['hours']:.1f} h, {held_out['samples']:,} samples) it had "
+        f"{_episodes(held_out)}. That is no promise: the thresholds were laid by these very sessions. "
     )
-    if fresh := metrics.get("fresh"):
+    if test := metrics.get("fresh"):
         text += (
-            f"On further ones, seen by neither models nor thresholds ({fresh['hours']:.1f} h, {fresh['samples']:,} "
-            f"samples), it had {_episodes(fresh)}; so few hours bear out "
-            f"{_borne_out(fresh):.2g} false episodes an hour at most (95 %)."
+            f"On further ones, seen by neither models nor thresholds ({test['hours']:.1f} h, {test['samples']:,} "
+            f"samples), it had {_episodes(test)}; so few hours bear out "
+            f"{_borne_out(test):.2g} false episodes an hour at most (95 %)."
         )
     else:
         text += (
@@ -123,7 +123,7 @@ def _borne_out(of: Mapping[str, Any]) -> float:
 def _found(source: str, faults: list[dict[str, Any]]) -> str:
     if not faults:
         return "No session was long enough to put faults into, so what it finds was not measured."
-    return "\n".join([_TRIED[source], "", *fault_table([[Found(**row)] for row in faults])])
+    return "\n".join([_TRIED[source], "", *fault_table([[FaultResult(**row)] for row in faults])])
 
 
 def wrapped(text: str) -> str:

@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from models.bundle.card import card
 from models.bundle.converted_card import CONVERTED, converted_card
 from models.detectors.forest import Forest
+from models.detectors.parity import Oracle
 from scoring.bundle import CARD, FILES, MANIFEST, Scaler, identity
 from scoring.config import FORMAT, BundleConfig
 from window.features import FEATURES
 from window.samples import Floats
 
+GOLDEN_ROWS = 64
 _SHARED = re.compile(rb'("shared_object_id": )(\d+)')
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -34,6 +37,12 @@ class Golden:
     features: Floats
     reconstruction_error: Floats
     forest_score: Floats
+
+    @classmethod
+    def drawn(cls, rows: Floats, oracle: Oracle, seed: int) -> Golden:
+        """`GOLDEN_ROWS` of ``rows``, drawn by ``seed``, and what the models say of them."""
+        picked = rows[np.random.default_rng(seed).permutation(len(rows))[:GOLDEN_ROWS]]
+        return cls(picked, *oracle(picked))
 
 
 @dataclass(frozen=True, slots=True)

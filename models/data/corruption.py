@@ -18,7 +18,7 @@ SMALLEST_A = 0.4
 _KINDS = 2
 
 
-def spoil(clean: Tails, rng: np.random.Generator) -> Tails:
+def corrupt(clean: Tails, rng: np.random.Generator) -> Tails:
     """The same tails (n, 5), each with one change of its newest samples, drawn at random: a step of the current up
     or down, or no current at all."""
     n = len(clean.ts)

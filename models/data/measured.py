@@ -26,15 +26,15 @@ def material(recordings: Sequence[Recording], seed: int) -> Material:
         units = [[session] for sessions in units for session in sessions]
     if len(units) < LEAST_UNITS:
         raise RecordingError(_too_little(recordings, len(units)))
-    learnt, held = ([s for unit in part for s in unit] for part in split(units, seed))
-    sessions = [*learnt, *held]
+    train, validation = ([s for unit in part for s in unit] for part in split(units, seed))
+    sessions = [*train, *validation]
     names = [one.name for one, found in zip(recordings, by_recording, strict=True) if found]
     devices = {device for one in recordings for device in one.devices}
     return Material(
-        learnt,
-        held,
-        fresh=(),
-        tried=held,
+        train,
+        validation,
+        test=(),
+        fault_injected=validation,
         training={
             "source": "recordings",
             "summary": _summary(names, sessions, len(devices), "recordings" if whole else "sessions"),

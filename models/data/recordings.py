@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.config import BundleConfig, Range
+from scoring.config import PLAUSIBLE, Range
 from window.features import ROLLING
 from window.samples import Kind, Samples
 
@@ -23,7 +23,6 @@ Flags = NDArray[np.bool_]
 MILLISECONDS_FROM = 1e11
 """As seconds this would be the year 5138."""
 SESSION_GAP_S = 60.0
-PLAUSIBLE: Range = BundleConfig.model_fields["plausible"].default
 
 
 class RecordingError(Exception):

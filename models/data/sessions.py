@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from models.data.corruption import spoil
+from models.data.corruption import corrupt
 from window.features import ROLLING, FeatureRules, Tails, features, tails
 from window.samples import Floats, Samples
 
@@ -20,8 +20,8 @@ HELD_OUT = 0.3
 def split(units: Sequence[One], seed: int) -> tuple[list[One], list[One]]:
     """To learn from, and held out: by charge or file, since neighbouring rows are near copies of each other."""
     order = np.random.default_rng(seed).permutation(len(units))
-    held = max(1, round(HELD_OUT * len(units)))
-    return [units[k] for k in sorted(order[held:])], [units[k] for k in sorted(order[:held])]
+    count = max(1, round(HELD_OUT * len(units)))
+    return [units[k] for k in sorted(order[count:])], [units[k] for k in sorted(order[:count])]
 
 
 def tails_of(session: Samples) -> Tails:
@@ -35,27 +35,29 @@ def features_of(sessions: Iterable[Samples], rules: FeatureRules) -> list[Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class TrainingRows:
     """Pairs of rows (n, 14) for the autoencoder: what it is shown and what it shall give back. Some are equal; in the
-    others ``shown`` is a spoilt version of ``wanted``."""
+    others ``inputs`` is a corrupted version of ``targets``."""
 
-    shown: Floats
-    wanted: Floats
+    inputs: Floats
+    targets: Floats
 
 
-def lessons(sessions: Iterable[Samples], rules: FeatureRules, seed: int, *, most: int, spoilt: bool = True) -> Lessons:
+def training_rows(
+    sessions: Iterable[Samples], rules: FeatureRules, seed: int, *, most: int, corrupted: bool = True
+) -> TrainingRows:
     """At most ``most`` rows of each session, so that slow charges do not outweigh fast ones, and half of them spoilt
-    as well, unless not ``spoilt``. The first samples of a session are left out: nothing is said of them."""
+    as well, unless not ``corrupted``. The first samples of a session are left out: nothing is said of them."""
     rng = np.random.default_rng(seed)
-    shown, wanted = [], []
+    inputs, targets = [], []
     for session in sessions:
         of = tails_of(session)
         rows = (ROLLING + rng.permutation(len(session) - ROLLING))[:most]
         straight = features(_take(of, rows), rules)
-        half = rows[: len(rows) // 2 if spoilt else 0]
-        shown += [straight, features(spoil(_take(of, half), rng), rules)]
-        wanted += [straight, straight[: len(half)]]
-    return Lessons(np.concatenate(shown), np.concatenate(wanted))
+        half = rows[: len(rows) // 2 if corrupted else 0]
+        inputs += [straight, features(corrupt(_take(of, half), rng), rules)]
+        targets += [straight, straight[: len(half)]]
+    return TrainingRows(np.concatenate(inputs), np.concatenate(targets))
 
 
 def _take(of: Tails, rows: Any) -> Tails:

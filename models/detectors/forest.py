@@ -62,14 +62,6 @@ class Forest:
         return target.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Forest:
-        """The forest `to_bytes` wrote. Raises ValueError or KeyError for anything else; never unpickles."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = {f.name: arrays[f.name] for f in fields(cls)}
-        found["max_samples"] = int(found["max_samples"])
-        return cls(**found)
-
-    @classmethod
     def of(cls, trained: Any) -> Forest:
         """The arrays of a fitted scikit-learn IsolationForest that uses every feature."""
         trees = [e.tree_ for e in trained.estimators_]

@@ -74,7 +74,7 @@ def fit(
     epochs: int,
     settle_epochs: int,
     seed: int,
-    tell: Callable[[int, float], None],
+    progress: Callable[[int, float], None],
 ) -> tuple[Any, list[Epoch]]:
     """A trained model and its epochs; both sets are (shown, wanted) in standardised features (n, 14).
 
@@ -82,7 +82,7 @@ def fit(
     by its fixed statistics. Without the second part the rare rows, such as a charge's start, stay badly rebuilt.
     The first part ends early when the held-out loss stops falling; the second falls most at its very end, when its
     steps are smallest. Either keeps its best weights on ``held_out``. The same seed gives the same weights on one
-    machine. ``tell`` gets the number of epochs done and the held-out loss.
+    machine. ``progress`` gets the number of epochs done and the held-out loss.
     """
     import keras
     import tensorflow as tf
@@ -109,7 +109,7 @@ def fit(
             batch_size=batch,
             verbose=0,
             callbacks=[
-                keras.callbacks.LambdaCallback(on_epoch_end=_teller(done, tell)),
+                keras.callbacks.LambdaCallback(on_epoch_end=_on_epoch_end(done, progress)),
                 keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
             ],
         ).history
@@ -118,8 +118,8 @@ def fit(
     return model, told
 
 
-def _teller(done: int, tell: Callable[[int, float], None]) -> Callable[[int, dict[str, float]], None]:
-    return lambda epoch, logs: tell(done + epoch + 1, logs["val_loss"])
+def _on_epoch_end(done: int, progress: Callable[[int, float], None]) -> Callable[[int, dict[str, float]], None]:
+    return lambda epoch, logs: progress(done + epoch + 1, logs["val_loss"])
 
 
 def folded(model: Any) -> list[Layer]:

@@ -76,27 +76,22 @@ Oracle = Callable[[Floats], tuple[Floats, Floats]]
 """The models themselves: from features (n, 14) to reconstruction errors and forest scores, each (n,)."""
 
 
-def prove(
-    graph: Graph,
-    autoencoder: Any,
-    trained_forest: Any,
-    scaler: Scaler,
-    thresholds: Thresholds,
-    rows: Floats,
-    weights: Floats | None = None,
-) -> Parity:
-    """Compare the graph with `keras.predict` and scikit-learn over ``rows`` (n, 14); raise `ParityError` if they
-    disagree beyond the tolerances a bundle is loaded with, or on any verdict. ``weights``: the error's, if any."""
+def oracle_of(autoencoder: Any, trained_forest: Any, scaler: Scaler, weights: Floats | None = None) -> Oracle:
+    """Keras and scikit-learn on raw features. ``weights`` (14,): of the squared residuals in the error; None for
+    their mean."""
 
     def oracle(part: Floats) -> tuple[Floats, Floats]:
         error = reconstruction_error(autoencoder, scaler.standardise(part), weights)
-        return error, trained_forest.score_samples(part)
+        return error, np.asarray(trained_forest.score_samples(part))
 
-    return compare(graph, oracle, thresholds, rows)
+    return oracle
 
 
 def compare(graph: Graph, oracle: Oracle, thresholds: Thresholds, rows: Floats) -> Parity:
-    """Like `prove`, against any ``oracle``."""
+    """Compare the graph with the models over ``rows`` (n, 14).
+
+    Raises `ParityError` where they differ by more than the tolerances a bundle is loaded with, or in any verdict.
+    """
     far = 0
     worst = np.zeros(3)
     differ = 0

@@ -20,11 +20,11 @@ Score = Callable[[Samples], Floats]
 """How strange each sample of one session is, (n,); larger is stranger."""
 PLAIN_QUANTILE = 0.999
 _WINDOW = 30
-_LEARNT = 20_000
+_TRAINING_ROWS = 20_000
 _NEVER = 1e300
 
 
-def peers(bundle: Bundle, normal: Sequence[Samples], *, budget: float, seed: int) -> dict[str, Detector]:
+def baselines(bundle: Bundle, normal: Sequence[Samples], *, budget: float, seed: int) -> dict[str, Detector]:
     """By name: the plain rule, either model alone, the policy without the models, a rolling z-score, and river's
     HalfSpaceTrees where river is installed, calibrated on ``normal`` sessions."""
     error, forest = _error(bundle), _forest(bundle)
@@ -117,8 +117,8 @@ def _half_space_trees(bundle: Bundle, normal: Sequence[Samples], seed: int) -> S
         unit = np.clip((of - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
         return [dict(zip(names, row, strict=True)) for row in unit.tolist()]
 
-    learnt = rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:_LEARNT])]
-    for row in scaled(learnt):
+    drawn = rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:_TRAINING_ROWS])]
+    for row in scaled(drawn):
         model.learn_one(row)
 
     def score(session: Samples) -> Floats:

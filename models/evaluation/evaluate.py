@@ -28,7 +28,7 @@ _BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FaultResult:
     """Of a kind of fault, at one strength: how many there were, how many were found, and the median delay of those."""
 
     fault: str
@@ -40,7 +40,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class DetectorFigures:
     """One detector's figures. ``alarm_share``: share of the samples of normal charging that alarm. ``known``: faults
     the series are labelled with; ``injected``: those put into their healthy sessions."""
 
@@ -48,8 +48,8 @@ class Figures:
     hours: float
     false_episodes: int
     alarm_share: float
-    known: Found | None
-    injected: tuple[Found, ...]
+    known: FaultResult | None
+    injected: tuple[FaultResult, ...]
 
     @property
     def false_per_hour(self) -> float:
@@ -101,7 +101,7 @@ def of_bundle(bundle: Bundle) -> Detector:
     return detect
 
 
-def judge(name: str, detect: Detector, on: Exam) -> Figures:
+def judge(name: str, detect: Detector, on: Exam) -> DetectorFigures:
     """Run a detector over an exam.
 
     A sample that the worker sets aside counts as an alarm, as its quarantine event tells. A false episode is one that
@@ -123,7 +123,7 @@ def judge(name: str, detect: Detector, on: Exam) -> Figures:
         normal += int((~excused).sum())
         alarming += int((alarm & ~excused).sum())
     known = _found("labelled", 0.0, 0.0, delays) if delays else None
-    return Figures(
+    return DetectorFigures(
         name,
         hours([one.samples for one in on.series]),
         false,
@@ -133,7 +133,7 @@ def judge(name: str, detect: Detector, on: Exam) -> Figures:
     )
 
 
-def injected(detect: Detector, on: Sequence[Trial]) -> list[Found]:
+def injected(detect: Detector, on: Sequence[Trial]) -> list[FaultResult]:
     """What a detector finds of the faults in trials, a row a grade."""
     by: dict[Grade, list[float | None]] = {}
     for trial, alarm in zip(on, detect([t.samples for t in on]), strict=True):
@@ -141,9 +141,11 @@ def injected(detect: Detector, on: Sequence[Trial]) -> list[Found]:
     return [_found(g.fault, g.strength, g.lasts_s, by[g]) for g in CATALOGUE if g in by]
 
 
-def _found(fault: str, strength: float, lasts_s: float, delays: Sequence[float | None]) -> Found:
+def _found(fault: str, strength: float, lasts_s: float, delays: Sequence[float | None]) -> FaultResult:
     found = [delay for delay in delays if delay is not None]
-    return Found(str(fault), strength, lasts_s, len(delays), len(found), float(np.median(found)) if found else None)
+    return FaultResult(
+        str(fault), strength, lasts_s, len(delays), len(found), float(np.median(found)) if found else None
+    )
 
 
 def _delay(alarm: Flags, ts: NDArray[np.float64], first: int, last: int) -> float | None:

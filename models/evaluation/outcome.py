@@ -20,12 +20,12 @@ def outcome(bundle: Bundle, material: Material, seed: int, per_grade: int) -> di
     """By name: ``held_out`` and, where there are such, ``fresh`` normal sessions; ``faults``: of each grade of the
     catalogue that fits into the sessions to try, ``per_grade`` each."""
     detect = of_bundle(bundle)
-    longest_s = max(float(s.ts[-1] - s.ts[0]) for s in material.tried)
+    longest_s = max(float(s.ts[-1] - s.ts[0]) for s in material.fault_injected)
     grades = [grade for grade in CATALOGUE if BEFORE_S + grade.lasts_s + AFTER_S < longest_s]
-    found = injected(detect, trials(material.tried, seed, count=per_grade, grades=grades))
+    found = injected(detect, trials(material.fault_injected, seed, count=per_grade, grades=grades))
     return {
-        "held_out": _normal(detect, material.held),
-        **({"fresh": _normal(detect, material.fresh)} if material.fresh else {}),
+        "held_out": _normal(detect, material.validation),
+        **({"fresh": _normal(detect, material.test)} if material.test else {}),
         "faults": [asdict(row) for row in found],
     }
 

@@ -6,13 +6,13 @@ import io
 from collections.abc import Sequence
 from statistics import median
 
-from models.evaluation.evaluate import Figures, Found
+from models.evaluation.evaluate import DetectorFigures, FaultResult
 from models.evaluation.faults import UNITS, Fault
 
 
-def markdown(results: Sequence[Figures], peers: Sequence[Figures] = ()) -> str:
+def markdown(results: Sequence[DetectorFigures], baselines: Sequence[DetectorFigures] = ()) -> str:
     """The tables: every detector, and what the bundles find of each fault (of several bundles, all together)."""
-    rows = [_row(one) for one in (*results, *peers)]
+    rows = [_row(one) for one in (*results, *baselines)]
     if len(results) > 1:
         rows.insert(len(results), _median(results))
     head = (
@@ -25,13 +25,13 @@ def markdown(results: Sequence[Figures], peers: Sequence[Figures] = ()) -> str:
     return "\n".join(text)
 
 
-def fault_table(rows: Sequence[Sequence[Found]]) -> list[str]:
+def fault_table(rows: Sequence[Sequence[FaultResult]]) -> list[str]:
     """The lines of a table: what was found of each grade of fault, by one detector or by several together."""
     head = ["| fault | strength | lasts | found | median delay |", "|---|---|---|---|---|"]
     return head + [_fault(row) for row in rows]
 
 
-def _row(one: Figures) -> str:
+def _row(one: DetectorFigures) -> str:
     known = "-" if one.known is None else f"{one.known.found} of {one.known.count}"
     recall = f"{one.recall:.1%}" if one.injected else "-"
     return (
@@ -40,7 +40,7 @@ def _row(one: Figures) -> str:
     )
 
 
-def _median(results: Sequence[Figures]) -> str:
+def _median(results: Sequence[DetectorFigures]) -> str:
     false = [one.false_per_hour for one in results]
     recall = median(one.recall for one in results)
     return (
@@ -49,7 +49,7 @@ def _median(results: Sequence[Figures]) -> str:
     )
 
 
-def _fault(rows: Sequence[Found]) -> str:
+def _fault(rows: Sequence[FaultResult]) -> str:
     first = rows[0]
     found, count = sum(row.found for row in rows), sum(row.count for row in rows)
     delays = [row.delay_s for row in rows if row.delay_s is not None]
@@ -59,13 +59,13 @@ def _fault(rows: Sequence[Found]) -> str:
     return f"| {first.fault.replace('_', ' ')} | {strength} | {first.lasts_s:.0f} s | {found} of {count} | {delay} |"
 
 
-def picture(results: Sequence[Figures], peers: Sequence[Figures] = ()) -> bytes:
+def picture(results: Sequence[DetectorFigures], baselines: Sequence[DetectorFigures] = ()) -> bytes:
     """A PNG: false episodes against faults found, one point a detector, and what is found of each kind of fault."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 5.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for some, marker in ((results, "o"), (peers, "s")):
+    for some, marker in ((results, "o"), (baselines, "s")):
         for one in some:
             left.plot(one.false_per_hour, 100 * one.recall, marker, label=one.name)
     left.set(xlabel="false episodes per charge-hour", ylabel="injected faults found, %", ylim=(0, 103))

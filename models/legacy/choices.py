@@ -50,14 +50,15 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line says; None where it says nothing. Limits and ranges are (amperes, degrees Celsius) and
-    (low, high); ``forest_input`` is raw or scaled."""
+    """What the command line says; None where it says nothing. Limits are (amperes, degrees Celsius), ranges
+    (low, high); ``forest_input`` is raw or scaled; ``autoencoder`` names the .h5 file."""
 
     reconstruction_threshold: float | None = None
     severity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     forest_input: str | None = None
     current_range_a: tuple[float, float] | None = None
     temperature_range_c: tuple[float, float] | None = None
+    autoencoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

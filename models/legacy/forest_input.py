@@ -28,7 +28,7 @@ another scaler (0 to 1, say) do not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ForestInput:
     """``likelihood``: for each feature the mean log likelihood ratio, positive for raw, NaN with too few splits.
     ``straddling``: share of the features whose thresholds lie to both sides of the scaler's mean, under the reading
     that is more likely. ``answer``: raw, scaled, or None when unclear."""
@@ -51,7 +51,7 @@ class Evidence:
         )
 
 
-def judge(forest: Forest, scaler: Scaler) -> Evidence:
+def judge(forest: Forest, scaler: Scaler) -> ForestInput:
     """Weigh the forest's thresholds against the scaler; both in the same order of features."""
     inner = forest.left != LEAF
     column, threshold = forest.feature[inner], forest.threshold[inner]
@@ -67,13 +67,13 @@ def judge(forest: Forest, scaler: Scaler) -> Evidence:
             around[reading].append(bool(values.min() < 0 < values.max()))
     known = likelihood[np.isfinite(likelihood)]
     if len(known) == 0:
-        return Evidence(likelihood, 0.0, None)
+        return ForestInput(likelihood, 0.0, None)
     answer, sign = (RAW, 1.0) if known.mean() > 0 else (SCALED, -1.0)
     straddling = float(np.mean(around[answer]))
     for_it = sign * known
     clear = for_it.mean() >= _CLEAR and for_it.min() > _AGAINST and (for_it > 0).mean() >= _AGREEING
     clear = clear and straddling >= _STRADDLING
-    return Evidence(likelihood, straddling, answer if clear else None)
+    return ForestInput(likelihood, straddling, answer if clear else None)
 
 
 def _density(values: Floats) -> Floats:

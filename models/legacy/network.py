@@ -1,18 +1,10 @@
-"""The old autoencoder: what its .h5 file says, weight by weight, and the design's network with those weights.
-
-The file is read with h5py and Keras is the oracle: Keras fills what it does not find in a file with fresh random
-numbers, and the old service's own conversion lost the Dense weights that way without a word.
-"""
+"""The old autoencoder in Keras: the design's network with the old weights, and the old model as Keras opens it."""
 
 from __future__ import annotations
 
-import io
-import json
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,64 +13,10 @@ import numpy as np
 from models.detectors import network
 from models.legacy.errors import LegacyError
 from models.legacy.files import File
-from window.features import FEATURES
-
-_SIZES = (len(FEATURES), *network.HIDDEN, len(FEATURES))
-_DENSE = ("kernel", "bias")
-_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-_FRESH = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
-_WANTED = [
-    *(text for units in network.HIDDEN for text in (f"Dense {units}", "BatchNormalization", "LeakyReLU 0.2")),
-    f"Dense {len(FEATURES)}",
-]
-_ELSE = "Use the file the training wrote (autoencoder_best.h5), or train a new bundle with `battery-watch train`."
+from models.legacy.weights import DENSE, NORM, OldWeights
 
 
-@dataclass(frozen=True, slots=True)
-class OldNetwork:
-    """The weights of the six Dense and five BatchNormalization layers in order, as the file holds them: for each
-    (layer, weight) an array. ``epsilons``: of the normalisations. ``keras``: the version that wrote the file."""
-
-    dense: tuple[str, ...]
-    norm: tuple[str, ...]
-    weights: dict[tuple[str, str], Any]
-    epsilons: tuple[float, ...]
-    keras: str
-
-
-def read(file: File) -> OldNetwork:
-    """Read and check the file; raises `LegacyError` for another architecture, and for weights that are missing, of
-    another shape, not finite, or look as if no training had ever touched them."""
-    import h5py
-
-    try:
-        with h5py.File(io.BytesIO(file.content), "r") as opened:
-            config = opened.attrs.get("model_config")
-            version = opened.attrs.get("keras_version", "unknown")
-            groups = opened.get("model_weights")
-            found = dict(_stored(groups)) if groups is not None else {}
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise LegacyError(f"{file.name} is damaged: HDF5 says {str(error)[:200]}. Copy it again.") from error
-    if config is None:
-        raise LegacyError(
-            f"{file.name} holds weights without the model around them, as `save_weights` writes. Save the whole model "
-            "(`model.save`) where the old service was trained, or use its other .h5 file (--autoencoder)."
-        )
-    try:
-        layers = list(_flat(json.loads(config)))
-        _check_architecture(file, layers)
-        dense = tuple(one["config"]["name"] for one in layers if one["class_name"] == "Dense")
-        norms = [one["config"] for one in layers if one["class_name"] == "BatchNormalization"]
-        norm, epsilons = tuple(one["name"] for one in norms), tuple(float(one["epsilon"]) for one in norms)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LegacyError(f"{file.name} does not describe its network as Keras does ({error!r}). {_ELSE}") from error
-    weights = _complete(file, dense, norm, found)
-    _check_trained(file, dense, norm, weights)
-    text = version.decode() if isinstance(version, bytes) else str(version)
-    return OldNetwork(dense, norm, weights, epsilons, text)
-
-
-def converted(old: OldNetwork, order: list[int]) -> Any:
+def converted(old: OldWeights, order: list[int]) -> Any:
     """The design's Keras network with the old weights; ``order[j]``: where the old file has our feature j."""
     import keras
 
@@ -86,7 +24,7 @@ def converted(old: OldNetwork, order: list[int]) -> Any:
     keras.utils.clear_session()
     model = network.build()
     for k, name in enumerate(old.dense):
-        kernel, bias = (old.weights[name, weight] for weight in _DENSE)
+        kernel, bias = (old.weights[name, weight] for weight in DENSE)
         if k == 0:
             kernel = kernel[order]
         last = k == len(old.dense) - 1
@@ -95,13 +33,13 @@ def converted(old: OldNetwork, order: list[int]) -> Any:
         model.get_layer("reconstruction" if last else f"dense_{k}").set_weights([kernel, bias])
     for k, (name, epsilon) in enumerate(zip(old.norm, old.epsilons, strict=True)):
         layer = model.get_layer(f"norm_{k}")
-        layer.set_weights([old.weights[name, weight] for weight in _NORM])
+        layer.set_weights([old.weights[name, weight] for weight in NORM])
         layer.epsilon = epsilon
     # Without the optimizer of a training to come, of which Keras would miss the state when it opens the file.
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
-def original(file: File, old: OldNetwork) -> Any:
+def original(file: File, old: OldWeights) -> Any:
     """The old model as Keras itself opens it, after checking that every weight Keras has is the file's."""
     import keras
 
@@ -120,7 +58,7 @@ def original(file: File, old: OldNetwork) -> Any:
             ) from error
     loaded = {layer.name: layer for layer in _layers(model)}
     wrong = []
-    for names, weights in ((old.dense, _DENSE), (old.norm, _NORM)):
+    for names, weights in ((old.dense, DENSE), (old.norm, NORM)):
         for name in names:
             values = loaded[name].get_weights() if name in loaded else []
             for k, weight in enumerate(weights):
@@ -137,115 +75,3 @@ def _layers(model: Any) -> Iterator[Any]:
             yield from _layers(layer)
         else:
             yield layer
-
-
-def _stored(groups: Any) -> Iterator[tuple[tuple[str, str, str], Any]]:
-    """Every weight Keras would look for, by group, layer and weight."""
-    for group in groups:
-        for path in groups[group].attrs.get("weight_names", ()):
-            text = path.decode() if isinstance(path, bytes) else str(path)
-            if text in groups[group]:
-                parts = text.split("/")
-                layer = parts[-2] if len(parts) > 1 else group
-                yield (group, layer, parts[-1].removesuffix(":0")), np.asarray(groups[group][text])
-
-
-def _flat(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The layers that do something, those of models within the model too."""
-    for layer in config["config"]["layers"]:
-        if "layers" in layer["config"]:
-            yield from _flat(layer)
-        elif layer["class_name"] not in ("InputLayer", "Dropout"):
-            yield layer
-
-
-def _check_architecture(file: File, layers: list[dict[str, Any]]) -> None:
-    found = [_said(layer) for layer in layers]
-    if found != _WANTED:
-        raise LegacyError(
-            f"{file.name} is another network. Wanted: {', '.join(_WANTED)}. Found: {', '.join(found) or 'no layers'}. "
-            "Only the old service's architecture can be converted; train a new bundle with `battery-watch train`."
-        )
-
-
-def _said(layer: dict[str, Any]) -> str:
-    """A layer in a few words, with all in it that changes what the network computes."""
-    kind, config = str(layer["class_name"]), layer["config"]
-    if kind == "Dense":
-        activation = config.get("activation")
-        odd = [] if activation == "linear" else [f"with activation {activation}"]
-        odd += [] if config.get("use_bias", True) else ["without bias"]
-        return " ".join([f"Dense {config['units']}", *odd])
-    if kind == "LeakyReLU":
-        slope = config.get("negative_slope", config.get("alpha"))
-        return f"LeakyReLU {slope:.6g}" if isinstance(slope, int | float) else f"LeakyReLU {slope}"
-    if kind == "BatchNormalization":
-        odd = [f"without {name}" for name in ("center", "scale") if not config.get(name, True)]
-        odd += ["with renorm"] if config.get("renorm") else []
-        return " ".join([kind, *odd])
-    return kind
-
-
-def _complete(
-    file: File, dense: tuple[str, ...], norm: tuple[str, ...], found: dict[tuple[str, str, str], Any]
-) -> dict[tuple[str, str], Any]:
-    """Every weight the architecture needs, of its shape; `LegacyError` names each that is not in the file."""
-    shapes: dict[tuple[str, str], tuple[int, ...]] = {}
-    for name, (inputs, units) in zip(dense, pairwise(_SIZES), strict=True):
-        shapes[name, "kernel"], shapes[name, "bias"] = (inputs, units), (units,)
-    for name, units in zip(norm, network.HIDDEN, strict=True):
-        shapes.update({(name, weight): (units,) for weight in _NORM})
-    weights: dict[tuple[str, str], Any] = {}
-    used, missing, misshapen = set(), [], []
-    for (layer, weight), shape in shapes.items():
-        # By its group first: a layer that was renamed keeps its old name in the paths of its weights.
-        keys = [key for key in found if key[0] == layer and key[2] == weight]
-        keys = keys if len(keys) == 1 else [key for key in found if key[1:] == (layer, weight)]
-        if len(keys) != 1:
-            missing.append(f"{layer}/{weight}")
-            continue
-        used.add(keys[0])
-        weights[layer, weight] = found[keys[0]]
-        if found[keys[0]].shape != shape:
-            misshapen.append(f"{layer}/{weight} is {found[keys[0]].shape} where {shape} is needed")
-    if missing:
-        spare = sorted({f"{layer}/{weight}" for group, layer, weight in found if (group, layer, weight) not in used})
-        raise LegacyError(
-            f"{file.name} has lost weights: {', '.join(missing)}. Keras would put random numbers in their place. "
-            + (f"It holds weights that no layer asks for: {', '.join(spare)}. " if spare else "")
-            + _ELSE
-        )
-    if misshapen:
-        raise LegacyError(f"{file.name}: {'; '.join(misshapen)}. {_ELSE}")
-    return weights
-
-
-def _check_trained(
-    file: File, dense: tuple[str, ...], norm: tuple[str, ...], weights: dict[tuple[str, str], Any]
-) -> None:
-    """Refuse weights that cannot come out of a training.
-
-    Training moves every bias, at least in its last digits; a layer whose biases are all exactly zero was made anew
-    after it. The same goes for a normalisation that is exactly as it was born.
-    """
-    broken = [f"{layer}/{weight}" for (layer, weight), values in weights.items() if not np.isfinite(values).all()]
-    broken += [f"{name}/moving_variance" for name in norm if (weights[name, "moving_variance"] < 0).any()]
-    if broken:
-        raise LegacyError(f"{file.name} holds numbers no network can use (NaN or such) in {', '.join(broken)}. {_ELSE}")
-    fresh = []
-    for name in dense:
-        kernel, bias = (weights[name, weight] for weight in _DENSE)
-        if np.ptp(kernel) == 0.0:
-            fresh.append(f"{name} (every weight is {float(kernel.flat[0]):g})")
-        elif not bias.any():
-            fresh.append(f"{name} (every bias is 0)")
-    fresh += [
-        f"{name} (as it was born)"
-        for name in norm
-        if all((weights[name, weight] == start).all() for weight, start in _FRESH.items())
-    ]
-    if fresh:
-        raise LegacyError(
-            f"{file.name}: no training has touched the weights of {', '.join(fresh)}. They were lost on the way and "
-            f"made anew, as the old service's conversion did; such a network knows nothing. {_ELSE}"
-        )

@@ -17,7 +17,7 @@ _CHARGES, _SAMPLES, _SETTLED = 40, 120, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialRows:
     """``steady``: features (n, 14) of made-up charges near the training mean. ``rows``: those, rows scattered around
     them and around the mean, and the last ``boundary`` at the thresholds of the forest."""
 
@@ -26,7 +26,7 @@ class Trial:
     boundary: int
 
 
-def made(scaler: Scaler, forest: Forest, forest_input: str, rules: FeatureRules, seed: int, count: int) -> Trial:
+def made(scaler: Scaler, forest: Forest, forest_input: str, rules: FeatureRules, seed: int, count: int) -> TrialRows:
     """About ``count`` rows and three for each split of the forest; scaler and forest in the order of `FEATURES`."""
     rng = np.random.default_rng(seed)
     steady = _steady(scaler, rules, rng)
@@ -37,7 +37,7 @@ def made(scaler: Scaler, forest: Forest, forest_input: str, rules: FeatureRules,
         edge = parity.boundary_rows(forest, scaler.standardise(base), seed) * scaler.scale + scaler.mean
     else:
         edge = parity.boundary_rows(forest, base, seed)
-    return Trial(steady, np.concatenate([base, spread, edge]), len(edge))
+    return TrialRows(steady, np.concatenate([base, spread, edge]), len(edge))
 
 
 def _steady(scaler: Scaler, rules: FeatureRules, rng: np.random.Generator) -> Floats:

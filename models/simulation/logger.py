@@ -75,8 +75,8 @@ def record(charge: Charge, logger: Logger, rng: np.random.Generator) -> Samples:
     at_s = at_s[_kept(at_s, logger, rng)]
     current_a = np.interp(at_s, charge.time_s, charge.current_a)
     temperature_c: Floats = np.interp(at_s, charge.time_s, charge.temperature_c)
-    held = (at_s >= charge.cv_from_s) & (at_s < charge.end_s)
-    noise_a = np.where(held, logger.cv_noise_a, logger.cc_noise_a)
+    constant_voltage = (at_s >= charge.cv_from_s) & (at_s < charge.end_s)
+    noise_a = np.where(constant_voltage, logger.cv_noise_a, logger.cc_noise_a)
     current_a[: logger.dead] = 0.0
     noise_a[: logger.dead] = logger.cc_noise_a
     current_a = current_a + rng.normal(0.0, 1.0, len(at_s)) * noise_a

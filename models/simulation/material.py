@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.data.material import LEAST_SAMPLES, LEAST_UNITS, Material, Tell
+from models.data.material import LEAST_SAMPLES, LEAST_UNITS, Material, StepProgress
 from models.data.recordings import Series
 from models.data.sessions import HELD_OUT, hours, split
-from models.simulation import cell as simulate
-from models.simulation import logger
+from models.simulation import cell, logger
 from models.simulation.cell import Charge
 from window.samples import Samples
 
-SESSIONS, FRESH = 200, 60
+SESSIONS, TEST = 200, 60
 PIECES = 40
 """So many short pieces go with each charge."""
 ORDINARY = logger.Logger(1.0, 0.0, 0.004, 0.03, 0.03, 0.0, 0.0, 0.0, 0, 0)
@@ -23,25 +22,25 @@ DEGREES = (50.0, 55.0, 60.0)
 """Of this cell more is known than simulated charges show: its maker allows 45 °C when it is charged."""
 
 
-def material(seed: int, tell: Tell, *, sessions: int = SESSIONS, fresh: int = FRESH) -> Material:
-    """``sessions`` charges to learn from and to hold out, and ``fresh`` ones; the same seed gives the same bits.
+def material(seed: int, progress: StepProgress, *, sessions: int = SESSIONS, test: int = TEST) -> Material:
+    """``sessions`` charges to learn from and to hold out, and ``test`` ones; the same seed gives the same bits.
 
     About 0.6 s a charge. Raises ValueError when there are too few sessions.
     """
     if sessions < LEAST_UNITS:
         raise ValueError(f"{sessions} sessions are too few to learn from and to hold some out: {LEAST_UNITS} at least")
     charges: list[Charge] = []
-    for charge in simulate.charges(sessions + fresh, seed):
+    for charge in cell.charges(sessions + test, seed):
         charges.append(charge)
-        tell("simulating charges", len(charges), sessions + fresh)
+        progress("simulating charges", len(charges), sessions + test)
     recorded = [_record(charge, seed, number) for number, charge in enumerate(charges)]
-    learnt, held = split(recorded[:sessions], seed)
+    train, validation = split(recorded[:sessions], seed)
     rng = np.random.default_rng(seed)
     return Material(
-        _cut(learnt),
-        _cut(held),
-        fresh=_cut(recorded[sessions:]),
-        tried=[logger.record(charge, ORDINARY, rng) for charge in charges[sessions:]],
+        _cut(train),
+        _cut(validation),
+        test=_cut(recorded[sessions:]),
+        fault_injected=[logger.record(charge, ORDINARY, rng) for charge in charges[sessions:]],
         training={"source": "simulation", "summary": _summary(charges[:sessions], recorded[:sessions])},
         degrees=DEGREES,
         pieces=[logger.piece(rng) for _ in range(PIECES * sessions)],
@@ -64,8 +63,8 @@ def _summary(charges: Sequence[Charge], recorded: Sequence[Samples]) -> str:
     rates = [c.conditions.c_rate for c in charges]
     ambients = [c.conditions.ambient_c for c in charges]
     return (
-        f"Simulated charges only: {len(charges)} charges, {hours(recorded):.1f} h, of a {simulate.CAPACITY_AH:g} Ah "
-        f"cell (PyBaMM, parameter set {simulate.CELL}, single-particle model, lumped thermal model), constant current "
+        f"Simulated charges only: {len(charges)} charges, {hours(recorded):.1f} h, of a {cell.CAPACITY_AH:g} Ah "
+        f"cell (PyBaMM, parameter set {cell.CELL}, single-particle model, lumped thermal model), constant current "
         f"then constant voltage at {min(rates):.2f} to {max(rates):.2f} C in surroundings of {min(ambients):.0f} to "
         f"{max(ambients):.0f} °C, new and aged, recorded by simulated loggers: a sample every 0.5 to 5 s, mostly every "
         f"second, temperatures to 0.1 °C or finer, some currents to {logger.STEPS_A[1]:g} A only; and "

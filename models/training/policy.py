@@ -45,9 +45,9 @@ def needed_hours(budget: float) -> float:
     return 3.0 / budget
 
 
-def fit(held: Sessions, every: Sequence[Samples], *, gap_s: float, budget: float) -> tuple[Thresholds, Evidence]:
-    """The thresholds of the models from ``held``, which they have not seen; those of changes and of repeated readings
-    from ``every`` session, as nothing was fitted to them. Half of the budget is for either."""
+def fit(validation: Sessions, every: Sequence[Samples], *, gap_s: float, budget: float) -> tuple[Thresholds, Evidence]:
+    """The thresholds of the models come from ``validation``, which they have not seen. Those of changes and of repeated
+    readings come from ``every`` session, as nothing was fitted to them. Each part gets half of the budget."""
     floors = {"current": _floor([s.current_a for s in every]), "temperature": _floor([s.temperature_c for s in every])}
     blank = Evidence(
         warm_up_s=WARM_UP_S,
@@ -64,8 +64,10 @@ def fit(held: Sessions, every: Sequence[Samples], *, gap_s: float, budget: float
         np.array([_change_peaks(s, blank, gap_s) for s in every]), int(budget / 2 * hours(every)), CHANGE_MARGIN
     )
     alone, often, forest = _within(
-        np.array([_score_peaks(s, of, blank, gap_s) for s, of in zip(held.samples, held.scores, strict=True)]),
-        int(budget / 2 * hours(held.samples)),
+        np.array(
+            [_score_peaks(s, of, blank, gap_s) for s, of in zip(validation.samples, validation.scores, strict=True)]
+        ),
+        int(budget / 2 * hours(validation.samples)),
         1.0,
     )
     threshold = float(alone) * SCORE_MARGIN / blank.once
@@ -92,9 +94,9 @@ def _ends(readings: Sequence[Floats], digits: int) -> tuple[float, float]:
     return round(min(float(r.min()) for r in readings), digits), round(max(float(r.max()) for r in readings), digits)
 
 
-def bounds(learnt: Range) -> Range:
-    """What lies outside of these is far from all that was ``learnt`` from: nothing else need speak against it."""
-    (low_a, high_a), (low_c, high_c) = learnt.current_a, learnt.temperature_c
+def bounds(known: Range) -> Range:
+    """What lies outside of these is far from all that was ``train`` from: nothing else need speak against it."""
+    (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
     beyond_a = max(BEYOND_A * max(abs(low_a), abs(high_a)), 1e-3)
     return Range(
         current_a=(round(low_a - beyond_a, 3), round(high_a + beyond_a, 3)),

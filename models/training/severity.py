@@ -15,17 +15,17 @@ _LEAST_A = 1e-3
 
 
 def limits(
-    given: Mapping[str, Limit], learnt: Range, degrees: tuple[float, float, float] | None = None
+    given: Mapping[str, Limit], known: Range, degrees: tuple[float, float, float] | None = None
 ) -> SeverityLimits:
-    """The limits, those that are ``given`` by name, the others by the ranges that were ``learnt`` from, or with
+    """The limits, those that are ``given`` by name, the others by the ranges that were ``known`` from, or with
     ``degrees`` for temperatures.
 
     Raises ValueError where they do not rise from medium over high to critical, or where a current is not positive.
     """
-    most_a = max(map(abs, learnt.current_a))
+    most_a = max(map(abs, known.current_a))
     found: dict[str, Limit] = {}
     for place, level in enumerate(LEVELS):
-        degree = degrees[place] if degrees else round(learnt.temperature_c[1] + OVER_C[place], 1)
+        degree = degrees[place] if degrees else round(known.temperature_c[1] + OVER_C[place], 1)
         found[level] = given.get(level, (round(max(SHARES[place] * most_a, (1 + place) * _LEAST_A), 3), degree))
     for level, (current_a, _) in found.items():
         if not current_a > 0:

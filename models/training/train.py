@@ -8,17 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.bundle.writer import Golden, Parts, write
-from models.data.material import Limit, Material, Tell
-from models.data.sessions import features_of, hours, lessons
+from models.data.material import Limit, Material, StepProgress
+from models.data.sessions import features_of, hours, training_rows
 from models.detectors import export, forest, network, parity
 from models.evaluation.outcome import outcome
-from models.training import plots as drawing
-from models.training import policy, severity
+from models.training import plots, policy, severity
 from models.training.calibration import calibrate, residuals
 from scoring.bundle import Bundle, Manifest, Scaler, load
 from scoring.config import FORMAT, BundleConfig, FeaturesConfig
@@ -47,7 +45,13 @@ class Recipe:
 
 
 def train(
-    material: Material, out: Path, seed: int, recipe: Recipe, tell: Tell, *, limits: Mapping[str, Limit] | None = None
+    material: Material,
+    out: Path,
+    seed: int,
+    recipe: Recipe,
+    progress: StepProgress,
+    *,
+    limits: Mapping[str, Limit] | None = None,
 ) -> Bundle:
     """Make a bundle at ``out``, replacing what is there, and beside it the pictures of `pictures`. The same material
     and seed give the same bytes with the same versions on the same kind of processor. ``limits``: of severities, by
@@ -56,38 +60,38 @@ def train(
     Raises ValueError for limits that cannot be and `parity.ParityError` when the graph is not the models; warns when
     the held-out hours cannot bear out the budget.
     """
-    learnt, held = material.learnt, material.held
-    every = [*learnt, *held]
+    train, validation = material.train, material.validation
+    every = [*train, *validation]
     known = policy.known(every)
     severities = severity.limits(limits or {}, known, material.degrees)
-    _warn(hours(held), recipe.budget)
+    _warn(hours(validation), recipe.budget)
     rules = FEATURES_CONFIG.rules
-    taught = lessons([*learnt, *material.pieces], rules, seed, most=recipe.rows_per_session)
+    taught = training_rows([*train, *material.pieces], rules, seed, most=recipe.rows_per_session)
     # Weights are kept by how well they rebuild normal rows: what nobody can undo of a spoilt one would drown that.
-    checked = lessons(held, rules, seed, most=recipe.rows_per_session, spoilt=False)
-    scaler = Scaler(taught.wanted.mean(axis=0), np.maximum(taught.wanted.std(axis=0), 1e-9))
+    checked = training_rows(validation, rules, seed, most=recipe.rows_per_session, corrupted=False)
+    scaler = Scaler(taught.targets.mean(axis=0), np.maximum(taught.targets.std(axis=0), 1e-9))
     total = recipe.epochs + recipe.settle_epochs
     model, epochs = network.fit(
-        (scaler.standardise(taught.shown), scaler.standardise(taught.wanted)),
-        (scaler.standardise(checked.shown), scaler.standardise(checked.wanted)),
+        (scaler.standardise(taught.inputs), scaler.standardise(taught.targets)),
+        (scaler.standardise(checked.inputs), scaler.standardise(checked.targets)),
         epochs=recipe.epochs,
         settle_epochs=recipe.settle_epochs,
         seed=seed,
-        tell=lambda done, loss: tell(f"training the autoencoder (held-out loss {loss:.4f})", done, total),
+        progress=lambda done, loss: progress(f"training the autoencoder (held-out loss {loss:.4f})", done, total),
     )
-    tell("training the autoencoder", total, total)  # it may have ended early
-    tell("growing the forest", 0, 1)
-    trained = forest.fit(taught.wanted, trees=recipe.trees, seed=seed)
+    progress("training the autoencoder", total, total)  # it may have ended early
+    progress("growing the forest", 0, 1)
+    trained = forest.fit(taught.targets, trees=recipe.trees, seed=seed)
     trees = forest.Forest.of(trained)
     layers = network.folded(model)
-    weights = _weights(Graph(export.to_onnx(scaler, layers, trees)), scaler, learnt)
+    weights = _weights(Graph(export.to_onnx(scaler, layers, trees)), scaler, train)
     onnx = export.to_onnx(scaler, layers, trees, error_weights=weights)
     graph = Graph(onnx)
-    tell("growing the forest", 1, 1)
+    progress("growing the forest", 1, 1)
 
-    scores = [graph.score(rows) for rows in features_of(held, rules)]
+    scores = [graph.score(rows) for rows in features_of(validation, rules)]
     thresholds, evidence = policy.fit(
-        policy.Sessions(held, scores), every, gap_s=FEATURES_CONFIG.session_gap_s, budget=recipe.budget
+        policy.Sessions(validation, scores), every, gap_s=FEATURES_CONFIG.session_gap_s, budget=recipe.budget
     )
     config = BundleConfig(
         features=FEATURES_CONFIG,
@@ -98,39 +102,42 @@ def train(
         severity=severities,
         training_range=known,
         calibration=calibrate(
-            *_running(scores), hours(held), residuals(held, np.concatenate([s.reconstruction for s in scores]))
+            *_running(scores),
+            hours(validation),
+            residuals(validation, np.concatenate([s.reconstruction for s in scores])),
         ),
     )
-    tell("proving parity", 0, 1)
-    edge = parity.boundary_rows(trees, taught.wanted, seed)
-    tried = np.concatenate([parity.spread_rows(taught.wanted, seed, recipe.parity_rows), edge])
-    proof = parity.prove(graph, model, trained, scaler, thresholds, tried, np.array(weights))
-    tell("proving parity", 1, 1)
+    progress("proving parity", 0, 1)
+    edge = parity.boundary_rows(trees, taught.targets, seed)
+    tried = np.concatenate([parity.spread_rows(taught.targets, seed, recipe.parity_rows), edge])
+    oracle = parity.oracle_of(model, trained, scaler, np.array(weights))
+    proof = parity.compare(graph, oracle, thresholds, tried)
+    progress("proving parity", 1, 1)
 
     manifest = Manifest(format=FORMAT, id="candidate", sha256={}, versions={}, training={}, metrics={})
     candidate = Bundle("candidate", {}, config, scaler, graph, manifest)
-    tell("trying it", 0, 1)
+    progress("trying it", 0, 1)
     metrics = {
         "parity": replace(proof, boundary_rows=len(edge)).as_dict(),
         **outcome(candidate, material, seed, recipe.per_grade),
     }
-    tell("trying it", 1, 1)
+    progress("trying it", 1, 1)
     training = {
         **material.training,
         "seed": seed,
         "recipe": asdict(recipe),
-        "hours": round(hours(learnt), 2),
-        "held_out_hours": round(hours(held), 2),
+        "hours": round(hours(train), 2),
+        "held_out_hours": round(hours(validation), 2),
         "sessions": len(every),
-        "rows": len(taught.wanted),
+        "rows": len(taught.targets),
         "forest_input": "raw features, rounded to float32",
     }
-    golden = _golden(model, trained, scaler, tried, weights, seed)
+    golden = Golden.drawn(tried, oracle, seed)
     made_by = _versions(training["source"])
     write(Parts(model, scaler, trees, onnx, config, golden, made_by, training, metrics), out)
     curve, histogram = pictures(out)
-    curve.write_bytes(drawing.training_curve(epochs))
-    histogram.write_bytes(drawing.score_histograms(*_running(scores), config))
+    curve.write_bytes(plots.training_curve(epochs))
+    histogram.write_bytes(plots.score_histograms(*_running(scores), config))
     return load(out)
 
 
@@ -150,10 +157,10 @@ def _warn(held_h: float, budget: float) -> None:
         )
 
 
-def _weights(graph: Graph, scaler: Scaler, learnt: Sequence[Samples]) -> tuple[float, ...]:
+def _weights(graph: Graph, scaler: Scaler, train: Sequence[Samples]) -> tuple[float, ...]:
     """One over the mean square of each feature's residual on what was learnt: each counts by how surprising it is."""
     parts = []
-    for rows in features_of(learnt, FEATURES_CONFIG.rules):
+    for rows in features_of(train, FEATURES_CONFIG.rules):
         residual = scaler.standardise(rows) - scaler.standardise(graph.score(rows).reconstruction)
         parts.append(residual[RUNNING:])
     squares = np.square(np.concatenate(parts)).mean(axis=0)
@@ -166,12 +173,6 @@ def _running(scores: Sequence[Scores]) -> tuple[Floats, Floats]:
         np.concatenate([s.reconstruction_error[RUNNING:] for s in scores]),
         np.concatenate([s.forest_score[RUNNING:] for s in scores]),
     )
-
-
-def _golden(model: Any, trained: Any, scaler: Scaler, rows: Floats, weights: Sequence[float], seed: int) -> Golden:
-    picked = rows[np.random.default_rng(seed).permutation(len(rows))[:64]]
-    error = network.reconstruction_error(model, scaler.standardise(picked), np.array(weights))
-    return Golden(picked, error, np.asarray(trained.score_samples(picked)))
 
 
 def _versions(source: str) -> dict[str, str]:

@@ -85,18 +85,18 @@ def left(account: Any) -> tuple[list[str], list[str]]:
 def test_exactly_the_events_asked_for_are_printed_and_nothing_is_left(account: Any) -> None:
     """By severity, device and type, filtered by SNS itself, as it was published; only the topic may send to the queue.
     After Ctrl-C, and when the reader has left, neither queue nor subscription is there."""
-    asked = ["--json", "--severity", "high", "--device", "rack/7", "--device", "a", "--type", "anomaly."]
-    with tails(account, asked, ["--type", "health.gap"]) as ((picky, said), (unread, _)):
+    request = ["--json", "--severity", "high", "--device", "rack/7", "--device", "a", "--type", "anomaly."]
+    with tails(account, request, ["--type", "health.gap"]) as ((picky, said), (unread, _)):
         assert "severity high or critical, device rack/7 or a, type anomaly.*" in said
         assert "Ctrl-C ends it" in said
         assert [len(each) for each in left(account)] == [2, 2]
         unread.stdout.close()  # as in `tail | head`; nothing will be written that could fail
         assert_filtered_by_sns(account, next(word for word in said.split() if word.startswith(PREFIX)).rstrip("."))
 
-        wanted = [anomaly(), anomaly(device="a", severity=Severity.CRITICAL, ts=T + 1)]
+        filters = [anomaly(), anomaly(device="a", severity=Severity.CRITICAL, ts=T + 1)]
         others = [anomaly(severity=Severity.MEDIUM, ts=T + 2), anomaly(device="b", ts=T + 3), notice("rack/7")]
-        assert Topic(account.world.aws.sns, account.world.topic_arn).publish(others + wanted) == []
-        assert sorted(picky.stdout.readline() for _ in wanted) == sorted(f"{each.body}\n" for each in wanted)
+        assert Topic(account.world.aws.sns, account.world.topic_arn).publish(others + filters) == []
+        assert sorted(picky.stdout.readline() for _ in filters) == sorted(f"{each.body}\n" for each in filters)
         picky.send_signal(signal.SIGINT)
         assert picky.communicate(timeout=20) == ("", "Ended; queue and subscription are removed.\n")
         assert picky.returncode == 130

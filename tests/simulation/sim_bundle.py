@@ -112,7 +112,7 @@ NAMELESS = "model"
 
 
 class LiesThere:
-    """`consumer.bundles.watcher.Source` over what a test says."""
+    """`consumer.bundles.watcher.Location` over what a test says."""
 
     where = NAMELESS
 

@@ -28,7 +28,7 @@ from consumer.state.committer import Sinks
 from consumer.state.head import Head, Refusal
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.direct import DirectSource
-from consumer.stream.records import Decoder, NameTables, Plausible
+from consumer.stream.records import Decoder, NameTables
 from consumer.table.history import TableHistory
 from consumer.worker import worker
 from consumer.worker.backfill import FirstWindow
@@ -84,7 +84,6 @@ class Host:
         self._s3 = BucketClient(edges.bucket, run.faults)
         self._stores = Stores(self._s3, self._s3, BUCKET)  # type: ignore[arg-type]
         names = NameTables(Names(), Names())
-        plausible = bundle.config.plausible
         store = ArithmeticBundles(self._s3, BUCKET, run.namespace)  # type: ignore[arg-type]
         self.bundles = BundleReader(LiesThere(run.lies_there), store, bundle, every_s=inf)
         self._lane_bundles = LaneBundles(bundle, store, lambda: self.bundles.look().bundle)
@@ -100,7 +99,7 @@ class Host:
             device_key="device",
             devices=names.devices,
             shards=names.shards,
-            plausible=Plausible(plausible.current_a, plausible.temperature_c),
+            plausible=bundle.config.plausible,
         )
 
     @classmethod

@@ -12,15 +12,15 @@ from sim_outcome import Outcome
 from sim_script import Script
 from sim_world import Plan, World
 
-from battery_watch.options.inputs import Taken
-from battery_watch.replay.run import through
+from battery_watch.options.inputs import RecordedInput
+from battery_watch.replay.run import replay_recordings
 from models.data.files import read
 from scoring.bundle import Bundle
 
 OF_THE_PLACE = ("position", "archive", "chart")
 
 
-def recorded(script: Script, path: Path) -> Taken:
+def recorded(script: Script, path: Path) -> RecordedInput:
     """What was written into the table, as a file."""
     rows = []
     for write in script.writes:
@@ -28,7 +28,7 @@ def recorded(script: Script, path: Path) -> Taken:
         values = [image[name]["N"] for name in ("ts", "current", "temperature")]
         rows.append(",".join([*values, image.get("device", {}).get("S", "")]))
     path.write_text("\n".join(["ts,current,temperature,device", *rows]) + "\n")
-    return Taken(read([path]), script.table)
+    return RecordedInput(read([path]), script.table)
 
 
 def said(events: list[Any]) -> list[Any]:
@@ -70,7 +70,7 @@ def test_a_replay_says_what_the_worker_said(bundle: Bundle, tmp_path: Path) -> N
     watched = Outcome.of(World(script, bundle, plan).run())
 
     taken = recorded(script, tmp_path / "device4.csv")
-    (replayed,) = through(taken, bundle, publish="both", tell=lambda *_: None)
+    (replayed,) = replay_recordings(taken, bundle, publish="both", progress=lambda *_: None)
     expected = {device: said(events) for device, events in watched.messages.items()}
     found = by_device(said([orjson.loads(message.body) for message in replayed.messages]))
     kinds = {event["type"] for events in expected.values() for event in events}

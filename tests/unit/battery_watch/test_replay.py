@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from repository import ROOT
 
 from battery_watch.commands.replay import command
-from battery_watch.replay import output as results
+from battery_watch.replay import output
 from battery_watch.replay.output import COLUMNS, DRAWN, chart
 from battery_watch.replay.summary import figures
 from consumer.offline.replay import Judged, Replayed
@@ -52,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result
         "consumer.logs.configure", lambda *_: structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     )
     monkeypatch.setattr("reporting.charts.figure.render", lambda data: f"{data.device} {len(data)}".encode())
-    monkeypatch.setattr(results, "render", lambda data: f"{data.device} {len(data)}".encode())
+    monkeypatch.setattr(output, "render", lambda data: f"{data.device} {len(data)}".encode())
 
     def invoke(*arguments: object) -> Result:
         return CliRunner().invoke(command, [str(argument) for argument in arguments])
@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_no_half_files(
     def interrupted(_: ChartData) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(results, "render", interrupted)
+    monkeypatch.setattr(output, "render", interrupted)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "events.ndjson").write_text("old")
     for name in ("new", "old"):
@@ -285,13 +285,13 @@ def test_every_stage_has_its_word(
     parquet: bool, default_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Those of policy `evidence` too, alone and together with others."""
-    monkeypatch.setattr(results, "has_parquet", lambda: parquet)
+    monkeypatch.setattr(output, "has_parquet", lambda: parquet)
     rows = np.arange(16)
     numbers = {name: rows.astype(float) for name in Judged.__slots__}
     codes = {"device": np.zeros(16, np.int32), "stages": rows.astype(np.uint8), "severity": np.ones(16, np.int8)}
     judged = Judged(**{**numbers, **codes, "devices": ("d",), "episode": np.full(16, "e", object)})
     replayed = Replayed(judged, (), {}, ())
-    results.write([replayed], default_bundle, tmp_path, charts=False, tell=lambda *_: None)
+    output.write([replayed], default_bundle, tmp_path, charts=False, progress=lambda *_: None)
     if parquet:
         found = [row["stages"] for row in pq.read_table(tmp_path / "scores.parquet").to_pylist()]
     else:

@@ -14,7 +14,7 @@ from demo.charger import Charger
 from demo.interrupt import Interrupted
 from demo.outage import Outage, planned
 from demo.printed import Left, print_script, print_summary
-from demo.score import Evidence, Latency, Message, summarise
+from demo.score import Latency, Message, RunRecord, summarise
 from demo.script import Fault, write
 from demo.view import View
 
@@ -38,7 +38,7 @@ def view(
         charged=0.4,
         written=1203,
         messages=messages,
-        told=len(messages),
+        distinct=len(messages),
         found=found or {},
         charts=0,
         link="",
@@ -88,10 +88,10 @@ def test_the_picture_shows_charge_script_and_events(height: int) -> None:
 def test_the_summary_says_passed_or_why_not() -> None:
     """One sentence a reason; paths are printed whole."""
     console, out = plain()
-    evidence = Evidence(SCRIPT, 0, 10, [], {"scored": 10}, 0, 1, {})
+    record = RunRecord(SCRIPT, 0, 10, [], {"scored": 10}, 0, 1, {})
     folder = Path("/somewhere/with/a/name/that/is/longer/than/the/console/is/wide/20260101T000000Z")
     print_script(console, view(0))
-    print_summary(console, summarise(evidence), Left(folder, folder / "chart.png"))
+    print_summary(console, summarise(record), Left(folder, folder / "chart.png"))
     text = out.getvalue()
     assert f"{folder}/chart.png" in text
     assert text.count("Failed: No message about the") == len(SCRIPT.faults)
@@ -111,8 +111,8 @@ def test_the_kill_is_in_the_script_on_the_board_and_in_the_summary() -> None:
     assert board.getvalue().count("killed, nobody watches") == 2
     back = replace(down, owned_s=113.5, back_s=114.0)
     put_s = {1_700_000_000: 105.0}
-    evidence = Evidence(SCRIPT, 0, 10, [replace(MESSAGE, received_s=114.2)], {"scored": 10}, 1, 1, put_s, outage=back)
-    print_summary(console, summarise(evidence), Left(Path("out"), None, Path("out/recovery.png")))
+    record = RunRecord(SCRIPT, 0, 10, [replace(MESSAGE, received_s=114.2)], {"scored": 10}, 1, 1, put_s, outage=back)
+    print_summary(console, summarise(record), Left(Path("out"), None, Path("out/recovery.png")))
     assert "watching again after 14.0 s; 1 message waited for that, 9.2 s at most" in out.getvalue()
     assert "out/recovery.png" in out.getvalue()
 

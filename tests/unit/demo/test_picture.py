@@ -7,7 +7,7 @@ import numpy as np
 from demo.charger import Charger
 from demo.outage import planned
 from demo.picture import AROUND_S, recovery
-from demo.score import Evidence, Message, summarise
+from demo.score import Message, RunRecord, summarise
 from demo.script import UPLOAD_S, write
 from reporting.charts.figure import render
 
@@ -17,7 +17,7 @@ CHARGER = Charger(1, SCRIPT)
 PLAN = planned(SCRIPT)
 OUTAGE = replace(PLAN, killed_s=ZERO_S + PLAN.at_s + 0.2, started_s=0.0, owned_s=0.0, back_s=ZERO_S + PLAN.at_s + 14.2)
 MESSAGE = Message("1", "anomaly.sample", "device4", EPOCH_S + PLAN.at_s, "high", "e", "Hot.", 0.0)
-EVIDENCE = Evidence(
+EVIDENCE = RunRecord(
     SCRIPT, EPOCH_S, UPLOAD_S + 80, [MESSAGE], {"scored": UPLOAD_S + 80}, 1, 1, {}, zero_s=ZERO_S, outage=OUTAGE
 )
 

@@ -6,7 +6,7 @@ import pytest
 
 from demo import score
 from demo.outage import planned
-from demo.score import Evidence, Latency, Message, Waited, summarise
+from demo.score import Latency, Message, RunRecord, Waited, summarise
 from demo.script import Fault, FaultKind, Script
 from reporting.anomaly import episodes
 
@@ -39,7 +39,7 @@ def step(kind: str, offset_s: float, *, episode: str = "e") -> Message:
     return replace(message(offset_s, identity=f"{kind}{offset_s}", episode=episode), type=f"anomaly.{kind}")
 
 
-GOOD = Evidence(
+GOOD = RunRecord(
     script=SCRIPT,
     epoch_s=EPOCH_S,
     written=1260,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from battery_watch.commands.train import command
 from models.data.files import read
 from models.data.measured import material
 from models.data.recordings import Series
+from models.detectors.forest import Forest
 from models.training import train as pipeline
 from models.training.train import Recipe
 from scoring.bundle import Bundle, load
@@ -86,12 +88,12 @@ def again(small: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     def train(root: Path) -> str:
         steps = dict[str, None]()
 
-        def tell(step: str, done: int, total: int) -> None:
+        def progress(step: str, done: int, total: int) -> None:
             assert 0 <= done <= total
             steps[step.split(" (")[0]] = None
 
         of = material(read([small.charges], labels=True), 3)
-        made = pipeline.train(of, root / "bundle", 3, SMALL, tell, limits={"critical": (9.0, 70.0)})
+        made = pipeline.train(of, root / "bundle", 3, SMALL, progress, limits={"critical": (9.0, 70.0)})
         return "\n".join([*steps, made.id])
 
     root, said = _once(tmp_path_factory, "again", train)
@@ -114,6 +116,17 @@ def _once(factory: pytest.TempPathFactory, name: str, train: Callable[[Path], st
                 text = train(root)
             said.write_text(text)
     return root, said.read_text()
+
+
+@pytest.fixture(scope="session")
+def forest_of() -> Callable[[bytes], Forest]:
+    """Rebuilds a forest from the bytes of `isolation_forest.npz`, without unpickling."""
+
+    def rebuild(content: bytes) -> Forest:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Forest(**{name: arrays[name] for name in arrays.files})
+
+    return rebuild
 
 
 @pytest.fixture

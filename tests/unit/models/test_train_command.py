@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from battery_watch.commands import evaluate
 from battery_watch.commands.train import command
-from models.simulation import cell as simulate
+from models.simulation import cell
 from models.training import train as pipeline
 
 
@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, small: Any) -> list[dict[str, Any]]:
     """What the pipeline was asked for; it gives the small bundle without any work."""
     calls: list[dict[str, Any]] = []
 
-    def train(material: Any, out: Path, seed: int, recipe: Any, tell: Any, *, limits: Any) -> Any:
+    def train(material: Any, out: Path, seed: int, recipe: Any, progress: Any, *, limits: Any) -> Any:
         calls.append({"material": material, "out": out, "seed": seed, "recipe": recipe, "limits": limits})
         return small.bundle
 
@@ -41,9 +41,9 @@ def made_up(count: int, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     time_s = np.arange(0.0, 1300.0, 5.0)
     for _ in range(count):
-        conditions = simulate.draw(rng)
-        current_a = np.where(time_s < 1200, conditions.c_rate * simulate.CAPACITY_AH, 0.0)
-        yield simulate.Charge(conditions, time_s, current_a, np.full(len(time_s), conditions.ambient_c), 900.0, 1200.0)
+        conditions = cell.draw(rng)
+        current_a = np.where(time_s < 1200, conditions.c_rate * cell.CAPACITY_AH, 0.0)
+        yield cell.Charge(conditions, time_s, current_a, np.full(len(time_s), conditions.ambient_c), 900.0, 1200.0)
 
 
 def test_simulated_and_recorded_charges_go_the_same_way(
@@ -51,7 +51,7 @@ def test_simulated_and_recorded_charges_go_the_same_way(
 ) -> None:
     """With seed, budget and limits; the simulation gets the seed too."""
     seeds: list[int] = []
-    monkeypatch.setattr(simulate, "charges", lambda count, seed: seeds.append(seed) or made_up(count, seed))
+    monkeypatch.setattr(cell, "charges", lambda count, seed: seeds.append(seed) or made_up(count, seed))
     options = ["--seed", "5", "--budget", "0.2", "--epochs", "12", "--high", "6", "55"]
     for source in (["--simulated", "--sessions", "8"], ["--input", str(small.charges)]):
         result = run(*source, "--out", tmp_path / "new", *options)
@@ -63,7 +63,7 @@ def test_simulated_and_recorded_charges_go_the_same_way(
         assert (call["recipe"].epochs, call["recipe"].settle_epochs) == (10, 2)
         assert call["limits"] == {"high": (6.0, 55.0)}
     assert simulated["material"].training["source"] == "simulation"
-    assert len(simulated["material"].tried) == 2
+    assert len(simulated["material"].fault_injected) == 2
     assert recorded["material"].training["source"] == "recordings"
 
 
@@ -75,7 +75,7 @@ def test_devices_of_one_file_are_kept_apart(asked: list[dict[str, Any]], tmp_pat
             lines += [f"{start * 1000 + second},{2 + k},25,{name}" for k, name in enumerate("ab")]
     (tmp_path / "two.csv").write_text("\n".join(lines))
     assert run("--input", tmp_path / "two.csv", "--out", tmp_path / "new").exit_code == 0
-    sessions = [*asked[0]["material"].learnt, *asked[0]["material"].held]
+    sessions = [*asked[0]["material"].train, *asked[0]["material"].validation]
     assert sorted(float(np.ptp(s.current_a)) for s in sessions) == [0.0] * 8
     assert asked[0]["material"].training["devices"] == 2
 

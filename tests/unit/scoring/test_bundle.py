@@ -129,6 +129,7 @@ def test_a_corrected_card_is_the_same_model_and_a_changed_threshold_is_not(bundl
         (lambda c: c.pop("thresholds"), "thresholds"),
         (lambda c: c.update(format=2), "format"),
         (lambda c: c.update(policy="other"), "policy"),
+        (lambda c: c.update(window={"shown_s": 600.0}), "window.*600 s cannot be chosen"),
         (lambda c: c["features"].update(rolling=7), r"features\.rolling"),
         (lambda c: c["features"].update(rate="hourly"), r"features\.rate"),
         (lambda c: c["thresholds"].update(forest_score="low"), r"thresholds\.forest_score"),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 import pytest
 
-from battery_watch.events.filters import LEVELS, EventType, Wanted
+from battery_watch.events.filters import LEVELS, EventFilter, EventType
 from reporting.contract.severities import SEVERITY_NUMBERS, SeverityName
 
 
@@ -22,49 +22,49 @@ def test_the_levels_are_the_contracts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "policy", "words"),
+    ("filters", "policy", "words"),
     [
-        (Wanted(), {}, "everything"),
-        (Wanted("low"), {}, "everything"),
-        (Wanted("high"), {"severity": ["high", "critical"]}, "severity high or critical"),
-        (Wanted(None, ("a", "rack/7")), {"device": ["a", "rack/7"]}, "device a or rack/7"),
+        (EventFilter(), {}, "everything"),
+        (EventFilter("low"), {}, "everything"),
+        (EventFilter("high"), {"severity": ["high", "critical"]}, "severity high or critical"),
+        (EventFilter(None, ("a", "rack/7")), {"device": ["a", "rack/7"]}, "device a or rack/7"),
         (
-            Wanted(None, (), ("anomaly.", "health.gap")),
+            EventFilter(None, (), ("anomaly.", "health.gap")),
             {"type": [{"prefix": "anomaly."}, "health.gap"]},
             "type anomaly.* or health.gap",
         ),
         (
-            Wanted("critical", ("a",), ("health.",)),
+            EventFilter("critical", ("a",), ("health.",)),
             {"severity": ["critical"], "device": ["a"], "type": [{"prefix": "health."}]},
             "severity critical, device a, type health.*",
         ),
     ],
 )
-def test_options_make_a_filter_policy(wanted: Wanted, policy: dict[str, Any], words: str) -> None:
+def test_options_make_a_filter_policy(filters: EventFilter, policy: dict[str, Any], words: str) -> None:
     """A severity is from that one on; what is not asked for is not filtered by."""
-    assert wanted.policy() == policy
-    assert wanted.words() == words
+    assert filters.policy() == policy
+    assert filters.words() == words
 
 
 @pytest.mark.parametrize(
-    ("wanted", "heard"),
+    ("filters", "heard"),
     [
-        (Wanted(), True),
-        (Wanted("medium"), True),
-        (Wanted("critical"), False),
-        (Wanted(None, ("b", "a")), True),
-        (Wanted(None, ("b",)), False),
-        (Wanted(None, (), ("anomaly.",)), True),
-        (Wanted(None, (), ("anomaly.opened",)), True),
-        (Wanted(None, (), ("anomaly.open",)), False),
-        (Wanted(None, (), ("health.", "anomaly.closed")), False),
-        (Wanted("high", ("a",), ("anomaly.",)), True),
-        (Wanted("high", ("a",), ("health.",)), False),
+        (EventFilter(), True),
+        (EventFilter("medium"), True),
+        (EventFilter("critical"), False),
+        (EventFilter(None, ("b", "a")), True),
+        (EventFilter(None, ("b",)), False),
+        (EventFilter(None, (), ("anomaly.",)), True),
+        (EventFilter(None, (), ("anomaly.opened",)), True),
+        (EventFilter(None, (), ("anomaly.open",)), False),
+        (EventFilter(None, (), ("health.", "anomaly.closed")), False),
+        (EventFilter("high", ("a",), ("anomaly.",)), True),
+        (EventFilter("high", ("a",), ("health.",)), False),
     ],
 )
-def test_an_event_is_wanted_or_not(wanted: Wanted, heard: bool) -> None:
+def test_an_event_is_wanted_or_not(filters: EventFilter, heard: bool) -> None:
     """By each of the three; a type is a prefix with a dot at its end alone."""
-    assert wanted.wants(event()) is heard
+    assert filters.matches(event()) is heard
 
 
 @pytest.mark.parametrize("text", ["anomaly.", "health.", "anomaly.opened", "anomaly.sample", "health.clock_skew"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from battery_watch.events.printer import NobodyReads, Output, of_line
+from battery_watch.events.printer import NobodyReads, Output, archive_text
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import Publication
 from reporting.anomaly.sample_message import sample_message
@@ -86,12 +86,12 @@ def test_a_device_cannot_command_the_terminal(stream: io.StringIO) -> None:
     """Its name may be anything that a table can hold."""
     Output(stream).event(published("a\x1b[2J\nb", chart=None))
     assert stream.getvalue().splitlines()[0].endswith("HIGH      a?[2J b  anomaly.sample")
-    assert "\x1b" not in of_line({**json.loads(EVIDENCE.line()), "device": "\x1b]0;x"}).plain
+    assert "\x1b" not in archive_text({**json.loads(EVIDENCE.line()), "device": "\x1b]0;x"}).plain
 
 
 def test_an_archived_sample_is_one_line() -> None:
     """Time, severity, device, what was measured and expected, both scores."""
-    assert of_line(json.loads(EVIDENCE.line())).plain == (
+    assert archive_text(json.loads(EVIDENCE.line())).plain == (
         "2026-07-25 14:25:07.250  HIGH      rack/7  7.50 A (2.50 expected), 41.0 °C (25.5 expected), most of the "
         "error: change of the temperature 75%; by forest: error 60.5 (threshold 53.25), "
         "forest score -0.750 (threshold -0.500)"

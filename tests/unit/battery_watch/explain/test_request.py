@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from battery_watch.cli import cli
-from battery_watch.explain.request import asked
+from battery_watch.explain.request import parse_request
 from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Episode, Step
 from reporting.anomaly.evidence import Evidence
@@ -39,8 +39,8 @@ def message() -> Message:
 
 def test_an_id_is_an_id() -> None:
     """As it stands in a message."""
-    assert asked("0123456789abcdef" * 2).id == "0123456789abcdef" * 2
-    assert asked("0123456789abcdef" * 2).told is None
+    assert parse_request("0123456789abcdef" * 2).id == "0123456789abcdef" * 2
+    assert parse_request("0123456789abcdef" * 2).sent is None
 
 
 @pytest.mark.parametrize("wrapping", ["", "Message", "Body", "body", "body Message"])
@@ -50,19 +50,19 @@ def test_a_message_is_taken_out_of_its_wrapping(message: Message, tmp_path: Path
     for name in reversed(wrapping.split()):
         text = json.dumps({"Type": "Notification", name: text})
     (tmp_path / "m.json").write_text(text)
-    found = asked(str(tmp_path / "m.json"))
+    found = parse_request(str(tmp_path / "m.json"))
     assert found.id == message.id
-    assert found.told is not None
-    assert (found.told.device, found.told.ts, found.told.summary) == ("d", 60.5, "Too much.")
-    assert found.told.content["summary"] == "Too much."
+    assert found.sent is not None
+    assert (found.sent.device, found.sent.ts, found.sent.summary) == ("d", 60.5, "Too much.")
+    assert found.sent.content["summary"] == "Too much."
 
 
 def test_an_e_mail_names_the_id(message: Message, tmp_path: Path) -> None:
     """It carries no numbers to compare with, but the command with the id; wrapped or not."""
     for text in (f"Dear all,\n{message.text}\n--", json.dumps({"Message": message.text})):
         (tmp_path / "mail").write_text(text)
-        found = asked(str(tmp_path / "mail"))
-        assert (found.id, found.told) == (message.id, None)
+        found = parse_request(str(tmp_path / "mail"))
+        assert (found.id, found.sent) == (message.id, None)
 
 
 @pytest.mark.parametrize("with_sample", [True, False])
@@ -72,22 +72,22 @@ def test_of_an_episode_it_is_the_sample_that_its_message_shows(
     """The id is that of the sample's own message, also in the text; what the message says in words is of the episode.
     Where time caused it there are no numbers to compare with, but the id."""
     step = Step("ongoing", 90.0, Episode("d", 60.5, 80.0, 60.5, 80, Severity.HIGH, samples=3, steps=2))
-    told = episode_message(step, TO, evidence=LINE if with_sample else None, model="bw-x")
-    (tmp_path / "m").write_text(told.body)
-    (tmp_path / "mail").write_text(told.text)
-    found = asked(str(tmp_path / "m"))
-    assert found.id == asked(str(tmp_path / "mail")).id == message.id
+    sent = episode_message(step, TO, evidence=LINE if with_sample else None, model="bw-x")
+    (tmp_path / "m").write_text(sent.body)
+    (tmp_path / "mail").write_text(sent.text)
+    found = parse_request(str(tmp_path / "m"))
+    assert found.id == parse_request(str(tmp_path / "mail")).id == message.id
     if not with_sample:
-        assert found.told is None
+        assert found.sent is None
         return
-    assert found.told is not None
-    assert (found.told.ts, found.told.model, found.told.summary[:9]) == (60.5, "bw-x", "Anomalous")
-    assert found.told.content == {name: value for name, value in json.loads(LINE.line()).items() if name != "datetime"}
+    assert found.sent is not None
+    assert (found.sent.ts, found.sent.model, found.sent.summary[:9]) == (60.5, "bw-x", "Anomalous")
+    assert found.sent.content == {name: value for name, value in json.loads(LINE.line()).items() if name != "datetime"}
 
 
 def notice() -> str:
-    told = Notice("health.silence", "d", 60.0, "opened", "Nothing has come of d.")
-    return told.message(source="urn:battery-watch:t", table="t", recorded=NOW).body
+    sent = Notice("health.silence", "d", 60.0, "opened", "Nothing has come of d.")
+    return sent.message(source="urn:battery-watch:t", table="t", recorded=NOW).body
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_no_anomaly_is_said(tmp_path: Path, text: str, said: str) -> Non
     """With what is wrong about it."""
     (tmp_path / "m").write_text(text)
     with pytest.raises(click.UsageError) as raised:
-        asked(str(tmp_path / "m"))
+        parse_request(str(tmp_path / "m"))
     assert said in str(raised.value)
 
 

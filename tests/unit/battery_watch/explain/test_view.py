@@ -14,9 +14,9 @@ from battery_watch.explain.comparison import Difference
 from battery_watch.explain.recheck import Checked, reasons
 from battery_watch.explain.request import of_sample
 from battery_watch.explain.view import as_json, show
-from consumer.offline.archive_reader import Line
+from consumer.offline.archive_reader import ArchiveLine
 from consumer.offline.rescore import rescore
-from consumer.table.scan import Table
+from consumer.table.scan import TableDescription
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import Publication
 from reporting.anomaly.sample_message import sample_message
@@ -52,14 +52,14 @@ def checked(evidence: Evidence) -> Checked:
     event = parse(message.body)
     assert isinstance(event, AnomalyEvent)
     return Checked(
-        asked=of_sample(event),
-        table=Table("t", 1, ("ts",)),
+        request=of_sample(event),
+        table=TableDescription("t", 1, ("ts",)),
         bucket="b",
         device="rack/7",
         ts=T,
         model="bw-plain",
         key="battery-events/x.ndjson",
-        line=Line("battery-events/x.ndjson", evidence.line()),
+        line=ArchiveLine("battery-events/x.ndjson", evidence.line()),
         chart=None,
         now=evidence,
         present=True,
@@ -110,7 +110,7 @@ def test_what_differs_is_shown_once(checked: Checked) -> None:
         ({"now": None, "of_message": None, "of_archive": None}, "no", ["no score comes of"]),
         ({"now": None, "present": False, "of_message": None, "of_archive": None}, "no", ["was deleted"]),
         (
-            {"now": None, "present": False, "table": Table("t", 1, ("device",)), "of_message": None},
+            {"now": None, "present": False, "table": TableDescription("t", 1, ("device",)), "of_message": None},
             "no",
             ["keeps only the newest sample"],
         ),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from battery_watch.options.times import ago, lasting, moment
+from battery_watch.options.times import parse_duration, parse_past_time, parse_time
 
 NOW = datetime(2026, 11, 22, 13, 0, 5, 250_000, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 22, 13, 0, 5, 250_000, tzinfo=UTC)
 )
 def test_a_moment_is_read(text: str, meant: str) -> None:
     """Relative or absolute, in whole seconds."""
-    assert moment(text, NOW).isoformat() == meant
+    assert parse_time(text, NOW).isoformat() == meant
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_moment_is_read(text: str, meant: str) -> None:
 def test_what_is_no_moment_is_told_how_to_be_one(text: str, said: str) -> None:
     """In the message."""
     with pytest.raises(ValueError, match=said):
-        moment(text, NOW)
+        parse_time(text, NOW)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_what_is_no_moment_is_told_how_to_be_one(text: str, said: str) -> None:
 )
 def test_so_long_ago(text: str, meant: str) -> None:
     """An absolute time is what it is."""
-    assert ago(text, NOW) == datetime.fromisoformat(meant)
+    assert parse_past_time(text, NOW) == datetime.fromisoformat(meant)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-22T15:00", "9999d99999h" * 2])
 def test_no_time_ago(text: str) -> None:
     """Said as for a time to come."""
     with pytest.raises(ValueError, match=r"time|calendar"):
-        ago(text, NOW)
+        parse_past_time(text, NOW)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_no_time_ago(text: str) -> None:
 )
 def test_a_length_of_time_is_read(text: str, seconds: float) -> None:
     """In hours, minutes and seconds."""
-    assert lasting(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0s", "30", "-30s", "1.5h", "30s1m", "2d", "for ever"])
 def test_what_is_no_length_of_time_is_said(text: str) -> None:
     """With how to write one."""
     with pytest.raises(ValueError, match="is no length of time: write 30s, 10m"):
-        lasting(text)
+        parse_duration(text)

@@ -90,7 +90,7 @@ def test_a_bucket_that_cannot_be_read_may_be_asked_again(s3: Any) -> None:
 def test_an_object_that_is_too_large_is_no_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not read to its end."""
     monkeypatch.setattr("consumer.bundles.location.MOST_BYTES", 10)
-    endless: Any = SimpleNamespace(get_object=lambda **_: {"Body": io.BytesIO(b"x" * 100)})
+    endless: Any = SimpleNamespace(get_object=lambda **_: {"Body": io.BytesIO(b"x" * 100), "ETag": ""})
     source = BundleSource.at("s3://b/p", lambda: SimpleNamespace(client=lambda name, config: endless))  # type: ignore[arg-type, return-value]
     with pytest.raises(UnfinishedError, match="it is too large"):
         source.named()

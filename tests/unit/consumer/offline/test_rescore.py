@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from consumer.errors import ConfigurationError, Retry
-from consumer.offline.rescore import Past, rescore
+from consumer.offline.rescore import DeviceHistory, rescore
 from consumer.outgoing.outbox import REACH_S
-from consumer.stream.records import Plausible
-from consumer.table.scan import Table
+from consumer.table.scan import TableDescription
 from reporting.anomaly.evidence import Evidence
 from scoring.bundle import Bundle
-from scoring.config import BundleConfig, Change, Stuck
+from scoring.config import PLAUSIBLE, BundleConfig, Change, Stuck
 from scoring.config import Evidence as Policy
 from scoring.scorer import Scorer
 from scoring.verdict import Severity
@@ -112,7 +111,9 @@ def item(ts: float, device: str | None = None, current: float = 2.5) -> dict[str
 
 def readings(twin: Twin, keys: tuple[str, ...], device: str, ts: float) -> list[list[float]]:
     session: Any = SimpleNamespace(client=lambda *_, **__: twin)
-    past = Past(session, Table("t", 1, keys), device=device, ts=ts, device_key="device", plausible=Plausible())
+    past = DeviceHistory(
+        session, TableDescription("t", 1, keys), device=device, ts=ts, device_key="device", plausible=PLAUSIBLE
+    )
     return [samples.ts.tolist() for samples in past.readings(lambda *_: None)]
 
 

@@ -16,8 +16,8 @@ from consumer.stream.discovery import (
     ORPHAN_LISTINGS,
     ORPHAN_S,
     OVER_LISTINGS,
+    Discovered,
     Discovery,
-    Found,
     Start,
 )
 from consumer.stream.source import Position, ShardNode
@@ -54,14 +54,14 @@ class Scripted:
     ) -> Discovery:
         return Discovery(self, positions=positions or {}, start=start, since=since, clock=lambda: self.now)
 
-    def look(self, discovery: Discovery) -> Found:
+    def look(self, discovery: Discovery) -> Discovered:
         """A listing, after which everything it names is being read."""
         found = discovery.look(self.reading)
         self.reading |= {begin.node.shard for begin in found.begin}
         return found
 
 
-def names(found: Found) -> list[str]:
+def names(found: Discovered) -> list[str]:
     return [begin.node.shard for begin in found.begin]
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.stream.records import FUTURE_S, LATE_S, Decoder, Plausible, Reject
+from consumer.stream.records import FUTURE_S, LATE_S, Decoder, Reject
+from scoring.config import Range
 from window.samples import Kind, Names, Samples
 
 Record = Callable[..., dict[str, Any]]
@@ -152,7 +153,7 @@ def test_the_plausible_range_is_the_bundles(record: Record) -> None:
         device_key="device",
         devices=Names(),
         shards=Names(),
-        plausible=Plausible(current_a=(0.0, 2.0), temperature_c=(0.0, 60.0)),
+        plausible=Range(current_a=(0.0, 2.0), temperature_c=(0.0, 60.0)),
     )
     page = narrow.page("s", [record(1, current=2.0), record(2, current=2.5), record(3, current=1.0, temperature=-1.0)])
     assert page.samples.kind.tolist() == [Kind.SAMPLE, Kind.IMPLAUSIBLE, Kind.IMPLAUSIBLE]

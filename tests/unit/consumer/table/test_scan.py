@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from consumer.errors import ConfigurationError
 from consumer.stream.records import Decoder
-from consumer.table.scan import SEGMENTS, Table, describe, scan
+from consumer.table.scan import SEGMENTS, TableDescription, describe, scan
 from window.samples import Kind, Names
 
 T = 1_784_989_500
@@ -33,7 +33,12 @@ class TableTwin:
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
         self.fail()
-        return {"Table": {"ItemCount": len(self.items), "KeySchema": [{"AttributeName": "ts", "KeyType": "HASH"}]}}
+        return {
+            "Table": {
+                "ItemCount": len(self.items),
+                "KeySchema": [{"AttributeName": "ts", "KeyType": "HASH"}],
+            }
+        }
 
     def scan(self, **asked: Any) -> dict[str, Any]:
         self.fail()
@@ -87,14 +92,14 @@ def test_an_interval_is_asked_of_the_table(decoder: Decoder) -> None:
         (None, None, None),
     ):
         twin = TableTwin([item(T)])
-        list(scan(twin.session, Table("device4", 1, ("ts",)), decoder, since=since, until=until))
+        list(scan(twin.session, TableDescription("device4", 1, ("ts",)), decoder, since=since, until=until))
         assert {asked.get("FilterExpression") for asked in twin.asked} == {term}
 
 
 def test_whoever_stops_early_ends_the_reading(decoder: Decoder) -> None:
     """No page is asked for after what is under way."""
     twin = TableTwin([item(T + n) for n in range(4000)])
-    pages = scan(twin.session, Table("device4", 4000, ("ts",)), decoder)
+    pages = scan(twin.session, TableDescription("device4", 4000, ("ts",)), decoder)
     next(pages)
     pages.close()  # type: ignore[attr-defined]
     assert len(twin.asked) < 100
@@ -108,7 +113,7 @@ def test_a_table_that_cannot_be_read(decoder: Decoder, code: str, said: str) -> 
     twin = TableTwin([], refuse=code)
     for call in (
         lambda: describe(twin.session, "device4"),
-        lambda: list(scan(twin.session, Table("device4", 0, ("ts",)), decoder)),
+        lambda: list(scan(twin.session, TableDescription("device4", 0, ("ts",)), decoder)),
     ):
         with pytest.raises(ConfigurationError, match="AWS_DEFAULT_REGION") as raised:
             call()

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.data import files as module
-from models.data.files import read
+from models.data import rows
+from models.data.files import files, read
 from models.data.recordings import RecordingError
 from window.samples import Kind
 
@@ -154,7 +154,7 @@ def test_a_null_is_no_sample(parquet: Make) -> None:
 
 def test_long_files_are_read_in_parts(csv: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """And faults keep their places."""
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(rows, "CHUNK", 7)
     lines = [f"{n},{'x' if n == 23 else n},25" for n in range(30)]
     (found,) = read([csv(*lines)])
     assert found.samples.ts[np.isfinite(found.samples.ts)].tolist() == [float(n) for n in range(30) if n != 23]
@@ -202,7 +202,7 @@ def test_a_pattern_stands_for_the_files_that_fit(csv: Make, tmp_path: Path) -> N
     (tmp_path / "a.txt").write_text("no table")
 
     def named(*inputs: str) -> list[str]:
-        return [path.name for path in module.files([tmp_path / each for each in inputs])]
+        return [path.name for path in files([tmp_path / each for each in inputs])]
 
     assert named("[b-z].csv", "*") == ["b.csv", "a.csv"]
     assert named("d*/c.csv") == ["c.csv"]
@@ -214,7 +214,7 @@ def test_a_pattern_stands_for_the_files_that_fit(csv: Make, tmp_path: Path) -> N
 def test_progress_is_told(csv: Make) -> None:
     """A file at a time."""
     said: list[tuple[str, int, int]] = []
-    read([csv("1,1,25"), csv("1,1,25", name="b.csv")], tell=lambda *step: said.append(step))
+    read([csv("1,1,25"), csv("1,1,25", name="b.csv")], progress=lambda *step: said.append(step))
     assert said == [("charge.csv", 1, 2), ("b.csv", 2, 2)]
 
 

@@ -21,9 +21,9 @@ def test_files_are_held_out_whole() -> None:
     """Never one session to learn from and another, of the same file, to lay thresholds by."""
     files = [recording(f"{k}.csv", 0.0, 9000.0, current_a=float(k)) for k in range(9)]
     found = material(files, 5)
-    learnt, held = ({float(s.current_a[0]) for s in part} for part in (found.learnt, found.held))
-    assert learnt.isdisjoint(held)
-    assert (len(found.learnt), len(found.held)) == (12, 6)
+    train, validation = ({float(s.current_a[0]) for s in part} for part in (found.train, found.validation))
+    assert train.isdisjoint(validation)
+    assert (len(found.train), len(found.validation)) == (12, 6)
     assert "9 recordings" in found.training["summary"]
     assert "30% of the recordings" in found.training["summary"]
 
@@ -32,8 +32,8 @@ def test_of_fewer_files_sessions_are_held_out() -> None:
     """One long file, or a table: each of its sessions stands for itself."""
     starts = [1000.0 * k for k in range(10)]
     found = material([recording("all.csv", *starts)], 5)
-    assert (len(found.learnt), len(found.held)) == (7, 3)
-    assert sorted(float(s.ts[0]) for s in (*found.learnt, *found.held)) == starts
+    assert (len(found.train), len(found.validation)) == (7, 3)
+    assert sorted(float(s.ts[0]) for s in (*found.train, *found.validation)) == starts
     assert "30% of the sessions" in found.training["summary"]
 
 
@@ -46,11 +46,11 @@ def test_too_little_says_how_much_is_needed() -> None:
     assert f"{LEAST_UNITS - 1} of the {LEAST_UNITS} sessions" in said
     assert f"{LEAST_UNITS} such sessions are needed" in said
     assert "Record 1 more" in said
-    assert len(material([*charges, recording("two.csv", 0.0, 9000.0)], 1).learnt) == 7
+    assert len(material([*charges, recording("two.csv", 0.0, 9000.0)], 1).train) == 7
 
 
 def test_another_seed_holds_out_others() -> None:
     """The same seed the same ones."""
     files = [recording(f"{k}.csv", 1000.0 * k) for k in range(20)]
-    one, same, other = ([float(s.ts[0]) for s in material(files, seed).held] for seed in (1, 1, 2))
+    one, same, other = ([float(s.ts[0]) for s in material(files, seed).validation] for seed in (1, 1, 2))
     assert one == same != other

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from models.detectors.parity import ParityError
-from models.legacy import estimators
-from models.legacy import network as old_network
+from models.legacy import estimators, network
 from models.legacy.choices import Given
 from models.legacy.convert import convert
 from models.legacy.errors import Unanswered
@@ -138,8 +137,8 @@ def test_a_wrong_conversion_is_not_written(
         patched.setattr(estimators, "reordered", lambda forest, names: forest)
         with pytest.raises(ParityError, match="not the trained models"):
             converted(legacy(), tmp_path / "bundle", current_range_a=(0, 5), temperature_range_c=(0, 50))
-    right = old_network.converted
-    monkeypatch.setattr(old_network, "converted", lambda weights, order: right(weights, list(range(14))))
+    right = network.converted
+    monkeypatch.setattr(network, "converted", lambda weights, order: right(weights, list(range(14))))
     with pytest.raises(ParityError, match="not the trained models"):
         converted(legacy(), tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from repository import SHIPPED_BUNDLE
@@ -9,7 +11,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from models.detectors.forest import Forest
-from models.legacy.forest_input import Evidence, judge
+from models.legacy.forest_input import ForestInput, judge
 from scoring.bundle import Scaler, load
 from window.features import FeatureRules, features, tails
 
@@ -28,7 +30,7 @@ def charges(seed: int, *, sessions: int = 10) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def evidence(grown_on: np.ndarray, scaled_by: np.ndarray, trees: int = 60) -> Evidence:
+def evidence(grown_on: np.ndarray, scaled_by: np.ndarray, trees: int = 60) -> ForestInput:
     fitted = StandardScaler().fit(scaled_by)
     forest = IsolationForest(n_estimators=trees, max_samples=min(256, len(grown_on)), random_state=1).fit(grown_on)
     return judge(Forest.of(forest), Scaler(fitted.mean_, fitted.scale_))
@@ -42,9 +44,9 @@ def test_charges_tell(seed: int) -> None:
     assert evidence(StandardScaler().fit_transform(rows), rows).answer == "scaled"
 
 
-def test_the_shipped_forest_is_raw() -> None:
+def test_the_shipped_forest_is_raw(forest_of: Callable[[bytes], Forest]) -> None:
     """Trained by other code on other charges."""
-    forest = Forest.from_bytes((SHIPPED_BUNDLE / "isolation_forest.npz").read_bytes())
+    forest = forest_of((SHIPPED_BUNDLE / "isolation_forest.npz").read_bytes())
     assert judge(forest, load(SHIPPED_BUNDLE).scaler).answer == "raw"
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from models.legacy import network
+from models.legacy import network, weights
 from models.legacy.errors import LegacyError
 from models.legacy.files import File
 
@@ -45,7 +45,7 @@ def put(layer: str, weight: str, make: Callable[[np.ndarray], Any]) -> Callable[
 @pytest.mark.parametrize("keras", ["keras2", "keras3"])
 def test_every_weight_is_read(old: Any, keras: str) -> None:
     """32 arrays, each the one the model had in memory."""
-    found = network.read(file(old.h5[keras]))
+    found = weights.read(file(old.h5[keras]))
     assert (found.dense, found.norm) == (tuple(DENSE), tuple(NORM))
     assert len(found.weights) == 6 * 2 + 5 * 4
     model = old.models[keras]
@@ -93,7 +93,7 @@ LOST = [
 def test_lost_weights_are_named(old: Any, changed: Any, keras: str, change: Any, lost: list[str]) -> None:
     """Exactly those that are not there, and no others."""
     with pytest.raises(LegacyError) as caught:
-        network.read(file(changed(old.h5[keras], change)))
+        weights.read(file(changed(old.h5[keras], change)))
     said = str(caught.value)
     assert f"autoencoder_best.h5 has lost weights: {', '.join(lost)}." in said
     assert "random numbers" in said
@@ -110,7 +110,7 @@ def test_dense_weights_made_anew_are_named(old: Any, keras_files: Any, tmp_path:
             layer.set_weights(old.models[keras].get_layer(layer.name).get_weights())
     content = keras_files.saved(fresh, tmp_path)
     with pytest.raises(LegacyError) as caught:
-        network.read(file(content))
+        weights.read(file(content))
     assert ", ".join(f"{name} (every bias is 0)" for name in DENSE) in str(caught.value)
     assert "no training has touched" in str(caught.value)
     assert "batch_normalization" not in str(caught.value)
@@ -131,7 +131,7 @@ UNFIT = [
 def test_weights_that_cannot_be_are_named(old: Any, changed: Any, change: Any, said: str) -> None:
     """All zero, all the same, NaN, infinite, a negative variance, another shape."""
     with pytest.raises(LegacyError, match=said):
-        network.read(file(changed(old.h5["keras2"], change)))
+        weights.read(file(changed(old.h5["keras2"], change)))
 
 
 def test_a_fresh_normalisation_is_named(old: Any, changed: Any) -> None:
@@ -142,7 +142,7 @@ def test_a_fresh_normalisation_is_named(old: Any, changed: Any) -> None:
             opened[path(opened, "batch_normalization_3", weight)][...] = start
 
     with pytest.raises(LegacyError, match=r"of batch_normalization_3 \(as it was born\)\."):
-        network.read(file(changed(old.h5["keras3"], change)))
+        weights.read(file(changed(old.h5["keras3"], change)))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_another_architecture_is_told_apart(
 
     content = keras_files.saved(keras_files.chained(keras, keras_files.layers(keras, **options)), tmp_path)
     with pytest.raises(LegacyError, match=f"is another network. Wanted: Dense 32, .*Found: .*{found}"):
-        network.read(file(content))
+        weights.read(file(content))
 
 
 def test_layers_that_compute_something_else_are_told_apart(keras_files: Any, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_layers_that_compute_something_else_are_told_apart(keras_files: Any, tmp
         made = keras_files.layers(keras)
         made[place] = layer
         with pytest.raises(LegacyError, match=f"Found: .*{said}"):
-            network.read(file(keras_files.saved(keras_files.chained(keras, made), tmp_path)))
+            weights.read(file(keras_files.saved(keras_files.chained(keras, made), tmp_path)))
 
 
 def test_an_encoder_and_a_decoder_within_the_model(keras_files: Any, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_an_encoder_and_a_decoder_within_the_model(keras_files: Any, tmp_path: P
     for layer in made:
         layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
     content = file(keras_files.saved(model, tmp_path))
-    old = network.read(content)
+    old = weights.read(content)
     assert np.array_equal(old.weights[made[0].name, "kernel"], made[0].get_weights()[0])
     assert network.original(content, old).count_params() == 2710
 
@@ -209,7 +209,7 @@ def test_the_converted_network_is_the_old_one_in_our_order(keras_files: Any, tmp
     model = keras_files.chained(keras, made)
     for layer in made:
         layer.set_weights([rng.uniform(-0.5, 0.9, w.shape) ** 2 for w in layer.get_weights()])
-    old = network.read(file(keras_files.saved(model, tmp_path)))
+    old = weights.read(file(keras_files.saved(model, tmp_path)))
     rows = rng.normal(size=(50, 14)).astype(np.float32)
     wanted = model.predict(rows, verbose=0)
     order = list(rng.permutation(14))
@@ -225,7 +225,7 @@ def test_weights_that_keras_does_not_load_are_named(old: Any, monkeypatch: pytes
     import keras
 
     content = file(old.h5["keras2"])
-    found = network.read(content)
+    found = weights.read(content)
     other = keras.models.clone_model(old.models["keras3"])
     other.set_weights(old.models["keras2"].get_weights())
     other.get_layer("dense_2").set_weights([w + 1 for w in other.get_layer("dense_2").get_weights()])
@@ -238,17 +238,17 @@ def test_weights_alone(tmp_path: Path, old: Any) -> None:
     """What `save_weights` writes says nothing of the network."""
     old.models["keras2"].save_weights(tmp_path / "alone.h5")
     with pytest.raises(LegacyError, match="weights without the model"):
-        network.read(file((tmp_path / "alone.h5").read_bytes()))
+        weights.read(file((tmp_path / "alone.h5").read_bytes()))
 
 
 def test_a_damaged_file(old: Any, changed: Any) -> None:
     """Cut off, or with a description that is none."""
     with pytest.raises(LegacyError, match="is damaged: HDF5 says"):
-        network.read(file(old.h5["keras2"][:20_000]))
+        weights.read(file(old.h5["keras2"][:20_000]))
     for text in ("{}", "[]", "no JSON", '{"config": {"layers": [{"class_name": "Dense", "config": {}}]}}'):
 
         def change(opened: h5py.File, text: str = text) -> None:
             opened.attrs["model_config"] = text
 
         with pytest.raises(LegacyError, match="does not describe its network"):
-            network.read(file(changed(old.h5["keras2"], change)))
+            weights.read(file(changed(old.h5["keras2"], change)))

@@ -5,8 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.simulation import cell as simulate
-from models.simulation import logger
+from models.simulation import cell, logger
 from models.simulation.cell import Charge
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -15,12 +14,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def charges() -> list[Charge]:
     """Three charges of seed 5."""
-    return list(simulate.charges(3, 5))
+    return list(cell.charges(3, 5))
 
 
 def test_the_same_seed_gives_the_same_charge(charges: list[Charge]) -> None:
     """And another seed another one."""
-    again, other = next(simulate.charges(1, 5)), next(simulate.charges(1, 6))
+    again, other = next(cell.charges(1, 5)), next(cell.charges(1, 6))
     assert again.conditions == charges[0].conditions
     assert np.array_equal(again.current_a, charges[0].current_a)
     assert np.array_equal(again.temperature_c, charges[0].temperature_c)
@@ -30,7 +29,7 @@ def test_the_same_seed_gives_the_same_charge(charges: list[Charge]) -> None:
 def test_a_charge_is_constant_current_then_falling(charges: list[Charge]) -> None:
     """Positive, at the drawn rate until the knee, then down to the cut-off; nothing after the charger is off."""
     for charge in charges:
-        rate_a = charge.conditions.c_rate * simulate.CAPACITY_AH
+        rate_a = charge.conditions.c_rate * cell.CAPACITY_AH
         before = charge.time_s < charge.cv_from_s
         during = (charge.time_s > charge.cv_from_s) & (charge.time_s < charge.end_s)
         after = charge.time_s > charge.end_s
@@ -69,14 +68,14 @@ def test_noise_is_as_drawn_and_larger_at_constant_voltage(charges: list[Charge])
     charge = charges[0]
     samples = logger.record(charge, as_drawn, np.random.default_rng(1))
     at_s = samples.ts - logger.EPOCH_S
-    held = (at_s > charge.cv_from_s + 5) & (at_s < charge.end_s - 5)
+    constant_voltage = (at_s > charge.cv_from_s + 5) & (at_s < charge.end_s - 5)
     constant = (at_s > 10) & (at_s < charge.cv_from_s - 5)
 
     def sigma(values: np.ndarray) -> float:
         return float(np.diff(values).std() / np.sqrt(2))
 
     assert sigma(samples.current_a[constant]) == pytest.approx(0.004, rel=0.1)
-    assert sigma(samples.current_a[held]) == pytest.approx(0.08, rel=0.1)
+    assert sigma(samples.current_a[constant_voltage]) == pytest.approx(0.08, rel=0.1)
     assert sigma(samples.temperature_c) == pytest.approx(0.03, rel=0.1)
     assert np.abs(samples.current_a[:2]).max() < 0.05
     assert samples.current_a[2] > 0.5
@@ -107,17 +106,17 @@ def test_pieces_are_steady_and_cover_the_range() -> None:
 
 def test_no_healthy_charge_gets_too_hot() -> None:
     """A charger would have stopped long before: fast, aged, and hot around."""
-    hot = simulate.Conditions(1.2, 42.0, 0.0, 0.0, 8.0, 0.04, 0.1, 0.1, 0.2, 0.0)
-    assert simulate.run(hot) is None
+    hot = cell.Conditions(1.2, 42.0, 0.0, 0.0, 8.0, 0.04, 0.1, 0.1, 0.2, 0.0)
+    assert cell.run(hot) is None
 
 
 def test_conditions_cover_their_ranges() -> None:
     """Rates, surroundings and ages as the design asks."""
     rng = np.random.default_rng(0)
-    drawn = [simulate.draw(rng) for _ in range(500)]
+    drawn = [cell.draw(rng) for _ in range(500)]
     for values, (low, high) in (
-        ([d.c_rate for d in drawn], simulate.C_RATES),
-        ([d.ambient_c for d in drawn], simulate.AMBIENTS_C),
+        ([d.c_rate for d in drawn], cell.C_RATES),
+        ([d.ambient_c for d in drawn], cell.AMBIENTS_C),
     ):
         spread = np.sort(values)
         assert low <= spread[0] < low + 0.02 * (high - low)

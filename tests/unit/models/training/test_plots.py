@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.detectors.network import Epoch
-from models.training import plots as drawing
+from models.training import plots
 from scoring.bundle import Bundle
 
 
@@ -16,14 +16,14 @@ from scoring.bundle import Bundle
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are drawn."""
     figures: list[Any] = []
-    kept = drawing._png
-    monkeypatch.setattr(drawing, "_png", lambda figure: figures.append(figure) or kept(figure))
+    kept = plots._png
+    monkeypatch.setattr(plots, "_png", lambda figure: figures.append(figure) or kept(figure))
     return figures
 
 
 def test_the_curve_shows_both_losses_by_epoch(drawn: list[Any]) -> None:
     """And where dropout made the training harder than the validation."""
-    content = drawing.training_curve([Epoch(2.0, 1.0, True), Epoch(1.5, 0.9, True), Epoch(0.5, 0.6, False)])
+    content = plots.training_curve([Epoch(2.0, 1.0, True), Epoch(1.5, 0.9, True), Epoch(0.5, 0.6, False)])
     assert content.startswith(b"\x89PNG")
     (axes,) = drawn[0].axes
     training, held_out = axes.get_lines()
@@ -39,7 +39,7 @@ def test_the_histograms_show_every_sample_and_the_thresholds(drawn: list[Any], d
     rng = np.random.default_rng(1)
     error, forest = rng.lognormal(size=5000), rng.uniform(-0.8, -0.3, 5000)
     config = default_bundle.config
-    drawing.score_histograms(error, forest, config)
+    plots.score_histograms(error, forest, config)
     left, right = drawn[0].axes
     for axes in (left, right):
         assert sum(bar.get_height() for bar in axes.patches) == 5000
@@ -55,4 +55,4 @@ def test_the_histograms_show_every_sample_and_the_thresholds(drawn: list[Any], d
 def test_the_same_numbers_give_the_same_bytes() -> None:
     """Nothing of the moment is in them."""
     epochs = [Epoch(2.0, 1.0, True), Epoch(0.5, 0.6, False)]
-    assert drawing.training_curve(epochs) == drawing.training_curve(epochs)
+    assert plots.training_curve(epochs) == plots.training_curve(epochs)

@@ -96,9 +96,9 @@ def test_another_charge_runs_within_the_band(small: Any, series: Callable[[int],
         assert high - low < 4 * np.ptp(residual)
 
 
-def test_the_forest_file_rebuilds_every_tree(small: Any) -> None:
+def test_the_forest_file_rebuilds_every_tree(small: Any, forest_of: Callable[[bytes], Forest]) -> None:
     """Fifteen trees of the design's size come back."""
-    forest = Forest.from_bytes((small.folder / "isolation_forest.npz").read_bytes())
+    forest = forest_of((small.folder / "isolation_forest.npz").read_bytes())
     assert (forest.trees, forest.max_samples, len(forest.starts)) == (15, 256, 16)
 
 
@@ -186,8 +186,8 @@ def test_real_charges_make_a_bundle_that_finds_real_glitches(recorded_data: Path
     paths = [*sorted(folder.glob("dataset_1_cell_a_*"))[:4], *sorted(folder.glob("dataset_2_cell1_*"))[:4]]
     recipe = Recipe(rows_per_session=150, trees=10, epochs=0, settle_epochs=3, parity_rows=300, per_grade=1)
     made = train(material(read(paths, labels=True), 1), tmp_path / "bundle", 1, recipe, lambda *_: None)
-    tried = read([folder / f"dataset_{name}.parquet" for name in ("1_cell_b_c0006", "2_cell2_c0150")], labels=True)
-    found = judge("", of_bundle(made), Exam(series_of(tried), [], PLAUSIBLE))
+    recorded = read([folder / f"dataset_{name}.parquet" for name in ("1_cell_b_c0006", "2_cell2_c0150")], labels=True)
+    found = judge("", of_bundle(made), Exam(series_of(recorded), [], PLAUSIBLE))
     assert found.known is not None
     assert found.known.found == found.known.count >= 2
     assert found.false_per_hour <= 1.0
