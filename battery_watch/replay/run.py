@@ -7,7 +7,7 @@ from datetime import datetime
 
 from battery_watch.options.inputs import RecordedInput
 from battery_watch.options.progress import StepProgress
-from consumer.offline.replay import Replayed, replay
+from consumer.offline.replay import Recorded, Replayed, WatchedTable, replay
 from consumer.stream.records import Decoder, Reject
 from models.data.recordings import Recording, RecordingError
 from reporting.message import Publish
@@ -35,6 +35,9 @@ def replay_recordings(
         done += records
         progress("scoring", done, total)
 
+    # Only so that messages name the place where the worker would have archived the sample.
+    bucket = os.environ.get("RESULTS_BUCKET_NAME", "")
+    table = WatchedTable(recorded.table, bucket, publish, recorded.one_device)
     replayed = []
     for recording in recorded.recordings:
         context, rest = recording.before(since.timestamp()) if since else (None, recording)
@@ -44,21 +47,9 @@ def replay_recordings(
         devices = Names()
         for name in recording.devices:
             devices.code(name)
-        replayed.append(
-            replay(
-                _decoder(recorded, bundle, device_key, devices).recorded(recording.name, rest.samples, _rejects(rest)),
-                bundle,
-                name=recording.name,
-                devices=devices,
-                table=recorded.table,
-                context=context,
-                # Only so that messages name the place where the worker would have archived the sample.
-                bucket=os.environ.get("RESULTS_BUCKET_NAME", ""),
-                one_device=recorded.one_device,
-                publish=publish,
-                tell=scored,
-            )
-        )
+        decoder = _decoder(recorded, bundle, device_key, devices)
+        records = decoder.recorded(recording.name, rest.samples, _rejects(rest))
+        replayed.append(replay(Recorded(records, recording.name, devices, context), bundle, table, progress=scored))
     return replayed
 
 

@@ -11,10 +11,9 @@ from math import inf
 
 import structlog
 
-from consumer.heartbeat import HEARTBEAT_S
 from consumer.intake.stall import MOST_AHEAD_S
 from consumer.lane.commit_builder import MAX_MESSAGES, CommitBuilder
-from consumer.lane.parts import Parts
+from consumer.lane.parts import LaneOptions, Parts
 from consumer.lane.processing import Processing
 from consumer.lane.recovery import Recovery
 from consumer.lane.runs import MOST_NOTICES
@@ -44,7 +43,6 @@ class Lane:
     ``head``: where the last owner stood, claimed already; ``snapshot``: the windows as of some time before. The source
     must begin at the snapshot's positions: records up to the head's are processed silently, for the windows alone.
     ``scorer``: the bundles over the windows, which the lanes of a worker share; each lane has devices of its own.
-    ``heartbeat_s``: how often it gives a heartbeat. ``one_device``: the table's key cannot tell two devices apart.
     """
 
     def __init__(
@@ -53,16 +51,15 @@ class Lane:
         head: Head,
         to: Reporting,
         names: NameTables,
-        *,
         snapshot: Snapshot | None = None,
-        heartbeat_s: float = HEARTBEAT_S,
-        one_device: bool = False,
-    ) -> None:  # the first four are the lane's world, the rest its options
-        self._parts = Parts.restore(head, snapshot, scorer, to, names, one_device=one_device)
+        options: LaneOptions | None = None,
+    ) -> None:
+        options = options or LaneOptions()
+        self._parts = Parts.restore(head, snapshot, scorer, to, names, options)
         self._recovery = Recovery(self._parts, head, snapshot)
         self._timers = Timers(self._parts, self._recovery)
         self._processing = Processing(self._parts, self._recovery, self._timers)
-        self._commits = CommitBuilder(self._parts, head, heartbeat_s)
+        self._commits = CommitBuilder(self._parts, head, options.heartbeat_s)
         self._ready: Released | None = None
         self._full = False
         self._stepped = inf

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from consumer.heartbeat import HEARTBEAT_S
 from consumer.intake.shards import Shards
 from consumer.intake.stall import Stall
 from consumer.lane.bundle_notices import BundleNotices
+from consumer.lane.observer import LaneObserver, Nobody
 from consumer.lane.processed import Processed
 from consumer.lane.rollout import Rollout
 from consumer.lane.single_device import SingleDevice
 from consumer.lane.warming import Warming
-from consumer.outgoing.chart_schedule import ChartSchedule
+from consumer.outgoing.chart_schedule import ChartSchedule, NoCharts
 from consumer.outgoing.muting import Muting
 from consumer.outgoing.outbox import LaneOutbox, Reporting
 from consumer.outgoing.quarantine import Quarantine
@@ -24,6 +26,17 @@ from consumer.stream.records import NameTables
 from reporting.anomaly.episodes import Episodes
 from reporting.health.watch import Watch
 from scoring.scorer import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """What a lane may be told beside its world. ``heartbeat_s``: how often it gives a heartbeat; ``one_device``: the
+    table's key cannot tell two devices apart; ``charts``: it asks for charts; ``observer`` hears what it judges."""
+
+    heartbeat_s: float = HEARTBEAT_S
+    one_device: bool = False
+    charts: bool = True
+    observer: LaneObserver = field(default_factory=Nobody)
 
 
 @dataclass(slots=True)
@@ -52,6 +65,7 @@ class Parts:
     warming: Warming
     rollout: Rollout
     bundle_notices: BundleNotices
+    observer: LaneObserver
 
     @classmethod
     def restore(
@@ -61,8 +75,7 @@ class Parts:
         scorer: Scorer,
         to: Reporting,
         names: NameTables,
-        *,
-        one_device: bool,
+        options: LaneOptions,
     ) -> Parts:
         """The parts as ``head`` has them. Health is restored by `Recovery`, which knows how much is read again."""
         known: dict[str, int] = {}
@@ -74,7 +87,7 @@ class Parts:
             known=known,
             processed=Processed.restore(head),
             shards=Shards.restore(head, snapshot, names.shards),
-            single_device=SingleDevice.restore(head, names.devices, required=one_device),
+            single_device=SingleDevice.restore(head, names.devices, required=options.one_device),
             watch=Watch(to.table, names.devices, scorer.bundles),
             outbox=LaneOutbox(
                 scorer.bundles, to, Episodes(head.episodes), muting, devices=names.devices, shards=names.shards
@@ -82,7 +95,8 @@ class Parts:
             muting=muting,
             quarantine=Quarantine.restore(head, names.shards, names.devices),
             ledger=Ledger.restore(head, names.devices),
-            charts=ChartSchedule(scorer, known, to.chart_prefix),
+            charts=(ChartSchedule if options.charts else NoCharts)(scorer, known, to.chart_prefix),
+            observer=options.observer,
             stall=Stall.restore(head),
             warming=Warming.restore(head),
             rollout=Rollout(scorer.bundles, names.devices),

@@ -87,6 +87,7 @@ class Processing:
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(records.sequence[0]))
             parts.ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
         parts.outbox.emit(scored, records, run.times, run.seen.notices, now=now)
+        parts.observer.judged(scored, parts.outbox.episode_of)
         for row in parts.quarantine.set_unscorable_aside(scored, records):
             parts.ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in parts.outbox.opened():

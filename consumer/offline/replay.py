@@ -6,36 +6,53 @@ their ``ts``, and none is late or in the future; no charts are asked for; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from math import inf
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from consumer.lane.lane import Lane
-from consumer.outgoing.chart_schedule import ChartSchedule
+from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
 from consumer.state.classes import CLASSES
 from consumer.state.commit import Commit
 from consumer.state.head import Head
 from consumer.stream.records import Decoded, NameTables
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
-from reporting.anomaly.episodes import Anomaly, Episodes, strong
 from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.bundle import Bundle
-from scoring.detectors import Stage
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import Severity
 from window.features import FEATURES
 from window.samples import Codes, Floats, Kind, Names, Samples
 
 PAGE = 10_000
 _CURRENT, _TEMPERATURE = FEATURES.index("current"), FEATURES.index("temperature")
-Tell = Callable[[int], None]
-"""Gets the number of records done since its last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """``records`` in order of time, which count as written at their ``ts``; ``name``: the shard that they get;
+    ``devices``: the table of their codes; ``context``: samples from before, for the windows alone, as at the worker's
+    first start."""
+
+    records: Decoded
+    name: str
+    devices: Names
+    context: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedTable:
+    """The table that the records are of, as in the worker's settings: the messages name it, and the bucket. In
+    ``one_device`` tables the key cannot tell two devices apart."""
+
+    name: str
+    bucket: str = ""
+    publish: Publish = "episodes"
+    one_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +92,34 @@ class Replayed:
 
 
 def replay(
-    recorded: Decoded,
-    bundle: Bundle,
-    *,
-    name: str,
-    devices: Names,
-    table: str,
-    context: Samples | None = None,
-    bucket: str = "",
-    one_device: bool = False,
-    publish: Publish = "episodes",
-    tell: Tell = lambda _: None,
+    recorded: Recorded, bundle: Bundle, table: WatchedTable, *, progress: Callable[[int], None] = lambda _: None
 ) -> Replayed:
-    """Replay records that are in order of time and count as written at their ``ts``; ``name``: the shard they get.
+    """Replay what was recorded. ``progress`` gets the number of records done since its last call.
 
-    ``table``: whom the messages are about, as in the worker's settings. ``context``: samples from before, for the
-    windows alone, as at the worker's first start. ``one_device``: the table's key cannot tell two devices apart. The
-    same records and bundle give the same bytes: what is written down is written at the end of the recording.
+    The same records and bundle give the same bytes: what is written down is written at the end of the recording.
     """
-    scorer = _Remembering(bundle)
-    now = float(recorded.samples.created.max(initial=0.0))
+    rows = _Rows()
+    now = float(recorded.records.samples.created.max(initial=0.0))
     shards = Names()
-    shard = shards.code(name)
-    to = Reporting(f"urn:battery-watch:{table}", table, bucket, "", lambda _: None, publish)
+    shard = shards.code(recorded.name)
+    to = Reporting(f"urn:battery-watch:{table.name}", table.name, table.bucket, "", lambda _: None, table.publish)
     head = Head(lane="replay", owner="replay", bundle=bundle.id)
-    lane = Lane(scorer, head, to, NameTables(devices, shards), one_device=one_device)
-    lane._parts.charts = _NoCharts(scorer, {}, "")
+    options = LaneOptions(one_device=table.one_device, charts=False, observer=rows)
+    lane = Lane(Scorer(bundle), head, to, NameTables(recorded.devices, shards), None, options)
+    context, name = recorded.context, recorded.name
     if context is not None and len(context):
         lane.fill(context.of_kind(np.where(context.kind == Kind.SAMPLE, Kind.BACKFILL, context.kind).astype(np.int8)))
     lane.take(ShardOpened(name, 1, None, closed=True), now)
     lane.take(Topology((ShardNode(name, None, True),)), now)
     kept = _Kept()
-    for page in _pages(recorded, name, shard):
+    for page in _pages(recorded.records, name, shard):
         lane.take(page, now)
         kept.settle(lane, now)
-        tell(len(page.samples))
+        progress(len(page.samples))
     lane.take(ShardEnded(name, 1), now)
     kept.settle(lane, now)
     kept.keep(lane.cut(now, final=True))
-    return Replayed(scorer.judged(devices), tuple(kept.messages), kept.counts(), tuple(kept.quarantine))
+    return Replayed(rows.judgements(recorded.devices), tuple(kept.messages), kept.counts(), tuple(kept.quarantine))
 
 
 def _pages(recorded: Decoded, name: str, shard: int) -> Iterator[ShardBatch]:
@@ -159,23 +165,9 @@ class _Kept:
         return sums
 
 
-class _NoCharts(ChartSchedule):
-    """A replay has no charts of every five minutes."""
-
-    def begin(self, stamp: float) -> None:
-        """See `ChartSchedule`."""
-
-    def until(self, stamp: float) -> float:
-        """See `ChartSchedule`."""
-        return inf
-
-    def opening(self, device: str, at: float) -> None:
-        """See `ChartSchedule`."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """Rows as they were scored, one call after the other; ``device`` holds codes."""
+class _Page:
+    """Rows as they were judged in one go; ``device`` holds codes, ``episode`` ids, empty where there is none."""
 
     device: Codes
     ts: Floats
@@ -187,25 +179,27 @@ class _Said:
     forest_score: Floats
     stages: NDArray[np.uint8]
     severity: NDArray[np.int8]
-    changed: NDArray[np.bool_]
-    was_anomaly: NDArray[np.bool_]
+    episode: NDArray[np.object_]
 
 
-class _Remembering(Scorer):
-    """The worker's scorer, which remembers what it said: windows forget after 32 minutes."""
+class _Rows:
+    """A `LaneObserver` that keeps what the lane judged: its windows forget."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle)
-        self._said: list[_Said] = []
+    def __init__(self) -> None:
+        self._pages: list[_Page] = []
+        self._episode: dict[tuple[int, float], str] = {}
 
-    def take(
-        self, samples: Samples, *, most_anomalies: int, ends: NDArray[np.intp] | None = None
-    ) -> tuple[Scored, int]:
-        """See `Scorer`."""
-        scored, count = super().take(samples, most_anomalies=most_anomalies, ends=ends)
+    def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
+        """See `LaneObserver`. A row that is scored again and stays the same anomaly stays in its episode."""
         scores, verdicts = scored.scores, scored.verdicts
-        self._said.append(
-            _Said(
+        episode = np.full(len(scored.ts), "", object)
+        for row in np.flatnonzero(verdicts.severity > 0):
+            key = int(scored.device[row]), float(scored.ts[row])
+            if row in episodes:
+                self._episode[key] = episodes[int(row)]
+            episode[row] = self._episode.get(key, "")
+        self._pages.append(
+            _Page(
                 device=scored.device,
                 ts=scored.ts,
                 current_a=scored.current_a,
@@ -216,43 +210,19 @@ class _Remembering(Scorer):
                 forest_score=scores.forest_score,
                 stages=verdicts.stages,
                 severity=verdicts.severity,
-                changed=scored.changed,
-                was_anomaly=scored.was_anomaly,
+                episode=episode,
             )
         )
-        return scored, count
 
-    def judged(self, names: Names) -> Judged:
+    def judgements(self, names: Names) -> Judged:
         """Every sample as it was judged last: one that was written again, or that one out of order touched, was judged
         more than once."""
-        called = np.array([names[code] for code in range(len(names))], object)
-        said = self._said or [_Said(*(np.empty(0, np.int32) for _ in fields(_Said)))]  # type: ignore[arg-type]
-        whole = _Said(*(np.concatenate([getattr(part, f.name) for part in said]) for f in fields(_Said)))
-        episode = self._episodes(whole, called)
+        devices = np.array([names[code] for code in range(len(names))], object)
+        pages = self._pages or [_Page(*(np.empty(0, np.int32) for _ in fields(_Page)))]  # type: ignore[arg-type]
+        whole = _Page(*(np.concatenate([getattr(page, f.name) for page in pages]) for f in fields(_Page)))
         order = np.lexsort((np.arange(len(whole.ts)), whole.ts, whole.device))
         device, ts = whole.device[order], whole.ts[order]
         last = order[np.append((device[1:] != device[:-1]) | (ts[1:] != ts[:-1]), True)[: len(order)]]
-        rank = np.argsort(np.argsort(called))[whole.device[last]]
+        rank = np.argsort(np.argsort(devices))[whole.device[last]]
         rows = last[np.lexsort((rank, whole.ts[last]))]
-        columns = {f.name: getattr(whole, f.name)[rows] for f in fields(_Said)}
-        del columns["changed"], columns["was_anomaly"]
-        return Judged(tuple(called), **columns, episode=episode[rows])
-
-    def _episodes(self, of: _Said, called: NDArray[np.object_]) -> NDArray[np.object_]:
-        """The episode of each anomalous row, as the messages have it."""
-        episodes, known = Episodes(), dict[tuple[int, float], str]()
-        config = self.bundles.bundles[-1].config
-        found = np.full(len(of.ts), "", object)
-        for row in np.flatnonzero((of.severity > 0) | of.was_anomaly):
-            code, ts = int(of.device[row]), float(of.ts[row])
-            if of.severity[row] == 0:
-                episodes.withdraw(called[code], ts, ts)
-            elif of.changed[row]:
-                stages, severity = Stage(int(of.stages[row])), Severity(int(of.severity[row]))
-                clear = strong(stages, severity, float(of.reconstruction_error[row]), config)
-                again = bool(of.was_anomaly[row])
-                episode, _ = episodes.see(called[code], Anomaly(ts, ts, severity, strong=clear, again=again))
-                known[code, ts] = episode.id
-            if of.severity[row] > 0:
-                found[row] = known.get((code, ts), "")
-        return found
+        return Judged(tuple(devices), **{f.name: getattr(whole, f.name)[rows] for f in fields(_Page)})

@@ -101,3 +101,20 @@ class ChartSchedule:
             model=bundle.id,
         )
         self._requests.append(ChartRequest(chart_key(self._prefix, device, at), data, periodic))
+
+
+class NoCharts(ChartSchedule):
+    """Asks for none: what a replay draws it draws at its end."""
+
+    def begin(self, stamp: float) -> None:
+        """See `ChartSchedule`."""
+
+    def until(self, stamp: float) -> float:
+        """See `ChartSchedule`."""
+        return inf
+
+    def opening(self, device: str, at: float) -> None:
+        """See `ChartSchedule`."""
+
+    def final(self) -> None:
+        """See `ChartSchedule`."""

@@ -94,6 +94,8 @@ class LaneOutbox:
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
+        self.episode_of: dict[int, str] = {}
+        """By row of what was emitted last: the id of the episode of a sample that has become an anomaly."""
 
     def stored(self) -> dict[str, Any]:
         """For the head. What waits for the commit stands in its outbox."""
@@ -124,6 +126,7 @@ class LaneOutbox:
         record, and the rows are its own and those of the followers it touched. ``times``: when each record shows its
         device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
+        self.episode_of = {}
         found: list[tuple[int, Message]] = [
             (row, self._notice(notice, now)) for row, notice in notices if not self._muting.notice(notice)
         ]
@@ -240,6 +243,7 @@ class LaneOutbox:
                 late=bool(scored.rescored[row]),
             )
             episode, steps = self.episodes.see(device, anomaly)
+            self.episode_of[row] = episode.id
             if episode.opened == ts:
                 self._opened.append((device, ts))
             if self._to.publish != "episodes":

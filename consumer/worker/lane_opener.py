@@ -12,6 +12,7 @@ from consumer.errors import ConfigurationError
 from consumer.heartbeat import TAKE_OVER_S, heartbeat_s
 from consumer.intake.gaps import LANES_MADE_ANEW, STREAM_KEEPS_S
 from consumer.lane.lane import Lane
+from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
 from consumer.state.head import Head, ShardPosition, is_backfill
 from consumer.state.ownership import claim, inherit
@@ -146,9 +147,8 @@ class LaneOpener:
             head,
             self._setup.to,
             self._setup.names,
-            snapshot=snapshot,
-            heartbeat_s=heartbeat_s(self._claimant.take_over_s),
-            one_device=self._setup.one_device,
+            snapshot,
+            LaneOptions(heartbeat_s(self._claimant.take_over_s), one_device=self._setup.one_device),
         )
         if gap_since is not None:
             # The windows may be older than the head: what lies between is read as well, for them alone.

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from consumer.heartbeat import HEARTBEAT_S
 from consumer.lane.commit_builder import MAX_MESSAGES
 from consumer.lane.lane import Lane
+from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
 from consumer.state.head import Head, Outbox
@@ -66,8 +67,8 @@ class Rig:
             self.head,
             replace(REPORTING, publish=publish),
             NameTables(devices, shards),
-            snapshot=snapshot,
-            one_device=one_device,
+            snapshot,
+            LaneOptions(one_device=one_device),
         )
         self.bundle = bundle
         self.snapshot = snapshot
@@ -637,7 +638,7 @@ def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
         heads = [one.head for one in before] or [Head(lane=n, owner="me", bundle="b") for n in ("table", "s", "t")]
         snapshots = [one.snapshot for one in before] or [None] * 3
         names = NameTables(decoder._devices, decoder._shards)
-        made = [Lane(scorer, h, REPORTING, names, snapshot=s) for h, s in zip(heads, snapshots, strict=True)]
+        made = [Lane(scorer, h, REPORTING, names, s) for h, s in zip(heads, snapshots, strict=True)]
         for lane, shard in zip(made[1:], "st", strict=True):
             lane.take(ShardOpened(shard, 0, None), T)
             lane.take(Topology((ShardNode(shard, None, False),)), T)

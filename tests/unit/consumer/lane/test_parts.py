@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumer.intake.gaps import Gaps
-from consumer.lane.parts import Parts
+from consumer.lane.parts import LaneOptions, Parts
 from consumer.lane.recovery import Recovery
 from consumer.outgoing.outbox import Reporting
 from consumer.state.head import (
@@ -41,6 +41,7 @@ NO_STATE = {
     "known": "comes back from the snapshot",
     "watch": "knows no head: `Parts` stores its health, `Recovery` restores it",
     "charts": "due on the watermark, kept nowhere",
+    "observer": "is told, and remembers for itself",
     "rollout": "activates a bundle with a head",
 }
 EPISODE = Episode("bay-7", 100.0, 130.0, 110.0, 131, Severity.HIGH, State.OPEN, samples=3, told=101, steps=1)
@@ -81,7 +82,9 @@ def restored(head: Head, bundle: Bundle) -> Parts:
     """The parts of a lane that was opened from a head, and windows as old as it: nothing is read again."""
     to = Reporting("urn:battery-watch:device4", "device4", "bucket", "charts", lambda _: None)
     snapshot = Snapshot(head.commit, head.positions, {}, {})
-    parts = Parts.restore(head, snapshot, Scorer(bundle), to, NameTables(Names(), Names()), one_device=True)
+    parts = Parts.restore(
+        head, snapshot, Scorer(bundle), to, NameTables(Names(), Names()), LaneOptions(one_device=True)
+    )
     Recovery(parts, head, snapshot)
     return parts
 

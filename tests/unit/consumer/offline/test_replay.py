@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.offline import replay as module
-from consumer.offline.replay import Replayed, replay
+from consumer.offline.replay import Recorded, Replayed, WatchedTable, replay
 from consumer.stream.records import Decoded, Decoder, Reject
 from scoring.bundle import Bundle
 from scoring.detectors import Stage
@@ -36,10 +37,18 @@ def recorded(samples: Samples, devices: Names, rejects: dict[int, Reject] | None
     return decoder.recorded("charge.csv", samples, rejects or {})
 
 
-def replayed(samples: Samples, bundle: Bundle, *devices: str, **more: Any) -> Replayed:
+def replayed(
+    samples: Samples,
+    bundle: Bundle,
+    *devices: str,
+    context: Samples | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    **table: Any,
+) -> Replayed:
     """Of one recording; its only device is "d"."""
-    table = names(*(devices or ("d",)))
-    return replay(recorded(samples, table), bundle, name="charge.csv", devices=table, table="device4", **more)
+    codes = names(*(devices or ("d",)))
+    whole = Recorded(recorded(samples, codes), "charge.csv", codes, context)
+    return replay(whole, bundle, WatchedTable("device4", **table), progress=progress)
 
 
 def told(found: Replayed) -> list[Any]:
@@ -162,13 +171,8 @@ def test_what_is_no_sample_is_set_aside(plain_bundle: Bundle) -> None:
     ts = np.where(kind == Kind.MALFORMED, np.nan, samples.ts)
     broken = Samples.of(ts, current_a, temperature_c, created=samples.ts, kind=kind)
     table = names("d")
-    found = replay(
-        recorded(broken, table, {3: Reject("current is missing", {"current": ""})}),
-        plain_bundle,
-        name="charge.csv",
-        devices=table,
-        table="device4",
-    )
+    records = recorded(broken, table, {3: Reject("current is missing", {"current": ""})})
+    found = replay(Recorded(records, "charge.csv", table), plain_bundle, WatchedTable("device4"))
     assert len(found.judged) == 8
     unscored = found.judged.ts[np.isnan(found.judged.reconstruction_error)]
     assert unscored.tolist() == [T + 7]
@@ -231,7 +235,7 @@ def test_progress_is_told(plain_bundle: Bundle, monkeypatch: pytest.MonkeyPatch)
     """Every record is counted."""
     monkeypatch.setattr(module, "PAGE", 30)
     counts: list[int] = []
-    replayed(charge(100), plain_bundle, tell=counts.append)
+    replayed(charge(100), plain_bundle, progress=counts.append)
     assert counts == [30, 30, 30, 10]
 
 

@@ -14,12 +14,12 @@ from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 from released import CASES, Case, messages, schemas
 
-from battery_watch.events.printer import of_line
+from battery_watch.events.printer import archive_text
 from battery_watch.explain.request import of_sample
 from consumer.mutes.store import MuteStore
-from consumer.offline.archive_reader import Archived
+from consumer.offline.archive_reader import ArchiveReader
 from consumer.offline.ledger_reader import PREFIX as LEDGER
-from consumer.offline.ledger_reader import read_books
+from consumer.offline.ledger_reader import read_ledger
 from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
 from reporting.contract import documents
@@ -101,7 +101,7 @@ def test_the_ledger_is_read(case: Case, s3: Any) -> None:
         for book in [json.loads(body)]
         for device, counts in book["devices"].items()
     }
-    books = {(book.day, book.lane, book.device): book for book in read_books(in_memory(s3, case), "results")}
+    books = {(book.day, book.lane, book.device): book for book in read_ledger(in_memory(s3, case), "results")}
     assert books.keys() == expected.keys()
     for name, book in books.items():
         assert differing(expected[name], book.counts) == []
@@ -111,7 +111,7 @@ def test_the_ledger_is_read(case: Case, s3: Any) -> None:
 @everywhere
 def test_the_archive_is_read(case: Case, s3: Any) -> None:
     """`battery-watch events` finds and prints every line, and `explain` finds each by its device and time."""
-    archived = Archived(SimpleNamespace(client=lambda *_, **__: in_memory(s3, case)), "results")  # type: ignore[arg-type]
+    archived = ArchiveReader(SimpleNamespace(client=lambda *_, **__: in_memory(s3, case)), "results")  # type: ignore[arg-type]
     stored = [
         line for key, body in case.objects.items() if key.startswith(ARCHIVE) for line in body.splitlines(keepends=True)
     ]
@@ -120,7 +120,7 @@ def test_the_archive_is_read(case: Case, s3: Any) -> None:
     read = [line for minute in archived.read(keys, lambda *_: None) for line in minute]
     assert sorted(line.raw for line in read) == sorted(stored)
     for line in read:
-        said = of_line(line.content).plain
+        said = archive_text(line.content).plain
         assert line.content["device"] in said
         assert line.content["severity"].upper() in said.upper()
         assert archived.at(line.content["device"], line.content["ts"]) == line
@@ -130,7 +130,7 @@ def test_a_message_leads_to_its_line_in_the_archive(s3: Any) -> None:
     """By the id of the event, as `battery-watch explain` is asked, and by the message itself."""
     found = 0
     for case in CASES.values():
-        archived = Archived(SimpleNamespace(client=lambda *_, **__: s3), "results")  # type: ignore[arg-type]
+        archived = ArchiveReader(SimpleNamespace(client=lambda *_, **__: s3), "results")  # type: ignore[arg-type]
         in_memory(s3, case)
         lines = {(line["device"], line["ts"]): line for body in _archive(case) for line in map(json.loads, body)}
         for message in messages():
@@ -150,7 +150,7 @@ def test_a_message_leads_to_its_line_in_the_archive(s3: Any) -> None:
             )
             assert searched.line is not None
             assert searched.line.content == expected
-            told = of_sample(event).told
+            told = of_sample(event).sent
             assert told is not None
             assert (told.device, told.ts, told.model) == (expected["device"], expected["ts"], expected["model"])
             found += 1
