@@ -6,17 +6,16 @@ threads only call it in a loop, so a test can call it too, in any order, on a cl
 
 from __future__ import annotations
 
-import heapq
 import queue
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import inf
+from dataclasses import dataclass
 from time import monotonic
 
 import structlog
 
 from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.stream.agenda import Agenda
 from consumer.stream.client import IteratorType, Page, Streams
 from consumer.stream.discovery import DISCOVER_S, Discovery, Start
 from consumer.stream.records import Decoder
@@ -32,12 +31,11 @@ from consumer.stream.source import (
     ShardOpened,
     SourceHealth,
 )
+from consumer.stream.trouble import Trouble
 
 PAGE, PAGE_BYTES = 1000, 900_000
 POLL_S = 0.2
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
-OUT_OF_REACH_S = 60.0
-"""The shards are listed every 10 s at least: no answer to anything for so long is no quiet stream."""
 log = structlog.get_logger(__name__)
 
 
@@ -52,13 +50,6 @@ class _Shard:
     iterator: str | None = None
     credit: int = 0
     backoff_s: float = RETRY_FROM_S
-
-
-@dataclass(order=True, slots=True)
-class _Due:
-    at: float
-    turn: int
-    shard: str | None = field(compare=False)  # None: list the shards
 
 
 class DirectSource:
@@ -87,19 +78,15 @@ class DirectSource:
         self._clock = clock
         self._lock = threading.Lock()
         self._shards: dict[str, _Shard] = {}
-        self._turn = 0
-        self._due: list[_Due] = []
+        self._agenda = Agenda()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._list_backoff_s = RETRY_FROM_S
         self._listing = threading.Lock()
-        self._listing_at = inf
         self._turned: dict[int, float] = {}
-        self._answered = clock()
-        self._refused: dict[str, str] = {}
-        self._over = ""
+        self._trouble = Trouble(clock)
         self._superseded = False
-        self._list_at(0.0)
+        self._agenda.list(0.0)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
 
     def begin(self) -> None:
@@ -146,33 +133,21 @@ class DirectSource:
         return SourceHealth(
             alive=all(thread.is_alive() for thread in self._threads),
             idle_s=monotonic() - min(self._turned.values(), default=monotonic()),
-            trouble=self._trouble(),
+            trouble=str(self._trouble),
             superseded=self._superseded,
         )
 
-    def _trouble(self) -> str:
-        if self._over:
-            return self._over
-        if self._refused:
-            return next(iter(self._refused.values()))
-        silent_s = self._clock() - self._answered
-        return f"the stream has not answered for {silent_s:.0f} s" if silent_s > OUT_OF_REACH_S else ""
-
     def step(self, now: float) -> float:
         """Do what is due at ``now`` (monotonic seconds), at most one call's worth; returns when more is due."""
-        with self._lock:
-            if not self._due or self._due[0].at > now:
-                return self._due[0].at if self._due else now + POLL_S
-            due = heapq.heappop(self._due)
-            shard = self._shards.get(due.shard) if due.shard else None
-            if due.shard is None:
-                if due.at != self._listing_at:
-                    return now  # an earlier one took its place
-                self._listing_at = inf
+        due = self._agenda.take(now)
+        if due is None:
+            return now + POLL_S
+        if isinstance(due, float):
+            return due
         if due.shard is None:
             with self._listing:  # two at once would open a shard twice
                 self._discover(now)
-        elif shard is not None:
+        elif (shard := self._shards.get(due.shard)) is not None:
             self._read(shard, now)
         return now
 
@@ -189,22 +164,6 @@ class DirectSource:
             if wake > now:
                 self._stopping.wait(min(wake - now, POLL_S))
 
-    def _schedule(self, at: float, shard: str) -> None:
-        with self._lock:
-            self._push(at, shard)
-
-    def _list_at(self, at: float) -> None:
-        """Have the shards listed, by then at the latest. Only one listing waits: every shard that ends asks for one and
-        every listing for the next, and DescribeStream allows ten calls a second."""
-        with self._lock:
-            if at < self._listing_at:
-                self._listing_at = at
-                self._push(at, None)
-
-    def _push(self, at: float, shard: str | None) -> None:
-        self._turn += 1
-        heapq.heappush(self._due, _Due(at, self._turn, shard))
-
     def _discover(self, now: float) -> None:
         """List all shards and open those whose turn has come."""
         with self._lock:
@@ -213,19 +172,19 @@ class DirectSource:
             found = self._discovery.look(reading)
         except Retry as error:
             log.warning("listing shards failed, will retry", error=str(error), retry_in_s=self._list_backoff_s)
-            self._list_at(now + self._list_backoff_s)
+            self._agenda.list(now + self._list_backoff_s)
             self._list_backoff_s = min(self._list_backoff_s * 2, DISCOVER_S)
             return
         except (Vanished, ConfigurationError) as error:
             self._events.put(Failed(None, str(error)))
-            self._refused[""] = str(error)
+            self._trouble.refused("", str(error))
             if isinstance(error, Vanished):
                 self._look_for_another()
-            self._list_at(now + DISCOVER_S)
+            self._agenda.list(now + DISCOVER_S)
             return
-        self._well("")
+        self._trouble.answered("")
         self._list_backoff_s = RETRY_FROM_S
-        self._over = ""
+        self._trouble.over = ""
         if found.over:
             self._look_for_another()
         for begin in found.begin:
@@ -233,10 +192,10 @@ class DirectSource:
             with self._lock:
                 self._shards[node.shard] = _Shard(node.shard, 0, begin.position, begin.kind)
             self._events.put(ShardOpened(node.shard, 0, node.parent, begin.position.since, node.closed))
-            self._schedule(now, node.shard)
+            self._agenda.read(node.shard, now)
         if found.topology is not None:
             self._events.put(found.topology)
-        self._list_at(now + found.again_s)
+        self._agenda.list(now + found.again_s)
 
     def _look_for_another(self) -> None:
         """Nothing will be written to this stream any more: is there a newer one? (EventBridge Pipes goes on with the
@@ -245,16 +204,11 @@ class DirectSource:
             self._superseded = any(label > self._streams.label for label in self._streams.labels())
         except (Retry, Vanished, ConfigurationError) as error:
             log.warning("listing the table's streams failed, will retry", error=str(error))
-        self._over = (
+        self._trouble.over = (
             "the table has a new stream, and this one is read to its end"
             if self._superseded
             else "the table's stream is turned off, and read to its end: turn it on again with new images"
         )
-
-    def _well(self, what: str) -> None:
-        """A shard, or with an empty name the listing, was read."""
-        self._answered = self._clock()
-        self._refused.pop(what, None)
 
     def _read(self, shard: _Shard, now: float) -> None:
         """One page of a shard, and when to read it next."""
@@ -265,34 +219,34 @@ class DirectSource:
             with self._lock:
                 limit = min(PAGE, shard.credit)
             if limit <= 0:
-                self._schedule(now + POLL_S, shard.name)
+                self._agenda.read(shard.name, now + POLL_S)
                 return
             page = self._streams.records(shard.iterator, limit)
         except Retry as error:
             log.warning("reading a shard failed, will retry", shard=shard.name, error=str(error))
-            self._schedule(now + shard.backoff_s, shard.name)
+            self._agenda.read(shard.name, now + shard.backoff_s)
             shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
         except Expired:
             # Never LATEST again: what was written since then would be lost.
             shard.iterator = None
             shard.kind = "AFTER_SEQUENCE_NUMBER" if shard.position.sequence else "TRIM_HORIZON"
-            self._schedule(now, shard.name)
+            self._agenda.read(shard.name, now)
         except Trimmed:
             self._events.put(Gap(shard.name, shard.epoch, shard.position.sequence, "trimmed: the stream keeps 24 h"))
             shard.iterator, shard.kind = None, "TRIM_HORIZON"
             shard.position = Position(None, since=shard.position.since)
-            self._schedule(now, shard.name)
+            self._agenda.read(shard.name, now)
         except Vanished as error:
             self._events.put(ShardGone(shard.name, shard.epoch, str(error)))
-            self._refused.pop(shard.name, None)
+            self._trouble.forget(shard.name)
             self._forget(shard)
-            self._list_at(now)
+            self._agenda.list(now)
         except ConfigurationError as error:
             self._events.put(Failed(shard.name, str(error)))
-            self._refused[shard.name] = str(error)
-            self._schedule(now + RETRY_TO_S, shard.name)
+            self._trouble.refused(shard.name, str(error))
+            self._agenda.read(shard.name, now + RETRY_TO_S)
         else:
-            self._well(shard.name)
+            self._trouble.answered(shard.name)
             shard.backoff_s = RETRY_FROM_S
             if page.records or page.next_iterator is not None:
                 self._deliver(shard, page, limit, asked_at)
@@ -301,9 +255,9 @@ class DirectSource:
                 # No empty batch before it: a closed shard is never idle (rule 5), its child has what was written since.
                 self._events.put(ShardEnded(shard.name, shard.epoch))
                 self._forget(shard)  # after it, or another reader could open the child first
-                self._list_at(now)
+                self._agenda.list(now)
             else:
-                self._schedule(now if page.records else now + POLL_S, shard.name)
+                self._agenda.read(shard.name, now if page.records else now + POLL_S)
 
     def _deliver(self, shard: _Shard, page: Page, limit: int, asked_at: float) -> None:
         records = page.records

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from consumer.intake.credit import Credit
-from consumer.intake.shards import CHILDLESS_LISTINGS, ENDED_LISTINGS, FORGET_S, Shards
+from consumer.intake.graph import CHILDLESS_LISTINGS, ENDED_LISTINGS
+from consumer.intake.shards import FORGET_S, Shards
 from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoder

@@ -416,6 +416,7 @@ def test_shards_that_the_stream_has_forgotten_are_forgotten(stream: Stream) -> N
     assert set(kept["_positions"]) <= set(kept["_finished"])
     assert len(kept["_shards"]) == 1
     assert not kept["_alone"]
+    assert len(kept["_agenda"]._due) <= 4
 
 
 def test_a_shard_that_listings_miss_for_hours_is_not_read_twice(stream: Stream) -> None:
