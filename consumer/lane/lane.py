@@ -486,7 +486,7 @@ class Lane:
         """The leading ``run`` of ``ready`` was processed; what is left waits."""
         self._floor = max(self._floor, float(run.stamp[-1]))
         self._shards.move_past(run)
-        self._quarantine.let_go(run)
+        self._quarantine.forget(run)
         self._check_recovered()
         self._ready = ready.take(slice(len(run), None)) if len(run) < len(ready) else None
 
@@ -508,14 +508,14 @@ class Lane:
         if scored is None:
             self._outbox.notify((notice for _, notice in seen.notices), now=now)
             if Kind(int(seen.kind[0])).quarantined:
-                self._quarantine.set_aside(run)
+                self._quarantine.quarantine(run)
             return
         if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
             # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(run.sequence[0]))
             self._ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
         self._outbox.emit(scored, run, self._times(run), seen.notices, now=now)
-        for row in self._quarantine.set_unscorable_aside(scored, run):
+        for row in self._quarantine.quarantine_unscorable(scored, run):
             self._ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in self._outbox.opened():
             self.charts.opening(device, ts)

@@ -45,7 +45,7 @@ def test_concat_keeps_order_and_types() -> None:
 def test_every_kind_is_either_scored_or_set_aside_or_left_alone() -> None:
     """Never two of them."""
     assert {k for k in Kind if k.scored} == {Kind.SAMPLE, Kind.BACKFILL}
-    assert {k for k in Kind if k.quarantined} == {Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.STRANGER}
+    assert {k for k in Kind if k.quarantined} == {Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.FOREIGN}
 
 
 def test_threads_that_ask_at_once_get_one_code_a_name() -> None:
