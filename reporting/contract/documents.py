@@ -224,8 +224,8 @@ info:
   title: Battery Watch
   version: {version}
   description: >-
-    What Battery Watch tells of batteries that charge: episodes of anomalies, and notices about the watching itself.
-    CloudEvents 1.0 in structured JSON. A message may come twice; its id is the same then. Not a safety device.
+    Events about batteries that charge: episodes of anomalies, and notices about the data and the watching itself.
+    CloudEvents 1.0 in structured JSON. A message may come twice, with the same id. Not a safety device.
 defaultContentType: application/cloudevents+json
 channels:
   events:

@@ -1,7 +1,7 @@
 """The topic: publishes rendered messages to SNS, in order, in batches.
 
 A message that is published long after its event time gets a mark beside its body. The body itself is that of the
-outbox, word for word, whoever publishes it and whenever.
+outbox, word for word, no matter when and by which owner it is published.
 """
 
 from __future__ import annotations

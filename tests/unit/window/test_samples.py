@@ -9,7 +9,7 @@ from window.samples import Kind, Names, Samples, concat
 
 
 def test_columns_have_the_types_that_travel_the_whole_way() -> None:
-    """Whatever sequences they were made of; scalars spread, and a record is as old as its sample unless told."""
+    """From sequences of any kind; scalars spread, and ``created`` is ``ts`` unless given."""
     samples = Samples.of([1, 2], [3, 4], [25, 26], device=7, kind=Kind.LATE)
     assert [c.dtype for c in (samples.ts, samples.current_a, samples.temperature_c, samples.created)] == [
         np.float64
