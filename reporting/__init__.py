@@ -1,1 +1,1 @@
-"""What is told of anomalies and health, and where it goes. docs/architecture.md has its rooms and their imports."""
+"""The messages about anomalies and health, and where they go. docs/architecture.md has its rooms and their imports."""

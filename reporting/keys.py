@@ -1,4 +1,4 @@
-"""The S3 keys of everything that leaves. Charts keep the old service's layout."""
+"""The S3 keys of all objects that the worker writes. Charts keep the layout of the old service."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def minute_key(device: str, ts: float) -> str:
 
 
 def device_prefix(device: str) -> str:
-    """What the keys of a device's archive objects begin with."""
+    """The beginning of the keys of a device's archive objects."""
     return f"{ARCHIVE}device={_safe(device)}/"
 
 
 def minute_in(prefix: str, ts: float) -> str:
-    """The archive object of a minute under a device's prefix; those of a device sort by time."""
+    """The archive object of a minute under a device's prefix. The keys of a device sort by time."""
     return f"{prefix}{utc(minute_of(ts)):dt=%Y-%m-%d/hour=%H/%H%M}.ndjson"
 
 
 def hours_in(prefix: str, since: float, until: float) -> Iterator[str]:
-    """Under a device's prefix, what the keys of the hours from ``since`` to ``until`` (epoch seconds) begin with; of a
-    day that lies wholly within, what those of the day do.
+    """The beginnings of the keys of the hours from ``since`` to ``until`` (epoch seconds) under a device's prefix. A
+    day that lies wholly within has one beginning.
 
     >>> list(hours_in("p/", 79_200.0, 176_400.0))
     ['p/dt=1970-01-01/hour=22/', 'p/dt=1970-01-01/hour=23/', 'p/dt=1970-01-02/', 'p/dt=1970-01-03/hour=00/', \
@@ -64,17 +64,17 @@ def chart_key(prefix: str, device: str, ts: float) -> str:
 
 
 def quarantine_key(created: float, shard: str, sequence: str) -> str:
-    """The object that holds a record set aside."""
+    """The object that holds a quarantined record."""
     return f"battery-quarantine/{utc(created):dt=%Y-%m-%d}/{_safe(shard)}-{sequence}.json"
 
 
 def ledger_key(day: str, lane: str) -> str:
-    """The books of a lane for a UTC day of creation."""
+    """The ledger of a lane for a UTC day of creation."""
     return f"battery-ledger/{day}/{_safe(lane)}.json"
 
 
 def mute_key(device: str | None, until: float, mute: str) -> str:
-    """The object of a mute. They sort by their ends: whoever looks for those in force need not list the others.
+    """The object of a mute. The keys sort by the end of the mute: to find active ones, the others need not be listed.
 
     >>> mute_key("device4", 7200.0, "1a2b3c4d")
     'battery-mutes/19700101T020000Z/device4-1a2b3c4d.json'
@@ -88,5 +88,5 @@ def mutes_from(until: float) -> str:
 
 
 def _safe(name: str) -> str:
-    """A device may be called anything; a slash in its name must not make a folder, nor dots alone climb out of one."""
+    """A device may have any name. A slash in it must not make a folder, and dots alone must not lead out of one."""
     return quote(name, safe="@:+") if name.strip(".") else name.replace(".", "%2E")

@@ -1,4 +1,4 @@
-"""A message as it waits in the outbox: rendered once, sent verbatim, by whoever holds the lane."""
+"""A message as it waits in the outbox: rendered once, and published word for word by any owner of the lane."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Literal
 import orjson
 
 MAX_BYTES = 32 * 1024
+"""A body is smaller than this."""
 Publish = Literal["episodes", "samples", "both"]
-"""What goes to the topic: the steps of episodes, every anomalous sample, or both."""
+"""What is published: the steps of episodes, every anomalous sample, or both."""
 
 
 @dataclass(frozen=True)  # without slots: `at` is kept beside the fields, which are what the head stores
 class Message:
-    """``body`` is the CloudEvents JSON for machines, ``text`` what people get by e-mail; the rest are the message
-    attributes a filter policy can name (SNS allows five in a policy). Raises ValueError from `MAX_BYTES` on."""
+    """``body``: the CloudEvents JSON for machines. ``text``: what people get by e-mail. The rest are the attributes
+    that a filter policy can name (SNS allows five in a policy). Raises ValueError for a body of `MAX_BYTES` or more."""
 
     id: str
     type: str
@@ -41,7 +42,7 @@ class Message:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Attribute names and values, all strings."""
+        """The message attributes: names and values, all strings."""
         return {
             "type": self.type,
             "severity": self.severity,

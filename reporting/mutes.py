@@ -1,4 +1,4 @@
-"""Mutes: of what nobody is to be told, and until when. Compared with the event time of what there is to tell."""
+"""Mutes: which messages are not published, and until when. They are compared with the event time of a message."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from math import inf, isfinite
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Nothing whose event time lies from ``since`` to before ``until`` (epoch seconds) is told of ``device``; of any
-    device where that is None. ``health``: its `health.*` notices are muted as well, not only its anomalies."""
+    """Mutes the messages about ``device``, or about every device where that is None, whose event time lies from
+    ``since`` to before ``until`` (epoch seconds): those about anomalies and, with ``health``, its notices too. Raises
+    ValueError for a mute that does not end or that ends before it begins."""
 
     id: str
     device: str | None
@@ -25,12 +26,12 @@ class Mute:
             raise ValueError(f"mute {self.id} must end, and after it begins")
 
     def covers(self, device: str, event_time: float) -> bool:
-        """Does it concern that device at that time?"""
+        """Does it mute that device at that time?"""
         return self.device in (None, device) and self.since <= event_time < self.until
 
 
 class Mutes:
-    """All mutes that are known.
+    """All known mutes.
 
     >>> mutes = Mutes([Mute("m1", "d", 100.0, 200.0, "new fan", "ann")])
     >>> mutes.covers("d", 100.0).id, mutes.covers("d", 200.0), mutes.covers("other", 150.0)
@@ -47,17 +48,17 @@ class Mutes:
         return len(self._mutes)
 
     def covers(self, device: str | None, event_time: float, *, health: bool = False) -> Mute | None:
-        """The mute that a message of that device and event time falls under, the one that lasts longest where there are
-        several. ``health``: it is a notice about the device's data. What concerns the table itself (``device`` None) is
-        never muted: it says that the watching suffers."""
+        """The mute of a message about that device at that event time, the one that lasts longest where there are
+        several. ``health``: the message is a notice. A notice about the table itself (``device`` None) is never muted:
+        it says that the watching suffers."""
         if device is None:
             return None
         return next((m for m in self._mutes if m.covers(device, event_time) and (m.health or not health)), None)
 
     def in_force(self, at: float) -> list[Mute]:
-        """Those that have begun and not ended, the first to end first."""
+        """The mutes that have begun and not ended, the first to end first."""
         return [mute for mute in reversed(self._mutes) if mute.since <= at < mute.until]
 
     def next_end(self, after: float) -> float:
-        """When the next of those that mute notices ends; infinite where none does."""
+        """When the next mute of notices ends; infinite where none does."""
         return min((mute.until for mute in self._mutes if mute.health and mute.until > after), default=inf)

@@ -1,1 +1,1 @@
-"""What a model bundle says about a sample: both models in one graph, the verdict, and why."""
+"""The model bundle and its verdict on a sample: both models in one graph, the detectors, verdict and explanation."""

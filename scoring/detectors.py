@@ -46,7 +46,7 @@ class Detector:
 
     @property
     def sign(self) -> float:
-        """Times this, a score that is stranger is larger."""
+        """A score times this is larger for a sample that is less normal."""
         return 1.0 if self.alarms == "above" else -1.0
 
     def exceeds(self, score: Any, threshold: float) -> Any:

@@ -26,13 +26,13 @@ class Kind(IntEnum):
     LATE = 4
     REMOVED = 5
     BACKFILL = 6
-    STRANGER = 7
+    FOREIGN = 7
     """From a second device in a table that can hold only one: the records before it decide that (rule 1)."""
 
     @property
     def quarantined(self) -> bool:
         """True for the kinds that are quarantined with their raw record."""
-        return self in (Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.STRANGER)
+        return self in (Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.FOREIGN)
 
     @property
     def scored(self) -> bool:

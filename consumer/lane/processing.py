@@ -80,7 +80,7 @@ class Processing:
         if scored is None:
             parts.outbox.notify((notice for _, notice in run.seen.notices), now=now)
             if run.kind.quarantined:
-                parts.quarantine.set_aside(records)
+                parts.quarantine.quarantine(records)
             return
         if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
             # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
@@ -88,7 +88,7 @@ class Processing:
             parts.ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
         parts.outbox.emit(scored, records, run.times, run.seen.notices, now=now)
         parts.observer.judged(scored, parts.outbox.episode_of)
-        for row in parts.quarantine.set_unscorable_aside(scored, records):
+        for row in parts.quarantine.quarantine_unscorable(scored, records):
             parts.ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in parts.outbox.opened():
             parts.charts.opening(device, ts)
@@ -100,6 +100,6 @@ class Processing:
         parts = self._parts
         parts.processed.advance(float(records.stamp[-1]))
         parts.shards.move_past(records)
-        parts.quarantine.let_go(records)
+        parts.quarantine.forget(records)
         self._recovery.check()
         return ready.take(slice(len(records), None)) if len(records) < len(ready) else None

@@ -36,7 +36,7 @@ class SingleDevice:
         return {"device": self.name, "device_last": self.last}
 
     def classes(self, samples: Samples, stamp: Floats) -> Kinds:
-        """The kinds of these records, shape (n,), with `Kind.STRANGER` for samples of another device. Changes
+        """The kinds of these records, shape (n,), with `Kind.FOREIGN` for samples of another device. Changes
         nothing."""
         return self._follow(samples, stamp)[0] if self._required else samples.kind
 
@@ -61,7 +61,7 @@ class SingleDevice:
             if device == own:
                 last = at
             elif own is not None:
-                kind[row] = Kind.STRANGER
+                kind[row] = Kind.FOREIGN
         return kind, None if own is None else self._names[own], last
 
 

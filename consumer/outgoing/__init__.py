@@ -1,2 +1,2 @@
-"""What leaves: messages, minutes of the archive, quarantine, charts that are due, mutes applied. Pure; imports intake,
-state and stream."""
+"""What a lane publishes and writes: messages, minutes of the archive, quarantine, chart requests. Applies the mutes.
+Pure; imports intake, state and stream."""

@@ -1,4 +1,4 @@
-"""When a chart is due: every 5 minutes of event time, when an episode opens, and at the end (rule 16)."""
+"""When charts are drawn: every 5 minutes of event time, when an episode opens, and at the end (rule 16)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from reporting.keys import chart_key
 from scoring.scorer import Scorer
 
 EVERY_S = 300.0
+"""The time between two periodic charts of a device, on the watermark."""
 BEHIND_S = 600.0
-"""A watermark further behind the clock than this has no periodic charts: nobody looks at them, and openings wait."""
+"""While the watermark is further behind the clock than this, no periodic charts are drawn: nobody would look at them,
+and the charts of openings would wait for them."""
 OPENING_S = 60.0
-"""The chart of an opening shows at most so much of what came after it in the same page."""
+"""The chart of an opening shows at most so many seconds of what came after it in the same page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartRequest:
-    """A chart to draw and the key to put it under. A periodic one may be dropped where too many wait."""
+    """A chart to draw, and its key. A periodic chart may be dropped where too many wait."""
 
     key: str
     data: ChartData
@@ -29,13 +31,13 @@ class ChartRequest:
 
 
 class ChartSchedule:
-    """Makes chart requests. Time is the watermark's, so a replay asks for the same charts.
+    """Makes chart requests. It goes by the watermark, so a replay requests the same charts.
 
     ``due`` is the next aligned boundary, epoch seconds; infinite before the first sample.
     """
 
     def __init__(self, scorer: Scorer, devices: Mapping[str, int], prefix: str) -> None:
-        """``devices``: codes by name, of all that the lane has seen; it grows."""
+        """``devices``: the codes of all devices that the lane has seen, by name; the mapping grows."""
         self._scorer = scorer
         self._devices = devices
         self._prefix = prefix
@@ -44,38 +46,38 @@ class ChartSchedule:
         self.due = inf
 
     def begin(self, stamp: float) -> None:
-        """The first sample was processed: boundaries count from its stamp."""
+        """Begin at the stamp of the first sample."""
         if self.due == inf:
             self.due = (floor(stamp / EVERY_S) + 1) * EVERY_S
 
     def until(self, stamp: float) -> float:
-        """The stamp before which a run of records that begins at ``stamp`` must end, for the sake of its charts."""
+        """The stamp before which a run of records that begins at ``stamp`` must end, so that charts show no more."""
         return min(self.due, stamp + OPENING_S)
 
     def fire(self, now: float) -> None:
-        """The watermark has passed ``due``: a chart of every device that has sent since its last one, unless that lies
-        too far behind ``now`` (epoch seconds)."""
+        """The watermark has passed ``due``: request a chart of every device that has sent since its last chart, unless
+        ``due`` is too far behind ``now`` (epoch seconds)."""
         for device, code in self._devices.items():
             if now - self.due <= BEHIND_S and self._scorer.windows.newest(code) > self._drawn.get(device, -inf):
                 self._ask(device, self.due, periodic=True)
         self.due += EVERY_S
 
     def final(self) -> None:
-        """A last chart of every device, at its newest sample."""
+        """Request a last chart of every device, at its newest sample."""
         for device, code in self._devices.items():
             if self._scorer.windows.count(code):
                 self._ask(device, self._scorer.windows.newest(code), periodic=False)
 
     def opening(self, device: str, at: float) -> None:
-        """An episode of a device has opened at ``at``."""
+        """Request a chart: an episode of the device has opened at ``at``."""
         self._ask(device, at, periodic=False)
 
     def forget(self, device: str) -> None:
-        """The device is not among the lane's any more."""
+        """Forget a device that is no longer the lane's."""
         self._drawn.pop(device, None)
 
     def drain(self) -> list[ChartRequest]:
-        """The requests since the last call."""
+        """Take the requests since the last call."""
         requests, self._requests = self._requests, []
         return requests
 
@@ -95,7 +97,7 @@ class ChartSchedule:
             expected_temperature_c=expected_temperature_c,
             reconstruction_error=columns.reconstruction_error,
             forest_score=columns.forest_score,
-            severity=np.maximum(columns.severity, 0),  # nothing is known of what is context only
+            severity=np.maximum(columns.severity, 0),  # a sample that is context only has no severity yet
             error_threshold=thresholds.reconstruction_error,
             forest_threshold=thresholds.forest_score,
             model=bundle.id,

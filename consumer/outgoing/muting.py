@@ -92,8 +92,8 @@ class Muting:
         return [replace(notice, summary=f"{notice.summary} (This was muted until now.)") for notice in now]
 
     def notice(self, notice: Notice) -> bool:
-        """Is a notice muted? A closing is muted if its opening was, and only then: whoever was sent the opening is sent
-        the closing too."""
+        """Is a notice muted? A closing is muted if its opening was, and only then: a subscriber who got the opening
+        gets the closing too."""
         if notice.device is None:
             return False
         lasting = notice.type in LASTING
@@ -127,8 +127,8 @@ class Muting:
         return True
 
     def step(self, step: Step) -> bool:
-        """Is a step of an episode muted? A closing is muted if its opening was, and only then: whoever was sent the
-        opening is sent the closing too, and nobody is sent the end of something he knows nothing of."""
+        """Is a step of an episode muted? A closing is muted if its opening was, and only then: a subscriber who got the
+        opening gets the closing too, and one who did not gets neither."""
         episode = step.episode
         before = self._suppressed.get(episode.id, Suppressed(step.at))
         if step.kind == "closed":

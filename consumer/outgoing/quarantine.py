@@ -1,4 +1,4 @@
-"""Records that are no samples, set aside where a person can read them (rule 21)."""
+"""Quarantine: records that are no samples are stored where a person can read them (rule 21)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from window.merge import Released, Sequences
 from window.samples import Kind, Names
 
 MOST_AN_HOUR = 100
-"""Of one shard; those beyond are only counted, in the ledger."""
+"""Records stored for one shard and hour; further ones are only counted, in the ledger."""
 HOUR_S = 3600.0
 Kept = dict[str, tuple[int, int]]
-"""By shard: the hour of creation last met, and how many of it were set aside."""
+"""By shard: the latest hour of creation, and how many records of it were quarantined."""
 log = structlog.get_logger(__name__)
 
 
 class Quarantine:
-    """Gathers what is to be set aside. The objects are functions of the records alone: no clock, no owner.
+    """Gathers the objects of quarantined records. They are functions of the records alone: no clock, no owner.
 
-    ``kept``: how many each shard has had in its hour, from the head.
+    ``kept``: the counts of the last owner, from the head.
     """
 
     def __init__(self, shards: Names, devices: Names, kept: Mapping[str, tuple[int, int]]) -> None:
@@ -48,25 +48,25 @@ class Quarantine:
         return {"quarantined": {shard: count for shard, count in self.kept.items() if shard in shards}}
 
     def keep(self, shard: str, sequence: Sequences, rejects: Mapping[int, Reject]) -> None:
-        """Records of a page, by row, that are to be set aside when their turn comes."""
+        """Remember why records of a page, by row, are no samples, until they are processed."""
         for row, reject in rejects.items():
             self._rejects[shard, str(sequence[row])] = reject
 
-    def let_go(self, run: Released) -> None:
-        """Records were processed, whatever became of them."""
+    def forget(self, run: Released) -> None:
+        """Forget the reasons of records that were processed."""
         if self._rejects:
             for code, sequence in zip(run.samples.shard, run.sequence, strict=True):
                 self._rejects.pop((self._shards[int(code)], str(sequence)), None)
 
-    def set_aside(self, run: Released) -> None:
-        """Records of a kind that is set aside."""
+    def quarantine(self, run: Released) -> None:
+        """Quarantine records, all of a kind that is quarantined."""
         for row in range(len(run)):
             shard, sequence = self._place(run, row)
-            reject = self._rejects.get((shard, sequence)) or self._stranger(run, row)
+            reject = self._rejects.get((shard, sequence)) or self._foreign(run, row)
             self._put(float(run.samples.created[row]), shard, sequence, reject)
 
-    def set_unscorable_aside(self, scored: Scored, run: Released) -> list[int]:
-        """Samples without a finite score, which are not normal for that; returns their rows."""
+    def quarantine_unscorable(self, scored: Scored, run: Released) -> list[int]:
+        """Quarantine the samples without a finite score: they are not normal either. Returns their rows."""
         rows = [int(row) for row in np.flatnonzero(scored.verdicts.unscorable[: len(run)])]
         for row in rows:
             values = {"ts": scored.ts, "current": scored.current_a, "temperature": scored.temperature_c}
@@ -76,20 +76,20 @@ class Quarantine:
         return rows
 
     def drain(self) -> tuple[StoredObject, ...]:
-        """All that waits, for a commit."""
+        """Take all objects that wait, for a commit."""
         objects, self._objects = tuple(self._objects), []
         return objects
 
     def _place(self, run: Released, row: int) -> tuple[str, str]:
         return self._shards[int(run.samples.shard[row])], str(run.sequence[row])
 
-    def _stranger(self, run: Released, row: int) -> Reject:
-        """Of a record that is no reject by itself."""
+    def _foreign(self, run: Released, row: int) -> Reject:
+        """The reason of a record that is a good sample by itself, but of a foreign device."""
         samples = run.samples
         device = self._devices[int(samples.device[row])]
         values = {"ts": samples.ts, "current": samples.current_a, "temperature": samples.temperature_c}
         raw = {"device": device, **{name: repr(float(column[row])) for name, column in values.items()}}
-        assert samples.kind[row] == Kind.STRANGER
+        assert samples.kind[row] == Kind.FOREIGN
         return Reject(
             f"a table keyed by time alone can hold one device: samples of {device!r} and of another one at the same "
             "time overwrite each other. Give each a table, or the key a device",

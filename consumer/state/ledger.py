@@ -24,7 +24,7 @@ _CLASS_OF = {
     Kind.MALFORMED: "quarantined",
     Kind.IMPLAUSIBLE: "quarantined",
     Kind.FUTURE: "quarantined",
-    Kind.STRANGER: "quarantined",
+    Kind.FOREIGN: "quarantined",
 }
 OPEN_DAYS = 4
 """Days kept: the stream holds 24 h, so two dates; the rest is for an upload that comes late."""

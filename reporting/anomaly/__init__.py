@@ -1,1 +1,1 @@
-"""Episodes of anomalous samples, their evidence and messages. Pure; imports contract, keys and message."""
+"""Episodes of anomalous samples, their evidence and messages. Pure; imports contract, keys, message and duration."""

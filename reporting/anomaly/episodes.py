@@ -1,7 +1,7 @@
-"""Episodes: adjacent anomalous samples of a device are one incident, told in steps: opened, escalated, ongoing, closed.
+"""Episodes: adjacent anomalous samples of a device are one incident, with the steps opened, escalated, ongoing, closed.
 
-Pure. What belongs together goes by the samples' own times; what is due when nothing comes goes by the stamps of their
-records (rule 15): a device may send an hour of samples in one second.
+Pure. The samples' own times decide which of them belong together. The stamps of their records decide when a step is due
+because nothing comes (rule 15): a device may send an hour of samples in one second.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from scoring.detectors import Stage
 from scoring.verdict import Severity
 
 QUIET_S = 60.0
-"""An anomalous sample further from an episode than this does not go on with it."""
+"""An anomalous sample further from an episode than this does not belong to it."""
 CLOSED_AFTER_S = QUIET_S + 5.0
-"""An episode is over when its last record is so old: a device may send once a minute, and not quite on time."""
+"""An episode closes when its last record is so old: a device may send once a minute, and not quite on time."""
 COOL_DOWN_S = 300.0
-"""One that comes back within that time after its quiet minute is opened again: it is no new incident."""
+"""An episode that comes back within so long after its quiet minute opens again: it is no new incident."""
 ONGOING_S = 300.0
-"""How often an episode that goes on is told again."""
+"""How often an open episode has a step ``ongoing``."""
 LIFT_S = 7.0
-"""A record is processed at most so long after its own time, by stamps: others in its shard may lift its stamp by that
-much (rule 3). A step that time causes waits so long, and comes in the same place whatever the shards are."""
+"""By stamps, a record is processed at most so long after its own time: others in its shard may lift its stamp by that
+much (rule 3). A step that time causes waits so long, and so comes in the same place whatever the shards are."""
 WEAK_SAMPLES = 3
-"""So many weak anomalies within an episode are worth telling."""
+"""So many weak anomalies in a row open an episode."""
 CLEARLY_ABOVE = 1.5
-"""Of the threshold: a reconstruction error above this needs no second sample."""
+"""A reconstruction error above this many times its threshold opens an episode alone."""
 Kind = Literal["opened", "escalated", "ongoing", "closed"]
 
 
 class State(StrEnum):
-    """Of an episode. Suspected: nothing but weak evidence so far, and nothing told. Closed: it may open again."""
+    """The state of an episode. Suspected: weak evidence alone so far, and no message. Closed: it may open again."""
 
     SUSPECTED = "suspected"
     OPEN = "open"
@@ -45,9 +45,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """An anomalous sample. ``stamp``: its record's own, whatever its shard holds besides; ``strong``: it is worth
-    telling by itself; ``again``: it was anomalous before, and was scored again; ``late``: scored again, or out of
-    order."""
+    """An anomalous sample. ``stamp``: of its record alone, whatever its shard holds besides. ``strong``: it opens an
+    episode by itself. ``again``: it was anomalous before and was scored again. ``late``: it was scored again, or came
+    out of order."""
 
     ts: float
     stamp: float
@@ -59,12 +59,12 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Times in epoch seconds.
+    """One episode. Times are epoch seconds. The head stores it by the names of its fields.
 
-    ``opened``, ``last`` and ``peak``: of its first and its latest anomalous sample, and of the first of its highest
-    ``severity``. ``stamp``: of the record that brought the latest, and ``told`` of its latest step, in whole seconds.
-    ``samples``: how many are anomalous; ``weak``: how many in a row could not open it. ``steps``: how many were told.
-    ``opened_last``: where it did not open with its first sample, when it did; ``reopened``: how often again.
+    ``opened``, ``last`` and ``peak``: time of its first anomalous sample, of its latest, and of the first one of its
+    highest ``severity``. ``stamp``: of the record of its latest sample; ``told``: of its latest step; both in whole
+    seconds. ``samples``: how many are anomalous; ``weak``: how many in a row could not open it. ``steps``: how many it
+    had. ``opened_last``: when it opened last, None if with its first sample; ``reopened``: how often it opened again.
     ``revision``: how often a sample that came late or was written again has changed it.
     """
 
@@ -85,30 +85,30 @@ class Episode:
 
     @property
     def id(self) -> str:
-        """A function of the device and of the time of the first sample."""
+        """The id: a function of the device and of the time of the first sample."""
         return hashlib.sha256(f"{self.device}\n{self.opened!r}".encode()).hexdigest()[:16]
 
     @property
     def due(self) -> float:
-        """When its next step is, by stamps, if no anomalous sample comes before; infinite where none is due."""
+        """The stamp of its next step if no anomalous sample comes before; infinite where none is due."""
         if self.state is not State.OPEN:
             return inf
         return min(self.stamp + CLOSED_AFTER_S, self.told + ONGOING_S)
 
     @property
     def shown(self) -> float:
-        """When it was opened last: a chart shows that."""
+        """When it opened last: the chart shows that time."""
         return self.opened if self.opened_last is None else self.opened_last
 
     @property
     def until(self) -> float:
-        """A later sample does not belong to it, epoch seconds."""
+        """Samples up to here may belong to it, epoch seconds."""
         return self.last + (QUIET_S if self.state is State.SUSPECTED else QUIET_S + COOL_DOWN_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is to be told of an episode, which is as it stands after the step. ``at``: its event time."""
+    """A step of an episode, which gets a message. ``at``: event time of the step; ``episode``: as it is afterwards."""
 
     kind: Kind
     at: float
@@ -139,11 +139,11 @@ class Episodes:
 
     @property
     def due(self) -> float:
-        """The stamp at which the next step can be told if nothing comes before; infinite where none is due."""
+        """The stamp at which the next step fires if nothing comes before; infinite where none is due."""
         return min((episode.due for each in self._of.values() for episode in each), default=inf) + LIFT_S
 
     def see(self, device: str, anomaly: Anomaly) -> tuple[Episode, list[Step]]:
-        """An anomalous sample: its episode, and what is to be told."""
+        """Take an anomalous sample. Returns its episode and the steps that follow from it, in order."""
         steps = [*self._due_by(device, anomaly.stamp), *self._overtaken(device, anomaly)]
         there = [e for e in self._of.get(device, []) if e.opened - QUIET_S <= anomaly.ts <= e.until]
         before = there[-1] if there else None
@@ -157,7 +157,7 @@ class Episodes:
         return after, steps
 
     def withdraw(self, device: str, ts: float, stamp: float) -> list[Step]:
-        """A sample that was anomalous is not any more: it, or one before it, was written again."""
+        """A sample is no longer anomalous: it, or one before it, was written again. Returns the steps that follow."""
         steps = self._due_by(device, stamp)
         for before in reversed(self._of.get(device, [])):
             if before.opened <= ts <= before.last:
@@ -172,30 +172,30 @@ class Episodes:
         return steps
 
     def fire(self) -> list[Step]:
-        """The watermark has reached `due`: what is to be told of the one episode concerned, the first by device."""
+        """The watermark has reached `due`: the step of the one episode that is due first, the first device by name."""
         return [self._time(min(self, key=lambda episode: episode.due))]
 
     def settle(self, device: str, before: float) -> None:
-        """No sample of the device with a ``ts`` of ``before`` or less will be scored any more: episodes that only such
-        a one could change are forgotten."""
+        """Forget the episodes that only a sample with a ``ts`` of ``before`` or less could change: no such sample of
+        the device will be scored any more."""
         episodes = self._of.get(device, [])
         kept = [episode for episode in episodes if episode.state is State.OPEN or episode.until > before]
         if len(kept) < len(episodes):
             self._put(device, kept)
 
     def forget(self, device: str) -> None:
-        """The device is forgotten, and with it its episodes."""
+        """Forget a device's episodes."""
         self._of.pop(device, None)
 
     def _due_by(self, device: str, stamp: float) -> list[Step]:
-        """What is to be told of the device before a record with that stamp of its own."""
+        """The device's steps that are due before a record with this stamp of its own."""
         steps = []
         while late := [episode for episode in self._of.get(device, []) if episode.due <= stamp]:
             steps.append(self._time(min(late, key=lambda episode: episode.due)))
         return steps
 
     def _time(self, before: Episode) -> Step:
-        """Time has gone on to what is due of an episode."""
+        """The step of an episode that is due because of the time."""
         if before.stamp + CLOSED_AFTER_S <= before.due:
             return self._close(before, before, before.due)
         after = replace(before, steps=before.steps + 1, told=ceil(before.due))
@@ -203,7 +203,7 @@ class Episodes:
         return Step("ongoing", before.due, after)
 
     def _overtaken(self, device: str, anomaly: Anomaly) -> list[Step]:
-        """A sample of more than a quiet minute later comes, while by the stamps that minute is not over."""
+        """Close episodes whose quiet minute is over by the sample's time, though by the stamps it is not."""
         over = [e for e in self._of.get(device, []) if e.state is State.OPEN and e.last + QUIET_S < anomaly.ts]
         return [self._close(episode, episode, anomaly.stamp) for episode in over]
 
@@ -227,7 +227,7 @@ class Episodes:
 
 
 def _grown(before: Episode, anomaly: Anomaly) -> tuple[Episode, Kind | None]:
-    """The episode with one more anomalous sample, and what that is to be told as."""
+    """The episode with one more anomalous sample, and the kind of step that this makes, if any."""
     worse = before.samples == 0 or anomaly.severity > before.severity
     after = replace(
         before,
@@ -250,9 +250,9 @@ def _grown(before: Episode, anomaly: Anomaly) -> tuple[Episode, Kind | None]:
 
 
 def strong(stages: Stage, severity: Severity, error: float, config: BundleConfig) -> bool:
-    """Is an anomalous sample worth telling by itself? Where its readings lie beyond a severity limit, where both
-    models say so, where policy `evidence` has weighed its neighbours already, or where its reconstruction error is far
-    above the threshold."""
+    """Does an anomalous sample open an episode by itself? Yes if its readings lie beyond a severity limit, if both
+    models alarm, if policy `evidence` has weighed its neighbours already, or if its reconstruction error is far above
+    the threshold."""
     both = Stage.RECONSTRUCTION | Stage.FOREST
     if severity > Severity.LOW or stages & both == both:
         return True

@@ -1,4 +1,4 @@
-"""An anomalous sample with all that speaks for it, and its line in the archive."""
+"""An anomalous sample with its evidence, and its line in the archive."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from scoring.verdict import Severity
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """An anomalous sample with all that speaks for it: a function of the samples and the bundle, of nothing else.
+    """An anomalous sample and why it is one: a function of the samples and the bundle, of nothing else.
 
-    Amperes, degrees Celsius, epoch seconds. ``model`` is the bundle's id.
+    Amperes, degrees Celsius, epoch seconds. ``model``: the id of the bundle.
     """
 
     device: str
@@ -37,7 +37,7 @@ class Evidence:
 
     @classmethod
     def of(cls, scored: Scored, row: int, *, device: str, bundle: Bundle) -> Evidence:
-        """Of one row that ``bundle`` scored. Raises ValueError for scores that are not finite."""
+        """The evidence of one row that ``bundle`` scored. Raises ValueError for scores that are not finite."""
         scores = scored.scores.take(slice(row, row + 1))
         stages = Stage(int(scored.verdicts.stages[row]))
         return cls(
@@ -56,8 +56,8 @@ class Evidence:
         )
 
     def line(self) -> bytes:
-        """The sample's line in its minute object, newline included. No position, time of receipt, revision or link:
-        a replay must give the same bytes (rule 9)."""
+        """The sample's line in its minute object, newline included. It has no position, time of receipt, revision or
+        link: a replay must give the same bytes (rule 9)."""
         return orjson.dumps(self.content(), option=orjson.OPT_APPEND_NEWLINE)
 
     def content(self) -> dict[str, Any]:

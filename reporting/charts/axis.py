@@ -1,4 +1,4 @@
-"""What a chart's axes show: lines broken at gaps, limits that a single wild value cannot take over, and times."""
+"""The axes of a chart: lines that break at gaps, limits that one wild value cannot stretch, and times."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from numpy.typing import NDArray
 from window.samples import Floats
 
 GAP_S = 60.0
-"""A line does not cross a longer gap: nobody knows what happened in it."""
+"""A line does not cross a gap longer than this: nobody knows what happened in it."""
 ABSURD = 1e9
-"""No axis reaches further: differences of such floats are noise. Their values are written beside their arrows."""
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""No axis reaches further: differences of such floats are noise. Such values are written beside their arrows."""
 _TICKS = 8
+"""An axis has at most so many times."""
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""The steps between two times on an axis; the smallest that fits is used."""
 
 
 def broken(ts: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Both columns with a NaN row in every gap longer than `GAP_S`; ``ts`` of shape (n,) ascends."""
+    """Both columns with a NaN row in every gap longer than `GAP_S`. ``ts``, shape (n,), must ascend."""
     after = np.flatnonzero(np.diff(ts) > GAP_S) + 1
     return np.insert(ts, after, np.nan), np.insert(values, after, np.nan)
 
 
 def alone(ts: Floats) -> NDArray[np.bool_]:
-    """True for samples with a gap on both sides, of which a line shows nothing."""
+    """True for samples with a gap on both sides: a line would not show them."""
     if len(ts) == 0:
         return np.zeros(0, bool)
     gap = np.diff(ts) > GAP_S
@@ -37,7 +39,7 @@ def alone(ts: Floats) -> NDArray[np.bool_]:
 
 
 def clusters(rows: NDArray[np.intp], reach: int) -> list[NDArray[np.intp]]:
-    """Ascending row numbers in groups whose neighbours lie at most ``reach`` apart."""
+    """Ascending row numbers in groups: neighbours in a group lie at most ``reach`` apart."""
     if len(rows) == 0:
         return []
     return np.split(rows, np.flatnonzero(np.diff(rows) > reach) + 1)
@@ -45,25 +47,25 @@ def clusters(rows: NDArray[np.intp], reach: int) -> list[NDArray[np.intp]]:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An axis from ``low`` to ``high``; values outside are shown as arrows at its edge."""
+    """An axis from ``low`` to ``high``. Values outside are shown as arrows at its edge."""
 
     low: float
     high: float
 
     def outside(self, values: Floats) -> NDArray[np.bool_]:
-        """True for values, infinite ones included, that the axis does not reach."""
+        """True for values outside the axis, infinite ones included."""
         return (values < self.low) | (values > self.high)
 
     def edge(self, values: Floats) -> Floats:
-        """Values drawn to the nearest edge."""
+        """The values, those outside moved to the nearest edge."""
         return np.clip(values, self.low, self.high)
 
 
 def limits(values: Floats, *, reach: float) -> Limits:
-    """Limits around ``values`` (any shape, NaN and infinities allowed) that show a fault whole and ignore the absurd.
+    """Limits around ``values`` (any shape, NaN and infinities allowed) that show a whole fault but no absurd value.
 
-    Everything within ``reach`` of the median, or within five times the spread of the middle 90 %, is shown; a spike
-    to 1000 A is not, or the rest of the chart would be a flat line.
+    They show everything within ``reach`` of the median, or within five times the spread of the middle 90 %. They do not
+    show a spike to 1000 A: the rest of the chart would be a flat line.
     """
     finite = values[np.abs(values) <= ABSURD]
     if len(finite) == 0:
@@ -77,7 +79,7 @@ def limits(values: Floats, *, reach: float) -> Limits:
 
 
 def log_limits(values: Floats, threshold: float) -> Limits:
-    """Limits of a logarithmic axis: the threshold, and of the values what lies within five decades of it."""
+    """Limits of a logarithmic axis: they show the threshold and the values within five decades of it."""
     if not (math.isfinite(threshold) and threshold > 0):
         threshold = 1.0
     shown = values[np.isfinite(values) & (values > 0)]
@@ -97,7 +99,7 @@ def time_limits(ts: Floats) -> Limits:
 
 
 def time_ticks(shown: Limits) -> list[float]:
-    """At most `_TICKS` round moments, epoch seconds."""
+    """At most `_TICKS` round times, epoch seconds."""
     span_s = shown.high - shown.low
     step_s = next((step for step in _STEPS_S if span_s / step <= _TICKS), math.ceil(span_s / _TICKS / 86400) * 86400)
     first = math.ceil(shown.low / step_s)
@@ -105,7 +107,7 @@ def time_ticks(shown: Limits) -> list[float]:
 
 
 def moment(ts: float, pattern: str) -> str:
-    """A time, UTC; its bare number where it is beyond every calendar."""
+    """A time, UTC; the bare number for a time beyond the calendar."""
     try:
         return datetime.fromtimestamp(ts, UTC).strftime(pattern)
     except (ValueError, OverflowError, OSError):
@@ -113,7 +115,7 @@ def moment(ts: float, pattern: str) -> str:
 
 
 def tick_label(ts: float, span_s: float) -> str:
-    """A tick's time, as exact as the interval needs."""
+    """A time on the axis, as exact as the interval needs."""
     if span_s > 86400:
         return moment(ts, "%d %b %H:%M")
     return moment(ts, "%H:%M:%S" if span_s <= 480 else "%H:%M")

@@ -1,4 +1,4 @@
-"""What a chart shows. Importing this imports no drawing library: the worker builds the data only."""
+"""What a chart shows. This module imports no drawing library: the worker only builds the data."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _COLUMNS = (
 class ChartData:
     """All that a chart of one device shows; picklable.
 
-    Columns of shape (n,), any n from 0, any order: ``ts`` in epoch seconds, measured and expected current in amperes
+    Columns of shape (n,), any n from 0, in any order: ``ts`` in epoch seconds, measured and expected current in amperes
     and temperature in degrees Celsius, both scores (NaN where there is none), ``severity`` 0 (none) to 4 (critical).
-    The error alarms above its threshold, the forest score below. ``marks`` are moments worth a line of their own,
-    e.g. a restart: (ts, label); ``spans`` intervals with a name, e.g. a fault as it truly was: (first, last, label);
-    ``blind`` those in which nobody watched: (first, last). ``note`` is a line below the verdict. Without ``scores``
-    their panels are left out, and what is expected with them. Raises ValueError for columns of unequal length.
+    ``marks``: moments with a line of their own, say a restart: (ts, label). ``spans``: intervals with a name, say a
+    simulated fault: (first, last, label). ``blind``: intervals in which nobody watched: (first, last). ``note``: a line
+    below the verdict. ``scores``: False leaves out the panels of the scores and the expected values. Raises ValueError
+    for columns of unequal length.
     """
 
     device: str

@@ -39,7 +39,7 @@ from window.samples import Floats
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 9.5, 110
 LOW_IN = 7.5
-"""The height without the scores' panels."""
+"""The height without the panels of the scores."""
 
 
 def draw(data: ChartData) -> bytes:
@@ -73,7 +73,7 @@ def draw(data: ChartData) -> bytes:
 
 
 def _in_order(data: ChartData) -> ChartData:
-    """Rows by time; a row without a time has no place."""
+    """The rows by time, without those that have none."""
     rows = np.argsort(data.ts, kind="stable")
     rows = rows[np.isfinite(data.ts[rows])]
     columns = {
@@ -104,7 +104,7 @@ def _frame(panel: Axes, data: ChartData, span: Limits, *, last: bool) -> None:
 
 
 def _room(data: ChartData) -> float:
-    """The share of the first panel's height that its marks' labels want above the samples."""
+    """The share of the first panel's height that the labels of the marks need above the samples."""
     return 0.09 * min(MARK_ROWS, len(data.marks))
 
 
@@ -116,7 +116,7 @@ def _measured(
     shown = Limits(shown.low, shown.high + room * (shown.high - shown.low))
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(MaxNLocator(5))
-    # Beyond the axis it has nothing to say that the error below does not; a line along the edge would mislead.
+    # Beyond the axis the expectation says no more than the error below; a line along the edge would mislead.
     _line(panel, data.ts, np.where(shown.outside(expected), np.nan, expected), EXPECTED, 2.0)
     _line(panel, data.ts, shown.edge(actual), INK, 0.9)
     mark_anomalies(panel, data, actual, shown)
@@ -141,7 +141,7 @@ def _forest(panel: Axes, data: ChartData) -> None:
     around = limits(np.append(values, data.forest_threshold), reach=1.0)
     shown = around
     if abs(data.forest_threshold) <= ABSURD:
-        # Room for the threshold's name below it, also where every score lies above.
+        # Leave room for the name of the threshold below it, also where every score lies above.
         shown = Limits(min(around.low, data.forest_threshold - 0.25 * (around.high - around.low)), around.high)
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(MaxNLocator(4))

@@ -6,7 +6,7 @@ from reporting.charts.data import ChartData
 
 
 def render(data: ChartData) -> bytes:
-    """The chart as a PNG of 1320 x 1045 pixels, 1320 x 825 without scores; equal data give equal bytes. Takes about
+    """The chart as a PNG of 1320 x 1045 pixels, 1320 x 825 without scores. Equal data give equal bytes. Takes about
     half a second."""
     from reporting.charts.drawing import draw
 

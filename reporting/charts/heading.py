@@ -1,4 +1,4 @@
-"""The head of a chart: device, verdict, interval, model, and the key with its counts."""
+"""The heading of a chart: device, verdict, interval, model, and the legend with its counts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LEFT, RIGHT = 0.075, 0.968
 
 
 def head(figure: Figure, data: ChartData) -> None:
-    """Write it above the panels, whose area ends at 0.865 of the figure's height, at 0.845 below names of intervals."""
+    """Write the heading above the panels, which end at 0.865 of the height, at 0.845 where intervals have names."""
     device = drawable(data.device)
-    # A device's name comes from a table: a dollar sign in it is no formula, and it must not reach the verdict.
+    # The name comes from a table: a dollar sign in it is no formula, and a long name must not reach the verdict.
     figure.text(
         LEFT,
         0.972,
@@ -65,7 +65,7 @@ def head(figure: Figure, data: ChartData) -> None:
 
 
 def verdict(data: ChartData) -> str:
-    """What the chart shows, in words."""
+    """What the chart shows, in a few words."""
     if len(data) == 0:
         return "no samples"
     anomalies = int((data.severity > 0).sum())

@@ -20,7 +20,7 @@ LABELLED = 4
 
 
 def shade_anomalies(panel: Axes, data: ChartData) -> None:
-    """A band behind each run of anomalous samples, so that the eye finds them in every panel."""
+    """A band behind each run of anomalous samples: the eye finds them in every panel."""
     anomalous = np.flatnonzero(data.severity > 0)
     for run in clusters(anomalous, 1):
         worst = int(data.severity[run].max())
@@ -31,7 +31,7 @@ def shade_anomalies(panel: Axes, data: ChartData) -> None:
 def mark_anomalies(
     panel: Axes, data: ChartData, values: Floats, shown: Limits, only: NDArray[np.bool_] | None = None
 ) -> None:
-    """Markers on the anomalous samples, or on ``only`` some; arrows for what lies beyond the axis, anomalous or not."""
+    """Markers on the anomalous samples, of those in ``only`` if given; arrows for all values beyond the axis."""
     for code, look in LOOKS.items():
         rows = (data.severity == code) & ~shown.outside(values)
         rows = rows if only is None else rows & only
@@ -50,7 +50,7 @@ def mark_anomalies(
 
 
 def draw_threshold(panel: Axes, value: float, label: str, side: Literal["top", "bottom"]) -> None:
-    """The line, named at its left end: the newest samples, at the right, stay free."""
+    """A line with its name at the left end: the newest samples, at the right, stay visible."""
     low, high = panel.get_ylim()
     if not low <= value <= high:
         return
@@ -83,7 +83,7 @@ def mark_moments(panels: list[Axes], data: ChartData, span: Limits) -> None:
 
 
 def name_intervals(panels: list[Axes], data: ChartData, span: Limits) -> None:
-    """A bar along the top of each panel for an interval with a name, and the name above the first."""
+    """A bar along the top of each panel for each interval in ``spans``, its name above the first panel."""
     for first, last, label in data.spans:
         if last < span.low or first > span.high:
             continue
@@ -123,7 +123,7 @@ def hatch_blind(panels: list[Axes], data: ChartData) -> None:
 def _beyond(
     panel: Axes, data: ChartData, values: Floats, rows: NDArray[np.intp], edge: Literal["top", "bottom"]
 ) -> None:
-    """An arrow at the edge for each value beyond it, and the worst values in numbers."""
+    """An arrow at the edge for each value beyond it; the worst values also as numbers."""
     at = panel.get_ylim()[1 if edge == "top" else 0]
     if not len(rows):
         return
@@ -149,7 +149,7 @@ def _beyond(
 def _note(
     panel: Axes, ts: float, at: float, text: str, edge: Literal["top", "bottom"], *, left: bool, row: int = 0
 ) -> None:
-    """Words beside a moment, within the panel, on the side where there is room; ``row`` 1 lies below row 0."""
+    """Words beside a moment, within the panel, on the side where there is room. ``row`` 1 lies below row 0."""
     inwards = -3 - 14 * row if edge == "top" else 3 + 14 * row
     panel.annotate(
         text,

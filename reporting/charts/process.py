@@ -1,4 +1,4 @@
-"""Charts are drawn in one child process: neither time nor memory nor a crash of a drawing touches the scoring."""
+"""Charts are drawn in a child process: the time, the memory or a crash of a drawing does not reach the scoring."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from multiprocessing.context import SpawnProcess
 from reporting.charts.data import ChartData
 
 WAITING = 8
+"""At most so many charts wait."""
 TIMEOUT_S = 30.0
+"""A drawing that takes longer is ended with its child."""
 
 
 class ChartError(RuntimeError):
-    """A chart that was asked for is not there; the samples and events are not concerned."""
+    """A chart that was asked for is missing. Samples and events are not affected."""
 
 
 class ChartDropped(ChartError):
@@ -26,11 +28,11 @@ class ChartDropped(ChartError):
 
 
 class ChartTimeout(ChartError):
-    """Drawing took too long and was ended."""
+    """Drawing took too long, and the child was ended."""
 
 
 class ChartFailed(ChartError):
-    """Drawing raised, or the child died twice of it."""
+    """Drawing raised an error, or the child died twice while it drew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ class _Job:
 
 
 class ChartProcess:
-    """Draws charts one after the other in a child, which is started at the first one and again after a crash.
+    """Draws charts one after the other in a child. It starts the child for the first chart and again after a crash.
 
-    At most ``waiting`` charts wait; one more drops the oldest periodic one, counted in ``dropped``. A chart that
-    takes longer than ``timeout_s`` (the first includes the child's start) fails with its child. A thread moves the
-    data both ways, so nothing here blocks but `close`, and that for at most a few seconds.
+    At most ``waiting`` charts wait. One more drops the oldest periodic one, which ``dropped`` counts. A chart that
+    takes longer than ``timeout_s`` (the first one: with the start of the child) fails, and its child is killed.
+    A thread moves the data, so nothing here blocks except `close`, for a few seconds at most.
     """
 
     def __init__(self, *, waiting: int = WAITING, timeout_s: float = TIMEOUT_S) -> None:
@@ -65,9 +67,9 @@ class ChartProcess:
         return self._child.pid if self._child is not None else None
 
     def submit(self, data: ChartData, *, periodic: bool = True) -> Future[bytes]:
-        """Have a chart drawn; the PNG comes by the future, or a `ChartError`. Never blocks, never raises."""
+        """Order a chart. The future gives the PNG or raises a `ChartError`. Never blocks, never raises."""
         job = _Job(data, periodic, Future())
-        # Nobody can take a drawing back half-way; `cancel` answers False from here on.
+        # A drawing cannot be stopped half-way: from here on `cancel` answers False.
         job.future.set_running_or_notify_cancel()
         dropped = None
         with self._changed:
@@ -88,7 +90,7 @@ class ChartProcess:
         return job.future
 
     def close(self) -> None:
-        """End the child and drop what waits. To have a last chart, wait for its future first."""
+        """End the child and drop the charts that wait. Whoever needs a last chart waits for its future first."""
         with self._changed:
             self._closed = True
             waiting = list(self._jobs)
@@ -99,13 +101,13 @@ class ChartProcess:
             job.future.set_exception(ChartDropped("the chart process is closed"))
         child = self._child
         if child is not None:
-            # SIGTERM is ignored there; a drawing in progress is lost with it.
+            # The child ignores SIGTERM. A drawing in progress is lost.
             child.kill()
         if thread is not None:
             thread.join(timeout=5.0)
 
     def _oldest(self) -> _Job:
-        """Take the oldest periodic chart out of the queue; the oldest of all where none is periodic."""
+        """Take the oldest periodic chart out of the queue, or the oldest of all where none is periodic."""
         job = next((job for job in self._jobs if job.periodic), self._jobs[0])
         self._jobs.remove(job)
         return job
@@ -125,7 +127,7 @@ class ChartProcess:
             return None if self._closed else self._jobs.popleft()
 
     def _draw(self, data: ChartData) -> bytes:
-        # Twice, because a child may have died while it was idle; a chart that kills its child does so twice.
+        # Two attempts: the child may have died while it was idle. A chart that kills its child does so twice.
         for _ in range(2):
             late = threading.Event()
             try:
@@ -139,14 +141,15 @@ class ChartProcess:
         raise ChartFailed("the chart process died twice while it drew")
 
     def _exchange(self, data: ChartData, late: threading.Event) -> bytes:
-        """One question, one answer. EOFError or OSError where the child is gone, killed for being late included."""
+        """Send the data, receive the PNG. Raises EOFError or OSError where the child is gone, also if it was killed for
+        taking too long."""
         child, pipe = self._start()
 
         def give_up() -> None:
             late.set()
             child.kill()
 
-        # Killing the child also frees a `send` that a stuck child does not read.
+        # Killing the child also ends a `send` that waits because a stuck child does not read.
         timer = threading.Timer(self._timeout_s, give_up)
         timer.start()
         try:
@@ -164,7 +167,7 @@ class ChartProcess:
             self._pipe, theirs = spawn.Pipe()
             self._child = spawn.Process(target=_child, args=(theirs,), name="charts", daemon=True)
             self._child.start()
-            # Only the child may hold its end, or its death would not close the pipe.
+            # Only the child may hold its end of the pipe: otherwise its death would not close the pipe.
             theirs.close()
             if self._closed:
                 self._child.kill()
@@ -182,9 +185,10 @@ class ChartProcess:
 
 
 def _child(pipe: Connection) -> None:
-    """Draw until the pipe closes, which it also does when the parent dies.
+    """Draw until the pipe closes. It also closes when the parent dies.
 
-    Ctrl-C and SIGTERM reach a whole process group; the parent stops in order and still wants its last chart.
+    The child ignores Ctrl-C and SIGTERM, which reach the whole process group: the parent stops in order, and it still
+    needs its last chart.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -199,5 +203,5 @@ def _child(pipe: Connection) -> None:
             pipe.send(render(data))
         except BrokenPipeError:
             return
-        except Exception as failure:  # noqa: BLE001 - whatever a drawing raises is its answer, or the parent waits
+        except Exception as failure:  # noqa: BLE001 - whatever a drawing raises is the answer; without one the parent would wait
             pipe.send(f"{type(failure).__name__}: {failure}")

@@ -1,4 +1,4 @@
-"""Colours, shapes and letters of a chart."""
+"""Colours, shapes and fonts of a chart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ FONT = "DejaVu Sans"
 """Shipped with matplotlib, so a chart looks the same everywhere."""
 INK, SOFT, FAINT, EXPECTED, LIMIT = "#1f2933", "#616e7c", "#d9dee4", "#7fb3e6", "#c0392b"
 LONGEST_NAME = 56
+"""Longer texts are shortened in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a severity is marked: in colour for most, in shape and size for everyone, grey printers included."""
+    """How a severity is marked: by colour, and by shape and size for those who see no colours and for grey printers."""
 
     colour: str
     edge: str
@@ -28,11 +29,11 @@ LOOKS = {
     3: Look("#d9480f", "#7a2405", "D", 28.0),
     4: Look("#7a0177", "#3d003b", "X", 48.0),
 }
-"""By severity code. Lightness falls with severity, so the order survives every kind of colour blindness."""
+"""By severity code. A higher severity is darker, so the order is visible with every kind of colour blindness."""
 
 
 def drawable(text: str) -> str:
-    """``text`` in one line, not too long, with a box for each character that the font lacks."""
+    """``text`` on one line, shortened if it is too long, with a box for each character that the font lacks."""
     if len(text) > LONGEST_NAME:
         text = f"{text[: LONGEST_NAME // 2]}…{text[-(LONGEST_NAME // 2 - 1) :]}"
     font = get_font(findfont(FONT))

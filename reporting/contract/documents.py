@@ -1,9 +1,9 @@
-"""The contract's documents, made from its models: JSON Schemas, examples, AsyncAPI, filter policies, the client's file.
+"""The documents of the contract, made from its models: JSON Schemas, samples, AsyncAPI, filter policies, the client.
 
     python -m reporting.contract.documents              write them (make contract)
-    python -m reporting.contract.documents --release    and take the schemas for those of a release
+    python -m reporting.contract.documents --release    and record the schemas as those of a release
 
-A test holds what is committed to what is made, and to the last release (`breaking`).
+Tests compare the committed documents with those made here, and the schemas with the last release (`breaking`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILTERS: dict[str, dict[str, list[Any]]] = {
     "health_only": {"type": [{"prefix": "health."}]},
     "all_but_ongoing": {"type": [{"anything-but": ["anomaly.ongoing"]}]},
 }
-"""Ready filter policies, of the message attributes."""
+"""Filter policies of SNS that are ready to use; they look at the message attributes."""
 ATTRIBUTES = {
     "type": "The event's type.",
     "severity": "low, medium, high or critical.",
@@ -47,7 +47,7 @@ ATTRIBUTES = {
 
 
 def documents() -> dict[str, str]:
-    """By path below this folder, what is in each."""
+    """The text of each document by its path below this folder."""
     made = {f"schemas/{kind}.json": _text(schema) for kind, schema in schemas().items()}
     made |= {
         f"samples/{kind}.json": _text(json.loads(event.model_dump_json(exclude_none=True)))
@@ -69,13 +69,13 @@ def page(text: str) -> str:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema (2020-12) of every type's event, as it is published: what always is there is required, a field
-    without a value is left out, and as fields may be added, no schema is closed."""
+    """The JSON Schema (2020-12) of each type of event, as it is published. Fields that are always there are required; a
+    field without a value is left out; no schema is closed, because fields may be added."""
     return {kind: _schema(kind) for kind in TYPES}
 
 
 def breaking(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What of schema ``new`` breaks a reader that was built by ``old``, in words."""
+    """The differences of schema ``new`` that break a reader built by schema ``old``, in words."""
     return [*_breaks(old, new, old, new, "")]
 
 
@@ -93,7 +93,7 @@ def _schema(kind: str) -> dict[str, Any]:
 
 
 def _open(schema: Any) -> Any:
-    """Without what pydantic says of the models, but readers need not know."""
+    """The schema without details of pydantic's that readers need not know."""
     if isinstance(schema, list):
         return [_open(each) for each in schema]
     if not isinstance(schema, dict):
@@ -142,8 +142,8 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 
 
 def _client() -> str:
-    """The models and the reading in one file, which knows nothing of the rest; unknown fields are ignored, so that one
-    may be added."""
+    """The models and the reading of events in one file that needs nothing else of this project. It ignores unknown
+    fields, so that fields may be added."""
     parts = [_body(Path(str(module.__file__)).read_text()) for module in (severities, events, receiving)]
     # Of the registry a client needs the names alone.
     parts.insert(1, "HealthType = Literal[\n" + "".join(f'    "{kind}",\n' for kind in HEALTH_KINDS) + "]")
@@ -157,7 +157,7 @@ def _client() -> str:
 
 
 def _body(source: str) -> str:
-    """A module without its docstring and imports."""
+    """The source of a module without its docstring and imports."""
     tree = ast.parse(source)
     first = next(
         node
@@ -224,8 +224,8 @@ info:
   title: Battery Watch
   version: {version}
   description: >-
-    What Battery Watch tells of batteries that charge: episodes of anomalies, and notices about the watching itself.
-    CloudEvents 1.0 in structured JSON. A message may come twice; its id is the same then. Not a safety device.
+    Events about batteries that charge: episodes of anomalies, and notices about the data and the watching itself.
+    CloudEvents 1.0 in structured JSON. A message may come twice, with the same id. Not a safety device.
 defaultContentType: application/cloudevents+json
 channels:
   events:

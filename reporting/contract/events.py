@@ -1,7 +1,7 @@
 """The messages on the topic: CloudEvents 1.0 in structured JSON, one model per type.
 
-The envelope's attributes are those of the CloudEvents specification 1.0.2 and its documented extensions
-(`sequence`, `partitionkey`, `recordedtime`, severity); the payload is ours.
+The attributes of the envelope are those of the CloudEvents specification 1.0.2 and of its documented extensions
+(`sequence`, `partitionkey`, `recordedtime`, severity). The payload is our own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Reading(Payload):
 
 
 class Band(Payload):
-    """From where to where a normal reading would lie."""
+    """The range in which a normal reading would lie."""
 
     current_a: tuple[float, float] = Field(description="Amperes, low and high.")
     temperature_c: tuple[float, float] = Field(description="Degrees Celsius, low and high.")
@@ -61,15 +61,15 @@ class StreamPosition(Payload):
 
 
 class ArchiveLink(Payload):
-    """The archive object that holds, or is about to hold, this sample."""
+    """The archive object that holds this sample, or will hold it in a moment."""
 
     bucket: str
     key: str
 
 
 class ChartLink(Payload):
-    """The chart that shows this sample. `expires` is when the link dies: with the signature, or before that with
-    the credentials that signed it. The object itself stays; `key` is the stable name."""
+    """The chart that shows this sample. The link dies at `expires`: with its signature, or earlier with the credentials
+    that signed it. The object stays; `key` is its stable name."""
 
     bucket: str
     key: str
@@ -78,15 +78,15 @@ class ChartLink(Payload):
 
 
 class MutedBefore(Payload):
-    """What of an episode was archived and not told because its device was muted."""
+    """What was archived of an episode but not published, because its device was muted."""
 
     opened: float = Field(description="When the episode opened: its first anomalous sample, epoch seconds.")
-    since: float = Field(description="The first sample that was not told, epoch seconds.")
-    count: int = Field(ge=1, description="Messages not told.")
+    since: float = Field(description="The first sample that was not published, epoch seconds.")
+    count: int = Field(ge=1, description="Messages not published.")
 
 
 class Finding(Payload):
-    """One anomalous sample, with all that speaks for it."""
+    """One anomalous sample with its evidence."""
 
     ts: float = Field(description="The sample's time, epoch seconds.")
     severity: SeverityName
@@ -100,14 +100,14 @@ class Finding(Payload):
     contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
     forest_features: dict[str, float] | None = Field(
         default=None,
-        description="Where the forest flagged it: by how much its score rises with a feature put right, at most 3.",
+        description="Where the forest alarmed: by how much its score rises with a feature at its mean, at most 3.",
     )
     rarity: str
     model: str = Field(description="Id of the bundle that scored it.")
 
 
 class AnomalySample(Finding):
-    """An anomalous sample, told by itself."""
+    """An anomalous sample in a message of its own."""
 
     device: str
     summary: str = Field(description="One sentence: what happened.")
@@ -116,10 +116,10 @@ class AnomalySample(Finding):
     archive: ArchiveLink
     chart: ChartLink | None = None
     revision: int = Field(
-        default=0, ge=0, description="0 for the first word on a sample; 1 when a later record amends it."
+        default=0, ge=0, description="0 for the first message about a sample; 1 when a later record amends it."
     )
     muted: MutedBefore | None = Field(
-        default=None, description="On the first message of an episode after a mute: what was not told of it."
+        default=None, description="On the first message of an episode after a mute: what was not published of it."
     )
 
 
@@ -127,7 +127,7 @@ class SampleLink(Payload):
     """A sample, and where to ask about it."""
 
     ts: float = Field(description="The sample's time, epoch seconds.")
-    event: str = Field(description="Id of the message about it, told or not: `battery-watch explain` finds it.")
+    event: str = Field(description="Id of its own message, published or not: `battery-watch explain` finds it.")
 
 
 class AnomalyEpisode(Payload):
@@ -144,24 +144,26 @@ class AnomalyEpisode(Payload):
     samples: int = Field(ge=0, description="Anomalous samples so far; none where all were withdrawn.")
     reopened: int = Field(ge=0, description="How often it was closed and opened again.")
     revision: int = Field(ge=0, description="How often a sample that came late or was written again has changed it.")
-    sample: SampleLink = Field(description="The sample that caused it, if one did; else the first of that severity.")
-    evidence: Finding | None = Field(default=None, description="What speaks for the sample that caused it, if one did.")
-    position: StreamPosition | None = Field(default=None, description="Of the record that caused it, if one did.")
+    sample: SampleLink = Field(
+        description="The sample that caused the step, if one did; else the first of that severity."
+    )
+    evidence: Finding | None = Field(default=None, description="The evidence of that sample, if one caused the step.")
+    position: StreamPosition | None = Field(default=None, description="Of the record that caused the step, if one did.")
     archive: ArchiveLink = Field(description="Holds the line of that sample.")
     chart: ChartLink | None = None
     muted: MutedBefore | None = Field(
-        default=None, description="On the first message of an episode after a mute: what was not told of it."
+        default=None, description="On the first message of an episode after a mute: what was not published of it."
     )
 
 
 class Health(Payload):
-    """Something about the watching itself that a user must know."""
+    """Something about the data or the watching itself that a user must know."""
 
     device: str | None = Field(default=None, description="None where it concerns the whole table.")
     summary: str = Field(description="One sentence: what happened, and what to do where something can be done.")
     state: Literal["opened", "closed"]
-    since: float | None = Field(default=None, description="Begin of what it is about, epoch seconds.")
-    until: float | None = Field(default=None, description="Its end, epoch seconds.")
+    since: float | None = Field(default=None, description="When what it is about began, epoch seconds.")
+    until: float | None = Field(default=None, description="When that ended, epoch seconds.")
     count: int | None = Field(default=None, description="Records concerned, as far as known.")
     offset_s: float | None = Field(default=None, description="How far the device's clock is ahead (negative: behind).")
     model: str | None = Field(default=None, description="Id of the bundle, where it is about one.")
@@ -181,14 +183,16 @@ class Envelope(BaseModel):
     id: str
     source: str
     subject: str
-    time: datetime = Field(description="Event time: when it happened, not when it was told.")
+    time: datetime = Field(description="Event time: when it happened, not when it was published.")
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str
     severitytext: str
     severitynumber: Annotated[int, Field(ge=1, le=24)]
     sequence: str | None = None
     partitionkey: str
-    recordedtime: datetime | None = Field(default=None, description="When it was written down; not compared.")
+    recordedtime: datetime | None = Field(
+        default=None, description="When the message was written; not part of its identity."
+    )
 
 
 class AnomalyEvent(Envelope):

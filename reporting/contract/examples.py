@@ -1,4 +1,4 @@
-"""An example of every type of event, to read, to build against and to test with."""
+"""An example of every type of event: to read, to build against and to test with."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _AFTER_S = {"opened": 0.0, "escalated": 4.0, "ongoing": 300.0, "closed": 371.0}
 
 
 def examples() -> dict[str, Event]:
-    """By type, in the order of `TYPES`."""
+    """The examples by type, in the order of `TYPES`."""
     payloads = {kind: _anomaly(kind.split(".")[1]) for kind in (*get_args(EpisodeType), *get_args(AnomalyType))}
     for kind, of in HEALTH_KINDS.items():
         payloads[kind] = {"device": _DEVICE, "state": "opened", **of.example}, 0.0, of.severity

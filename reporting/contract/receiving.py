@@ -1,4 +1,4 @@
-"""Reading events, however they come: from SQS, to a Lambda function, by HTTP, wrapped by SNS or raw."""
+"""Reads events from SQS, in a Lambda function or from HTTP, wrapped by SNS or raw."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from reporting.contract.health_kinds import HealthType
 TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType))
 """Every type of event in this version of the contract."""
 _WRAPPINGS = ("Message", "Body", "body")
-"""Where SNS without raw delivery, SQS and a Lambda's record have what was published."""
+"""The fields that hold the published text: of SNS without raw delivery, of SQS, of a record for Lambda."""
 
 
 class NotAnEvent(ValueError):
-    """What came holds no event, and says so: a mail's text, or something from elsewhere."""
+    """What came is no event: the text of a mail, say, or a message of another sender."""
 
 
 class OtherEvent(Envelope):
-    """An event of a type, or of a version of its schema, that is not in this version of the contract. Its envelope can
-    be relied on; ``data`` is as it came."""
+    """An event of a type, or of a version of its schema, that is not in this version of the contract. Its envelope is
+    checked; ``data`` is as it came."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -41,14 +41,14 @@ class OtherEvent(Envelope):
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """SNS asks an HTTP endpoint whether it wants this subscription: get ``url`` if ``topic_arn`` is yours."""
+    """SNS asks an HTTP endpoint whether it wants this subscription: request ``url`` if ``topic_arn`` is yours."""
 
     topic_arn: str
     url: str
 
 
 def from_sqs(message: Mapping[str, Any] | str) -> Event | OtherEvent:
-    """The event in an SQS message as boto3 gives it, or in its body alone; with raw message delivery or without.
+    """The event in an SQS message as boto3 gives it, or in its body alone, with or without raw message delivery.
 
     Raises `NotAnEvent`, and pydantic's `ValidationError` (both are ValueErrors) for a broken event.
     """
@@ -56,7 +56,7 @@ def from_sqs(message: Mapping[str, Any] | str) -> Event | OtherEvent:
 
 
 def from_lambda(event: Mapping[str, Any]) -> list[Event | OtherEvent]:
-    """The events that a Lambda function was called with, by SNS or by SQS. Raises as `from_sqs`."""
+    """The events with which SNS or SQS called a Lambda function. Raises as `from_sqs`."""
     records = event.get("Records")
     if not isinstance(records, list):
         raise NotAnEvent("no Records: this is no call by SNS or SQS")
@@ -64,7 +64,7 @@ def from_lambda(event: Mapping[str, Any]) -> list[Event | OtherEvent]:
 
 
 def from_http(body: str | bytes) -> Event | OtherEvent | Confirmation:
-    """What SNS posted to an HTTP endpoint. That it was SNS, its signature tells: this does not check it. Raises as
+    """What SNS posted to an HTTP endpoint. Does not check the signature, which proves that it was SNS. Raises as
     `from_sqs`."""
     content = _json(body)
     if isinstance(content, dict) and content.get("Type") == "SubscriptionConfirmation":
@@ -73,7 +73,7 @@ def from_http(body: str | bytes) -> Event | OtherEvent | Confirmation:
 
 
 def unwrapped(content: Any) -> Any:
-    """What was published: an event's fields, or text. ``content``: JSON, or what it says, in any of the wrappings."""
+    """The published content without its wrappings: an event's fields, or text. ``content``: JSON, parsed or not."""
     while not (isinstance(content, dict) and "specversion" in content):
         inside = content
         if isinstance(content, dict):

@@ -1,2 +1,2 @@
-"""Faults of the watching itself: silence, a stuck sensor, a wrong clock, late samples, a misfit. Pure; imports contract
-and message."""
+"""The health of the data, one detector a file: silence, stuck readings, a wrong clock, late and quarantined records, a
+misfit. Pure; imports contract and message."""

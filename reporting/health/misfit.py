@@ -1,6 +1,6 @@
-"""Does a device's battery lie in what the bundle was trained on? Asked once a device and bundle, of its first minutes.
+"""Misfit: a battery that the bundle was not trained on. Asked once for each device and bundle, of its first minutes.
 
-Pure, and a function of the records in merged order and of the bundle in force at each sample's time.
+Pure: a function of the records in merged order and of the bundle that is active at the time of each sample.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from scoring.succession import Succession
 from window.samples import Floats, Samples
 
 FIRST_S, FIRST_SAMPLES = 300.0, 30
-"""How long is looked at, by the samples' stamps, and at how many samples at least."""
+"""The samples that are compared: so many seconds of stamps, and at least so many samples."""
 OUTSIDE_MOST = 0.2
+"""A misfit has more than this share of its samples outside the training range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A row at which it was settled that too much lies outside, with what was counted up to there."""
+    """A misfit: the row at which it was found, the bundle, and what was counted up to there."""
 
     row: int
     bundle: Bundle
     counted: Fit
 
     def said(self, device: str) -> str:
-        """In one sentence or two."""
+        """The sentences of the notice."""
         share, known = self.counted.outside / self.counted.seen, self.bundle.config.training_range
         (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
         return (
@@ -65,8 +66,8 @@ def follow(device: Device, samples: Samples, stamp: Floats, rows: Rows, bundles:
 def compare(
     asked: str, fit: Fit | None, samples: Samples, stamp: Floats, rows: Rows, bundles: Succession
 ) -> tuple[str, Fit | None, list[Misfit]]:
-    """Go through one device's scored ``rows``, in order. ``asked``: the last bundle of which it is settled; ``fit``: of
-    which it is open. Returns both as they are after the rows, and what was settled by them to be told."""
+    """Compare one device's scored ``rows``, in order. ``asked``: the last bundle for which the question is settled;
+    ``fit``: the open question. Returns both as they are after the rows, and the misfits found in them."""
     found: list[Misfit] = []
     if len(rows) == 0 or asked == bundles.latest.id:
         return asked, fit, found
@@ -79,7 +80,7 @@ def compare(
         if bundle.id != last and place > _last_place(last, bundles):
             fit = Fit(bundle.id, at)
         if fit is None or bundle.id != fit.bundle:
-            continue  # settled, or of a bundle before
+            continue  # settled, or a sample of the time of an earlier bundle
         fit = replace(fit, seen=fit.seen + 1, outside=fit.outside + int(outside))
         if at - fit.since >= FIRST_S and fit.seen >= FIRST_SAMPLES:
             if fit.outside > OUTSIDE_MOST * fit.seen:
@@ -101,5 +102,5 @@ def _outside(samples: Samples, rows: Rows, places: NDArray[np.intp], bundles: Su
 
 
 def _last_place(bundle: str, bundles: Succession) -> int:
-    """Of a bundle that comes several times, the latest; -1 for one that nothing needs any more."""
+    """The last place of a bundle, which may come several times; -1 for one that nothing needs any more."""
     return max((n for n, each in enumerate(bundles.bundles) if each.id == bundle), default=-1)

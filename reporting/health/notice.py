@@ -1,4 +1,4 @@
-"""A notice about the watching itself, and its message."""
+"""A notice about the health of the data or of the watching itself, and its message."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from reporting.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What happened, to whom, and when by event time (``at``, epoch seconds). The other fields as in the contract's
-    `Health`."""
+    """What happened, to which device, and when (``at``: event time, epoch seconds). The other fields are those of the
+    contract's `Health`. The head stores deferred notices by the names of these fields."""
 
     type: HealthType
     device: str | None
@@ -30,11 +30,11 @@ class Notice:
     model: str | None = None
     command: str | None = None
     lane: str = ""
-    """Whose it is, where it is about no device: two lanes may tell of the same second."""
+    """The lane, for a notice about no device: two lanes may have notices of the same second."""
 
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
-        """The notice's message. Its id depends on what happened to whom and when alone; the interval is part of it, as
-        stamps tie: what is over and what begins again may share a second."""
+        """The notice's message. Its id depends on the kind, the device, the state and the times alone. The interval is
+        part of the id because stamps tie: one thing may end and the next begin in the same second."""
         severity = HEALTH_KINDS[self.type].severity if self.state == "opened" else "low"
         about = (self.at, self.since, self.until)
         identity = f"{source}\n{self.type}\n{self.device or self.lane}\n{self.state}\n{about!r}"

@@ -25,9 +25,13 @@ from window.samples import Floats, Kind, Kinds, Names, Samples
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a run of records means: their ``kind`` (n,), corrected for clocks known to be wrong; notices with the row
-    they belong to, in order; the states after it; and the rows, in order, from which on a device's clock is known to be
-    further behind than before: what its window holds of later times will never be followed."""
+    """What a run of records means.
+
+    ``kind`` (n,): their kinds, corrected for clocks that are known to be wrong. ``notices``: each with the row it
+    belongs to, in order. ``states``: by device code, after the run. ``set_back``: the rows, in order, from which on a
+    device's clock is known to be further behind than before. The samples of later times in its window must go then: no
+    sample will ever follow them.
+    """
 
     kind: Kinds
     notices: tuple[tuple[int, Notice], ...]
@@ -36,8 +40,8 @@ class Observation:
 
 
 class Watch:
-    """Watches all devices of a lane. ``names`` gives the names of device codes; ``table`` is named in commands;
-    ``bundles``: those that score the lane's samples."""
+    """Watches all devices of a lane. ``names``: the table of device codes. ``table``: named in commands. ``bundles``:
+    those that score the lane's samples."""
 
     def __init__(self, table: str, names: Names, bundles: Succession) -> None:
         self._table = table
@@ -49,13 +53,13 @@ class Watch:
 
     @property
     def states(self) -> dict[str, DeviceHealth]:
-        """By device: what is remembered."""
+        """The state of each device, by name."""
         return {self._names[code]: state for code, state in self._states.items()}
 
     @property
     def settled(self) -> dict[str, DeviceHealth]:
-        """The same without what is only counted so far: that is no part of a head, which has no room for it, but lies
-        beside the windows, and is the same again once they are read up to the head."""
+        """The states without the open fits. A head has no room for those: they lie beside the windows, and are the same
+        again once the records are read again up to the head."""
         return {name: replace(state, fit=None) if state.fit else state for name, state in self.states.items()}
 
     @property
@@ -64,13 +68,13 @@ class Watch:
         return min(self._deadlines.values(), default=inf)
 
     def restore(self, states: Mapping[str, DeviceHealth]) -> None:
-        """Put back what was remembered, in place of all that is."""
+        """Replace all states."""
         self._states, self._deadlines = {}, {}
         for name, state in states.items():
             self._keep(self._names.code(name), state)
 
     def resume(self, settled: Mapping[str, DeviceHealth]) -> None:
-        """Put back what was ``settled``; what was counted so far stays."""
+        """Replace all states by those that were `settled`. Open fits stay."""
         fits = {name: state.fit for name, state in self.states.items() if state.fit is not None}
         counted = {name: fit for name, fit in fits.items() if name in settled and fit.bundle != settled[name].asked}
         self.restore({name: replace(state, fit=counted.get(name)) for name, state in settled.items()})
@@ -83,12 +87,12 @@ class Watch:
         self._deadlines[device] = deadline(state)
 
     def observe(self, samples: Samples, stamp: Floats) -> Observation:
-        """What these records mean, in merged order, stamps of shape (n,). Changes nothing."""
+        """What these records, in merged order, with stamps of shape (n,), mean. Changes nothing."""
         kind = samples.kind.copy()
         notices: list[tuple[int, Notice]] = []
         set_back: list[int] = []
         states: dict[int, DeviceHealth] = {}
-        alive = kind != Kind.REMOVED  # by TTL, long after: no sign of life
+        alive = kind != Kind.REMOVED  # removed by TTL, long after: this proves no life of the device
         for code in np.unique(samples.device[alive]):
             rows = np.flatnonzero((samples.device == code) & alive)
             device = self._device(int(code))
@@ -101,9 +105,9 @@ class Watch:
         return Observation(kind, tuple(notices), states, tuple(sorted(set_back)))
 
     def reach(self, samples: Samples, stamp: Floats, passed: Floats) -> int:
-        """How many leading records, at least one, can be observed in one go: up to the first deadline that is not moved
-        by an earlier one of them. ``stamp`` as in `observe`; ``passed``: the watermark when a record's turn comes,
-        never falling, (n,). Too few do no harm: they are observed in two goes.
+        """How many leading records, at least one, can be observed in one go: those before the first deadline that no
+        earlier record among them moves. ``stamp``: as in `observe`; ``passed``: the watermark when each record is
+        processed, never falling, (n,). Too few do no harm: then the records are observed in two goes.
         """
         rows = len(passed)
         order = np.argsort(samples.device, kind="stable")
@@ -123,13 +127,13 @@ class Watch:
         return max(1, end)
 
     def apply(self, observation: Observation) -> None:
-        """The records were processed."""
+        """Take over the states of an observation: its records are processed."""
         for device, state in observation.states.items():
             self._keep(device, state)
 
     def fire(self) -> list[Notice]:
-        """The watermark has reached `due` and nothing came before: what that means for the one device concerned, the
-        first by name of those with that deadline."""
+        """The watermark has reached `due` and no record came before: the notices of the one device that is due, the
+        first by name where there are several."""
         due = self.due
         code = min((c for c, at in self._deadlines.items() if at == due), key=lambda c: self._names[c])
         device = self._device(code)
@@ -144,13 +148,13 @@ class Watch:
         return [notice for _, notice in device.notices]
 
     def expect(self, device: int, stamp: float) -> None:
-        """A device is known from the table alone, with a last sample at ``stamp``: its silence is not told."""
+        """A device is known from the table alone, its last sample at ``stamp``: its silence gets no notice."""
         if device not in self._states:
             self._keep(device, DeviceHealth(last=stamp, silent=True, context=True))
 
     def forgotten(self) -> list[int]:
-        """The devices forgotten since the last call: silent for a day, so that names that come and go take no memory.
-        One that comes back is a new one."""
+        """The codes of the devices forgotten since the last call. A device is forgotten after a day of silence, so that
+        names that come and go take no memory. One that comes back counts as a new device."""
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 

@@ -1,1 +1,1 @@
-"""Where messages, archive and chart links go: SNS and S3. Imports contract and message."""
+"""The sinks: SNS for messages, S3 for the archive and the links to charts. Imports contract, message and duration."""

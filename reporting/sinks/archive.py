@@ -1,4 +1,4 @@
-"""The archive: objects in the results bucket, written so that neither a replay nor a late writer can harm them."""
+"""The archive: objects in the results bucket. Neither a replay nor a late writer can damage them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Revision = tuple[int, int]
-"""(epoch, commit) of the writer; the higher one's bytes are the later view of the window."""
+"""(epoch, commit) of the writer. The higher revision is the later view of the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object to write: its whole content under its key."""
+    """An object to write, with its whole content."""
 
     key: str
     body: bytes
@@ -32,13 +32,13 @@ class Archive:
         self.bucket = bucket
 
     def put(self, item: StoredObject) -> None:
-        """Write an object whose bytes are the same whoever writes it."""
+        """Write an object whose bytes do not depend on the writer."""
         self._client.put_object(Bucket=self.bucket, Key=item.key, Body=item.body, ContentType=item.content_type)
 
     def put_revision(self, item: StoredObject, revision: Revision) -> bool:
-        """Write an object that grows, unless a higher revision of it is there (rule 9). False: it was.
+        """Write an object that grows, unless a higher revision of it is there (rule 9). Returns False if one is.
 
-        A worker that stalled and woke up must not put an old view of a minute over its successor's.
+        A worker that stalled and wakes up must not write its old view of a minute over that of its successor.
         """
         metadata = {"rev": json.dumps(revision)}
         etag: str | None = None

@@ -1,4 +1,4 @@
-"""Links to charts, with the expiry they really have."""
+"""Links to charts, each with its true expiry."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FRESH_S = 60.0
+"""A link is signed again after so long."""
 
 
 class ChartLinks:
-    """Signs links to objects of one bucket. Signing is arithmetic: no call is made, though credentials may refresh.
+    """Signs links to objects of one bucket. Signing makes no call, but the credentials may be refreshed.
 
-    ``ttl_s``: how long a link should live. A link signed with a role's credentials dies with them, whatever it says,
-    so ``credentials_expire`` (aware UTC time, None for credentials that do not) caps what is told.
+    ``ttl_s``: how long a link should live. A link that is signed with a role's credentials dies with them, whatever
+    expiry it states. So ``credentials_expire`` (aware UTC time, None for credentials without an end) limits it.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class ChartLinks:
         self._signed: dict[str, tuple[datetime, ChartLink]] = {}
 
     def __call__(self, key: str) -> ChartLink:
-        """The link of a chart; the same one for `FRESH_S` seconds, as an episode names it in every message."""
+        """The link of a chart. It is the same for `FRESH_S` seconds, because each message of an episode names it."""
         now = datetime.now(UTC)
         known = self._signed.get(key)
         if known is not None and now - known[0] < timedelta(seconds=FRESH_S):

@@ -1,7 +1,7 @@
-"""The topic: rendered messages go to SNS, in order, in batches.
+"""The topic: publishes rendered messages to SNS, in order, in batches.
 
-A message that is published long after its event time is marked so beside its body, which is that of the outbox, word
-for word, whoever sends it and whenever.
+A message that is published long after its event time gets a mark beside its body. The body itself is that of the
+outbox, word for word, no matter when and by which owner it is published.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BATCH_BYTES = 200 * 1024  # SNS refuses more than 256 KiB a batch, attributes in
 
 @dataclass(frozen=True, slots=True)
 class _Parcel:
-    """A message as it leaves now, ``age_s`` after its event time."""
+    """A message that is published now, ``age_s`` after its event time."""
 
     message: Message
     age_s: float
@@ -38,7 +38,7 @@ class _Parcel:
 
     @property
     def content(self) -> str:
-        """For machines, for e-mail, for phones."""
+        """The body for machines, the text for e-mail, the sentence for phones."""
         late = f"Late: this happened {duration(self.age_s)} ago.\n" if self.stale else ""
         text = self.message.text
         return json.dumps({"default": self.message.body, "email": late + text, "sms": late + text.split("\n")[1]})
@@ -60,8 +60,8 @@ class Topic:
         self.arn = arn
 
     def publish(self, messages: Sequence[Message]) -> list[Message]:
-        """Publish in order. Returns the messages that SNS did not take and all later batches, to be tried again:
-        no batch is sent past a refused message, so what is told keeps the order of what happened."""
+        """Publish in order. Returns the messages that SNS did not take and all of later batches, for the next call. No
+        batch is sent past a refused message: subscribers get events in the order in which they happened."""
         done, now = 0, self._clock()
         parcels = [_Parcel(message, now - (now if message.at is None else message.at)) for message in messages]
         for batch in _batches(parcels):
@@ -81,7 +81,7 @@ def _batches(parcels: Sequence[_Parcel]) -> Iterator[list[_Parcel]]:
     batch: list[_Parcel] = []
     size = 0
     for parcel in parcels:
-        length = len(parcel.content) + 1024  # all ASCII; the attributes fit into the rest
+        length = len(parcel.content) + 1024  # all ASCII; the attributes fit into 1024 bytes
         if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
             yield batch
             batch, size = [], 0

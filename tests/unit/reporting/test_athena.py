@@ -78,7 +78,7 @@ def assert_fits(kind: str, value: Any, where: str) -> None:
 
 
 def test_the_columns_are_those_of_an_archive_line() -> None:
-    """All of them, in its order and of its types: the names of structs and columns are held to a line that has all."""
+    """All of them, in its order and of its types: names of structs and columns are compared with a full line."""
     line = json.loads(FULL.line())
     found = columns(bracket("battery_events"))
     assert list(found) == list(line)

@@ -65,7 +65,7 @@ def test_the_hour_and_the_day_turn_together() -> None:
 
 
 def test_a_record_set_aside_and_the_books_have_keys_without_a_clock() -> None:
-    """Both tell by the day of creation, so a replay finds the same object."""
+    """Both go by the day of creation, so a replay finds the same object."""
     assert quarantine_key(T, "shardId-0001-a", "4200") == "battery-quarantine/dt=2026-07-25/shardId-0001-a-4200.json"
     assert ledger_key("2026-07-25", "table") == "battery-ledger/2026-07-25/table.json"
     assert ledger_key("2026-07-25", "shard/1") == "battery-ledger/2026-07-25/shard%2F1.json"

@@ -48,7 +48,7 @@ def test_a_mute_ends(since: float, until: float) -> None:
 
 
 def test_those_in_force_are_listed_by_their_ends() -> None:
-    """Neither what is over nor what is to come."""
+    """No mute that has ended or has yet to begin."""
     mutes = Mutes([mute("a", 0, 9, name="long"), mute("b", 0, 6, name="short"), mute("c", 0, 5), mute("d", 6, 7)])
     assert [m.id for m in mutes.in_force(5.0)] == ["short", "long"]
     assert len(mutes) == len(list(mutes)) == 4

@@ -47,7 +47,7 @@ def bundle(plain_bundle: Bundle) -> Bundle:
 
 
 def oracle(series: list[Row], errors: list[float], forests: list[float], n: int) -> tuple[Stage, bool]:
-    """What speaks against sample ``n`` of one device, and whether it is within the warm-up."""
+    """The stages of sample ``n`` of one device, and whether it is within the warm-up."""
     near = [n]
     while near[0] > 0 and n - near[0] < EVIDENCE_SAMPLES and series[near[0]][0] - series[near[0] - 1][0] <= GAP_S:
         near.insert(0, near[0] - 1)

@@ -221,12 +221,12 @@ def test_a_bundle_that_measured_no_band_has_none(bundle: Bundle) -> None:
     ],
 )
 def test_rarity_never_claims_more_than_the_evidence(bundle: Bundle, error: float, forest: float, rarity: str) -> None:
-    """Between two rows of the table the larger count holds; the rarer of both scores is told."""
+    """Between two rows of the table the larger count holds; the rarer of both scores counts."""
     assert explain(row(current=2.0), scored(error, forest, row()), bundle).rarity == rarity
 
 
 def test_ordinary_scores_are_not_told_as_rare(bundle: Bundle) -> None:
-    """Where something else speaks, hundreds of normal samples that reached the scores say nothing."""
+    """Where another stage made the anomaly, scores that hundreds of normal samples reached are ordinary."""
     of = (row(current=2.0), scored(0.2, -0.45, row()), bundle)
     assert explain(*of, Stage.CHANGE).rarity == "its scores alone are ordinary"
     assert explain(*of, Stage.RECONSTRUCTION).rarity == "reached by at most 900 samples in 52 h of normal charging"

@@ -28,7 +28,7 @@ def columns(records: list[Record]) -> Samples:
 
 @dataclass
 class Told:
-    """What a reader of the scorer would have been told, in order: every row that changed, with its verdict."""
+    """What the scorer reported, in order: every row that changed, with its verdict."""
 
     rows: list[tuple[int, float, bytes, bytes, int, bool, bool]] = field(default_factory=list)
 
@@ -174,7 +174,7 @@ def test_a_sample_out_of_order_has_its_followers_scored_again(plain_bundle: Bund
 
 
 def test_a_sample_written_again_with_the_same_values_changes_nothing(plain_bundle: Bundle) -> None:
-    """A replay tells nobody anything."""
+    """A replay publishes nothing."""
     scorer, records = Scorer(plain_bundle), [(0, float(t), 9.0 - t, 25.0) for t in range(6)]
     scorer.take(columns(records), most_anomalies=50)
     for record in records:

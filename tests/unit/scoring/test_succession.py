@@ -1,4 +1,4 @@
-"""Several bundles that follow one another: each sample has the scores of the one in force at its time."""
+"""Several bundles that follow one another: each sample has the scores of the one that is active at its time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def charge(start: float, stop: float, *, devices: int = 2) -> Samples:
 
 
 def bits(scored: Scored) -> dict[tuple[int, float], tuple[object, ...]]:
-    """By device and time, all that is said of a row, to the bit."""
+    """By device and time, the whole result of a row, to the bit."""
     return {
         (int(scored.device[n]), float(scored.ts[n])): (
             scored.features[n].tobytes(),
@@ -68,7 +68,7 @@ def bits(scored: Scored) -> dict[tuple[int, float], tuple[object, ...]]:
 
 
 def feed(scorer: Scorer, samples: Samples) -> dict[tuple[int, float], tuple[object, ...]]:
-    """What was said of each row last."""
+    """The last result of each row."""
     said = {}
     while len(samples):
         scored, count = scorer.take(samples, most_anomalies=1000)
@@ -78,7 +78,7 @@ def feed(scorer: Scorer, samples: Samples) -> dict[tuple[int, float], tuple[obje
 
 
 def by_time(old: dict[tuple[int, float], object], new: dict[tuple[int, float], object]) -> dict[object, object]:
-    """Each row as the scorer says it whose bundle is in force then."""
+    """Each row as scored by the bundle that is active then."""
     assert old.keys() == new.keys()
     return {key: (old if key[1] < SINCE else new)[key] for key in old}
 

@@ -75,7 +75,7 @@ def test_a_hot_normal_sample_has_no_severity() -> None:
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_is_unscorable_and_never_normal(broken: float) -> None:
-    """Even when the other stage is sure: nothing is said of such a sample but that nothing can be said."""
+    """Even if the other model alarms: such a sample is unscorable and nothing else."""
     found = judge(scores([broken, 9.0, 0.1], [-0.9, broken, -0.4]), np.full(3, 1.0), np.full(3, 20.0), CONFIG)
     assert found.unscorable.tolist() == [True, True, False]
     assert found.anomaly.tolist() == [False, False, False]

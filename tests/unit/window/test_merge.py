@@ -326,7 +326,7 @@ def test_short_of_the_tip_a_page_of_any_size_begins_the_proof_anew() -> None:
 
 
 def test_a_full_page_ends_the_proof_of_idleness() -> None:
-    """There may be more behind it: three empty pages over a second prove it anew."""
+    """There may be more behind it: then three empty pages over a second are needed again."""
     merge = merging("a", "b")
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)

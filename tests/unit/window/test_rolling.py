@@ -300,7 +300,7 @@ def test_rows_are_used_again() -> None:
 
 
 def score(windows: Windows, rows: Touched) -> None:
-    """A score that tells whose it is: the sample's time."""
+    """A score that shows which sample it belongs to: its time."""
     ts, _, _ = windows.samples(rows)
     severity, stages = (ts % 5).astype(np.int8), (ts % 4).astype(np.int8)
     windows.score(rows, reconstruction_error=ts, forest_score=-ts, severity=severity, stages=stages)
@@ -327,7 +327,7 @@ def test_scores_stay_with_their_samples_when_one_is_inserted_before_them() -> No
 
 
 def test_a_sample_written_again_keeps_its_scores_until_it_is_scored_again() -> None:
-    """So that the scorer can tell whether anything changed."""
+    """So that the scorer can see whether anything changed."""
     windows = Windows()
     score(windows, windows.upsert(columns([(0, 7.0, 1.0, 20.0), (0, 8.0, 1.0, 20.0)])))
     touched = windows.upsert(columns([(0, 7.0, 5.0, 25.0)]))
@@ -342,7 +342,7 @@ def test_a_sample_written_again_keeps_its_scores_until_it_is_scored_again() -> N
     st.lists(st.tuples(devices, st.integers(1, 9).map(float), readings, readings), min_size=1, max_size=30), st.data()
 )
 def test_what_is_retracted_was_never_written(steps: list[Record], data: st.DataObject) -> None:
-    """All but the first rows of a run, of whatever devices; and what comes then takes their place."""
+    """All but the first rows of a run of any devices; the next samples take their place."""
     clock = dict.fromkeys(range(4), 100.0)
     run = []
     for device, step, current_a, temperature_c in steps:

@@ -9,7 +9,7 @@ from window.samples import Kind, Names, Samples, concat
 
 
 def test_columns_have_the_types_that_travel_the_whole_way() -> None:
-    """Whatever sequences they were made of; scalars spread, and a record is as old as its sample unless told."""
+    """From sequences of any kind; scalars spread, and ``created`` is ``ts`` unless given."""
     samples = Samples.of([1, 2], [3, 4], [25, 26], device=7, kind=Kind.LATE)
     assert [c.dtype for c in (samples.ts, samples.current_a, samples.temperature_c, samples.created)] == [
         np.float64
@@ -45,7 +45,7 @@ def test_concat_keeps_order_and_types() -> None:
 def test_every_kind_is_either_scored_or_set_aside_or_left_alone() -> None:
     """Never two of them."""
     assert {k for k in Kind if k.scored} == {Kind.SAMPLE, Kind.BACKFILL}
-    assert {k for k in Kind if k.quarantined} == {Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.STRANGER}
+    assert {k for k in Kind if k.quarantined} == {Kind.MALFORMED, Kind.IMPLAUSIBLE, Kind.FUTURE, Kind.FOREIGN}
 
 
 def test_threads_that_ask_at_once_get_one_code_a_name() -> None:

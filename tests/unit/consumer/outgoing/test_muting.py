@@ -1,4 +1,4 @@
-"""What a lane leaves untold and makes up for: the decisions alone, and in a lane."""
+"""What a mute suppresses and defers: the decisions alone, and in a lane."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_what_was_told_to_begin_is_told_to_end(muting: Muting) -> None:
 
 
 def test_what_outlives_its_mute_is_told_at_its_end(muting: Muting) -> None:
-    """Once, with the time at which it began, and then its end is told."""
+    """Once, with the time at which it began; then its closing is published."""
     muting.notice(told(12.0))
     assert muting.due == 20.0
     (made_up,) = muting.fire()
@@ -130,7 +130,7 @@ def test_what_outlives_its_mute_is_told_at_its_end(muting: Muting) -> None:
 
 
 def test_a_mute_that_is_followed_by_another_goes_on(muting: Muting) -> None:
-    """What is held stays held until nothing covers it."""
+    """A deferred notice waits until no mute covers it."""
     muting.notice(told(12.0))
     muting.learn(Mutes([mute(), mute(None, 18.0, 30.0)]), 15.0)
     assert (muting.fire(), muting.due, len(muting.deferred)) == ([], 30.0, 1)
@@ -179,14 +179,14 @@ def test_notices_are_muted_only_where_the_mute_says_so() -> None:
 
 
 def test_a_clock_that_changed_again_is_told_to_be_right(muting: Muting) -> None:
-    """The opening that was muted may have followed one that was told."""
+    """The opening that was muted may have followed one that was published."""
     muting.notice(told(12.0, kind="health.clock_skew"))
     assert not muting.notice(told(15.0, "closed", kind="health.clock_skew"))
     assert muting.deferred == []
 
 
 def test_a_successor_goes_on_with_what_is_held() -> None:
-    """From the head; what is not covered any more when it learns of the mutes is due."""
+    """From the head; what no mute covers any more when it learns of the mutes is due."""
     held = TypeAdapter(list[Notice]).validate_json(TypeAdapter(list[Notice]).dump_json([told(12.0)]))
     after = Muting({EPISODE.id: Suppressed(11.0, 2)}, held, watermark=15.0)
     after.learn(Mutes([mute()]), 15.0)

@@ -22,7 +22,7 @@ CLASS_OF = {
     Kind.MALFORMED: "quarantined",
     Kind.IMPLAUSIBLE: "quarantined",
     Kind.FUTURE: "quarantined",
-    Kind.STRANGER: "quarantined",
+    Kind.FOREIGN: "quarantined",
 }
 DAY_1, DAY_2 = 1_784_937_600.0, 1_785_024_000.0  # 2026-07-25 and -26, midnight UTC
 DEVICES = ["a", "rack/7", "ä"]

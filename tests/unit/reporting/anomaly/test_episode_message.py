@@ -133,7 +133,7 @@ def test_people_get_the_command_that_explains_the_sample() -> None:
 
 
 def test_an_id_is_one_step_of_one_episode() -> None:
-    """Whoever tells it, and as what."""
+    """Whichever owner publishes it, and as whichever kind."""
     assert message().id == message("ongoing", evidence=None, recorded=datetime(2027, 1, 1, tzinfo=UTC)).id
     others = [replace(EPISODE, steps=3), replace(EPISODE, opened=T + 1), replace(EPISODE, device="rack/8")]
     assert len({message().id, *(message(episode=other).id for other in others)}) == 4

@@ -1,4 +1,4 @@
-"""Episodes: what is told of adjacent anomalous samples, step by step."""
+"""Episodes: the steps of adjacent anomalous samples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def anomaly(ts: float, *, severity: Severity = Severity.LOW, weak: bool = False,
 
 
 class Told:
-    """What episodes have told, deadlines first, as a lane has them fire."""
+    """The steps of episodes, deadlines first, as a lane has them fire."""
 
     def __init__(self, episodes: Episodes | None = None) -> None:
         self.episodes = episodes or Episodes()
@@ -50,7 +50,7 @@ class Told:
         return self
 
     def see(self, *found: Anomaly, device: str = "d") -> Told:
-        """Anomalous samples, each after what is due before."""
+        """Take anomalous samples, each after the steps that are due before it."""
         for each in found:
             self.until(each.stamp)
             self.steps += self.episodes.see(device, each)[1]
@@ -68,8 +68,8 @@ def told() -> Told:
 
 
 def test_one_incident_is_one_story(told: Told) -> None:
-    """Opened with its first sample, escalated as it gets worse, told every five minutes, closed after a quiet minute;
-    one id throughout, and its steps are counted."""
+    """Opened with its first sample, escalated as it gets worse, ongoing every five minutes, closed after a quiet
+    minute; one id throughout, and its steps are counted."""
     told.see(
         anomaly(T), anomaly(T + 10), anomaly(T + 20, severity=Severity.HIGH), anomaly(T + 30, severity=Severity.LOW)
     )
@@ -98,7 +98,7 @@ def test_devices_do_not_mix(told: Told) -> None:
 
 
 def test_weak_evidence_needs_company(told: Told) -> None:
-    """One weak sample is told to nobody; the third within a quiet minute of the one before opens the episode that the
+    """One weak sample makes no step; the third within a quiet minute of the one before opens the episode that the
     first began; one that is strong opens it at once."""
     told.see(anomaly(T, weak=True)).until(T + 1000)
     assert told.steps == []
@@ -154,7 +154,7 @@ def test_an_hour_of_samples_in_one_second(told: Told) -> None:
 
 
 def test_late_samples_amend(told: Told) -> None:
-    """What was said stands: begin and id stay, and the next message says how often it was amended."""
+    """Begin and id stay, and the next message says how often the episode was amended."""
     told.see(anomaly(T), anomaly(T + 20))
     told.see(anomaly(T - 30, stamp=T + 21, late=True), anomaly(T + 10, stamp=T + 22, late=True, severity=Severity.HIGH))
     told.until(END)
@@ -291,7 +291,7 @@ def test_every_story_is_told_to_its_end(plan: Plan) -> None:
 @settings(deadline=None, max_examples=150)
 @given(steps, st.integers(0, 39))
 def test_a_restart_changes_nothing(plan: Plan, cut: int) -> None:
-    """All of it is in what is stored."""
+    """What is stored is the whole state."""
     assert run(plan, cut).steps == run(plan).steps
 
 

@@ -263,7 +263,7 @@ def test_what_a_drawing_raises_is_the_answer_and_the_child_lives_on(process: Cha
 
 
 def test_a_full_queue_drops_its_oldest_periodic_chart() -> None:
-    """An episode's chart is never given up for a periodic one; what is dropped is counted and told."""
+    """The chart of an episode is never dropped for a periodic one; dropped charts are counted and logged."""
     process = ChartProcess(waiting=3)
     process.submit(chart(1)).result(60)
     assert process.pid is not None

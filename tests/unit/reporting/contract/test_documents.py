@@ -1,4 +1,4 @@
-"""What is committed of the contract is what the models say, breaks nobody, and is understood by others."""
+"""The committed contract is what the models say, breaks no reader, and is understood by others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_nothing_else_is_committed() -> None:
 
 
 def test_the_last_release_is_not_broken() -> None:
-    """Whoever was built by its schemas can read what is published now. A change that breaks needs a new version."""
+    """A reader built by its schemas can read what is published now. A change that breaks it needs a new version."""
     released = json.loads(RELEASED.read_text())["schemas"]
     now = schemas()
     assert set(released) <= set(now)

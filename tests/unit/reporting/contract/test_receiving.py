@@ -82,7 +82,7 @@ def test_what_is_no_event_says_so(reader: Any, body: str) -> None:
     "change", [{"type": "anomaly.merged"}, {"dataschema": "urn:battery-watch:schema:anomaly.opened:2"}]
 )
 def test_an_event_of_later_days_is_handed_on(reader: Any, change: dict[str, str]) -> None:
-    """Its envelope can be read, its data are as they came: nobody's consumer stops because there is something new."""
+    """Its envelope can be read, its data are as they came: no consumer stops because a type is new."""
     told = {**json.loads(BODY), **change, "extension": 1}
     event = reader.from_sqs(json.dumps(told))
     assert isinstance(event, reader.OtherEvent)

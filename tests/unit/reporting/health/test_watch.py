@@ -1,4 +1,4 @@
-"""The health of every device's data, told from its records in order and from what does not come."""
+"""The health of every device's data, by its records in order and by those that do not come."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BUNDLE: Any = SimpleNamespace(id="bw-wide", config=SimpleNamespace(training_rang
 
 
 class Watched:
-    """A watch, fed run by run with deadlines in between, and all that it said."""
+    """A watch, fed run by run with deadlines in between, and its notices."""
 
     def __init__(self) -> None:
         self.names = Names()
@@ -114,7 +114,7 @@ def test_devices_that_fall_silent_together_are_told_in_order_of_their_names(watc
 
 
 def test_devices_silent_for_a_day_are_forgotten(watched: Watched) -> None:
-    """Names that come and go take no memory; whoever was told of the silence is told that nobody waits any more."""
+    """Names that come and go take no memory; the silence is closed when the device is forgotten."""
     watched.feed(sample(0, device="old")).until(FORGET_S - 1).feed(sample(FORGET_S - 1, device="new"))
     assert set(watched.watch.states) == {"old", "new"}
     assert watched.watch.forgotten() == []
@@ -130,7 +130,7 @@ def test_devices_silent_for_a_day_are_forgotten(watched: Watched) -> None:
 
 
 def test_a_device_that_comes_back_after_it_was_forgotten_is_a_new_one(watched: Watched) -> None:
-    """A stuck sensor and a wrong clock told before are over too, and the clock must show anew that it is wrong."""
+    """Notices of a stuck sensor and a wrong clock are closed too, and the clock must be proven wrong again."""
     fast = [sample(3.0 * k, ts=3.0 * k + 400.0, kind=Kind.FUTURE) for k in range(60)]
     watched.feed(*fast)
     assert [told[0] for told in watched.told] == ["quarantine", "clock_skew", "stuck"]
@@ -154,7 +154,7 @@ def test_what_is_told_of_a_device_that_comes_and_goes_does_not_depend_on_restart
     pauses: list[int], data: st.DataObject
 ) -> None:
     """Against arithmetic: a pause of two minutes opens a silence, the next record or a day closes it; and a watch that
-    is put back from its states at any moment tells the same."""
+    is put back from its states at any moment has the same notices."""
     told, at = [], 0
     watched = Watched().feed(sample(0))
     for pause in pauses:
@@ -200,7 +200,7 @@ def frozen(begin: float, n: int, *, step: float = 3.0, current: float = 2.0) -> 
 
 
 def test_readings_that_repeat_while_current_flows_are_told_and_so_is_their_end(watched: Watched) -> None:
-    """Thirty samples and a minute, both; whoever is told once is not told again."""
+    """Thirty samples and a minute, both; one notice, not two."""
     watched.feed(*frozen(0, STUCK_SAMPLES - 1))
     assert watched.told == []
     watched.feed(*frozen((STUCK_SAMPLES - 1) * 3.0, 50))
@@ -288,8 +288,8 @@ def test_a_run_of_late_samples_is_one_notice_with_its_interval(watched: Watched)
 
 
 def test_runs_of_late_samples_of_one_second_are_one(watched: Watched) -> None:
-    """An old sample written twice, with one in time in between: told apart, the two would have the same times, and
-    their messages the same id."""
+    """An old sample written twice, with one in time in between: as two runs they would have the same times, and their
+    messages the same id."""
     late = sample(1e4, ts=0.0, kind=Kind.LATE)
     watched.feed(late, sample(1e4), late, sample(1e4), sample(1e4 + 1))
     assert [(notice.type, notice.at, notice.count) for notice in watched.said] == [("health.late", 1e4 + 1, 2)]
@@ -400,7 +400,7 @@ def test_observing_alone_changes_nothing(watched: Watched) -> None:
 
 
 def test_a_silent_device_is_due_when_it_is_forgotten() -> None:
-    """Unless a late run is still to be told."""
+    """Unless a run of late records still waits for its notice."""
     state = DeviceHealth(last=10.0)
     assert deadline(state) == 10.0 + SILENCE_S
     assert deadline(replace(state, silent=True)) == 10.0 + FORGET_S
@@ -445,7 +445,7 @@ def test_a_run_ends_before_a_deadline_that_nothing_in_it_moves() -> None:
 
 
 def test_a_run_ends_before_late_records_are_told() -> None:
-    """A minute after the first of them: what comes then may be told after it only."""
+    """A minute after the first of them: the notices of later records come after it."""
     rows = [(0.0, Kind.LATE, "a"), *[(float(t), Kind.SAMPLE, "b") for t in range(10, 100, 10)]]
     assert reach(Watched(), *rows) == 1 + int(LATE_QUIET_S / 10) - 1
 

@@ -1,4 +1,4 @@
-"""Objects that grow, against the bucket's twin: the later view of a minute stays, whoever comes late."""
+"""Objects that grow, against the bucket's twin: an older view of a minute never replaces a later one."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_other_refusals_are_raised(s3: Any, status: int) -> None:
 
 
 def test_a_plain_object_is_put_as_it_is(s3: Any) -> None:
-    """Charts, books and quarantine: the same bytes whoever writes them."""
+    """Charts, ledger and quarantine: the same bytes from every writer."""
     Archive(s3, "b").put(StoredObject("k.json", b"{}"))
     Archive(s3, "b").put(StoredObject("k.json", b"{}"))
     assert s3.objects["k.json"].content_type == "application/json"

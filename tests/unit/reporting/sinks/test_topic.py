@@ -22,7 +22,7 @@ def message(n: int, body: str = "{}", text: str = "") -> Message:
 
 
 class Sns:
-    """Takes batches as SNS does, but for those messages, by number, that it is told to refuse."""
+    """Takes batches as SNS does, except the messages, by number, that it shall refuse."""
 
     def __init__(self, *refused: int) -> None:
         self.refused = list(refused)
@@ -92,7 +92,7 @@ def test_no_batch_is_larger_than_sns_takes(contents: list[str]) -> None:
 
 
 def test_what_is_refused_is_returned_and_nothing_is_sent_past_it() -> None:
-    """What is told keeps the order of what happened."""
+    """Messages keep the order of what happened."""
     client, messages = Sns(13, 17), [message(n) for n in range(35)]
     rest = topic(client).publish(messages)
     assert rest == [messages[13], messages[17], *messages[20:]]
@@ -136,7 +136,7 @@ def test_a_message_is_for_machines_and_for_people() -> None:
     ],
 )
 def test_what_is_published_long_after_it_happened_is_marked(age_s: float, late: str) -> None:
-    """For filters and for people; what machines get is the stored body, whoever sends it and whenever."""
+    """For filters and for people; machines get the stored body at any time."""
     client = Sns()
     body = '{"time":"2026-07-25T14:25:00Z"}'
     told = message(3, body, "HIGH: d at noon\nToo hot.\nChart: https://…")
@@ -150,7 +150,7 @@ def test_what_is_published_long_after_it_happened_is_marked(age_s: float, late: 
 
 
 def test_an_error_of_the_call_is_raised() -> None:
-    """Nothing is known of what was taken then: the committer sends again, and the id tells."""
+    """What was taken then is unknown: the committer sends again, and subscribers compare the id."""
 
     class Down:
         def publish_batch(self, **_: Any) -> dict[str, Any]:
