@@ -13,7 +13,8 @@ def command() -> None:
     """Ask whether the worker on this machine makes progress (the container's health check).
 
     Reads the file that the worker's main loop writes as it turns. Makes no call. Exit codes: 0 well, 1 not well: the
-    loop is blocked, a reader is dead, the lane waits for a shard, or no worker runs here."""
+    loop is blocked, a reader is dead, the lane waits for a shard, or no worker runs here.
+    """
     import os
 
     from consumer.worker.liveness import PulseFile, default_path

@@ -85,7 +85,8 @@ def command(
     left out.
 
     Draws two pictures beside the folder, OUT-training.png and OUT-scores.png: how the training went, and where the
-    scores of the held-out charges lie against the thresholds. They are no part of the bundle."""
+    scores of the held-out charges lie against the thresholds. They are no part of the bundle.
+    """
     chosen = Inputs(inputs=(*inputs, *files), **given)
     if simulated == bool(chosen):
         raise click.UsageError("Say what to train on: --input, --table or --export, or else --simulated.")
