@@ -1,4 +1,4 @@
-"""One page on which an operator sees whether the worker watches, how far behind it is, and what it found."""
+"""A dashboard: does the worker watch, how far behind is it, and what did it find?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEALTH = ["Silence", "Stuck", "ClockSkew", "Gap", "LateRun", "Lagging", "Quarant
 
 
 class Dashboard(Construct):
-    """The page. ``dashboard`` has its name."""
+    """The page. ``dashboard`` holds its name."""
 
     def __init__(
         self,
