@@ -1,1 +1,1 @@
-"""The command line; the top of the import arrows."""
+"""The command line. It may import every other package; nothing imports it."""

@@ -1,4 +1,4 @@
-"""The command line. A command's module is imported when it is called: `--help` answers at once."""
+"""The command line. A command's module is imported only when the command is called, so `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import sys
 
 import click
 
-# ONNX Runtime (from 1.29 on) keeps an id of the machine and reports its use to its maker, unless it is told not to
-# before it is loaded: https://github.com/microsoft/onnxruntime/pull/27379
+# ONNX Runtime (from 1.29 on) keeps an id of the machine and reports its use to its maker. This must be set before it is
+# loaded: https://github.com/microsoft/onnxruntime/pull/27379
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 COMMANDS = {
-    "run": "Watch a table: score every sample, tell of anomalies.",
+    "run": "Watch a table: score every sample, publish anomalies.",
     "doctor": "Check everything the worker needs.",
     "demo": "See the whole product work on this machine.",
     "tail": "The topic's events as they come.",
-    "events": "Archived anomalies of the last hours or days.",
+    "events": "Archived anomalies from the last hours or days.",
     "explain": "Why was this sample flagged, and does that still hold?",
     "mute": "Publish nothing about a device for a while.",
     "unmute": "End a mute before its time.",
     "mutes": "What is muted, until when, and why.",
-    "ledger": "What became of every record, and whether the books balance.",
-    "replay": "What would the worker have said of recorded data?",
+    "ledger": "What became of every record, and whether the ledger balances.",
+    "replay": "What would the worker have published about recorded data?",
     "train": "Make a bundle.",
-    "convert": "Make a bundle of the old service's model files.",
+    "convert": "Make a bundle from the old service's model files.",
     "evaluate": "How often a bundle is wrong, and what it finds, on recorded charges.",
     "healthcheck": "Is the worker on this machine well?",
 }
 
 
 class Commands(click.Group):
-    """The commands, listed without importing them. The image leaves out those that train, replay or play."""
+    """The commands, listed without importing them. The image leaves out replay, demo and those that train."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if _is_here(name)]
@@ -58,8 +58,8 @@ def _is_here(name: str) -> bool:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="battery-watch", prog_name="battery-watch")
 def cli() -> None:
-    """Battery Watch watches charging batteries: every sample of a DynamoDB table scored by two models, every anomaly
-    told on an SNS topic within a second.
+    """Battery Watch watches charging batteries: two models score every sample of a DynamoDB table, and every anomaly is
+    published to an SNS topic within a second.
 
     It is no safety device: never let it be the only thing between a battery and harm.
     """

@@ -25,17 +25,17 @@ CALLS = Config(
     connect_timeout=CONNECT_TIMEOUT_S,
     read_timeout=READ_TIMEOUT_S,
     retries={"mode": "standard", "total_max_attempts": 4},
-    signature_version="v4",  # without it botocore signs links the old way, which young regions refuse
+    signature_version="v4",  # without it botocore signs links the old way, which newer regions refuse
     max_pool_connections=32,
     user_agent_extra="battery-watch",
 )
 ONE_TRY = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-"""For the fenced write: a retry of the SDK's would meet its own first attempt and look like a foreign writer."""
+"""For the fenced write: a retry by the SDK would meet its own first attempt and take it for a foreign writer's."""
 
 
 class _RecordsParser(JSONParser):
-    """Leaves the body of GetRecords and Scan as the JSON it is: botocore walks every attribute of every record, 50 us
-    each."""
+    """Parses the bodies of GetRecords and Scan as plain JSON. botocore walks every attribute of every record, which
+    takes 50 us each."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> Any:
         if shape is not None and shape.name in ("GetRecordsOutput", "ScanOutput"):
@@ -59,9 +59,9 @@ class _ParserFactory(ResponseParserFactory):
 
 
 def session(region: str | None) -> boto3.Session:
-    """A session whose credentials come from wherever boto3 finds them. Makes no call.
+    """A session with the credentials that boto3 finds. Makes no call.
 
-    Raises `ConfigurationError` for a profile that does not exist: boto3 reads it here already.
+    Raises `ConfigurationError` for a profile that does not exist: boto3 reads the profile here.
     """
     core = BotocoreSession()
     core.register_component("response_parser_factory", _ParserFactory())

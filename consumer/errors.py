@@ -1,4 +1,4 @@
-"""What can go wrong, by what is done about it: each kind is handled in exactly one place.
+"""What can go wrong, sorted by what to do about it. Each kind is handled in exactly one place.
 
 `Retry` by the code that made the call, within its budget; `ConfigurationError` by the command line (exit code 2);
 `Fenced` by the worker (exit code 75). A record that is not a sample is no error: it is quarantined.
@@ -20,7 +20,7 @@ class BatteryWatchError(Exception):
 
 
 class ConfigurationError(BatteryWatchError):
-    """Something outside the worker must be put right before it can run."""
+    """Something outside the worker must be fixed before it can run."""
 
 
 class Retry(BatteryWatchError):
@@ -28,11 +28,11 @@ class Retry(BatteryWatchError):
 
 
 class Fenced(BatteryWatchError):
-    """Another worker owns the lane: this one may not commit any more."""
+    """Another worker owns the lane. This one must not commit again."""
 
 
 class Expired(BatteryWatchError):
-    """A shard iterator has expired; a new one is taken where reading stood."""
+    """A shard iterator has expired. Take a new one at the position that was reached."""
 
 
 class Trimmed(BatteryWatchError):

@@ -1,4 +1,4 @@
-"""What a check found: fine, a note, or a fault with the advice that mends it."""
+"""What a check found: fine, a note, or a fault with advice how to fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reporting.sinks.archive import status
 
 
 class State(Enum):
-    """How a check ended."""
+    """The result of a check."""
 
     FINE = "fine"
     NOTE = "note"
@@ -23,7 +23,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, and what to do where that is not fine."""
+    """What a check found, and what to do if that is not fine."""
 
     subject: str
     state: State
@@ -44,7 +44,7 @@ def require(findings: Iterable[Finding]) -> None:
 
 
 def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
-    """The finding of a call that AWS did not answer as hoped; ``settings``: what to look at."""
+    """The finding for a call that AWS refused or did not answer. ``settings``: what to look at."""
     reason = str(error)
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")

@@ -18,7 +18,7 @@ SHIPPED_BUNDLE = Path(__file__).resolve().parents[1] / "models" / "default"
 
 
 class Settings(BaseSettings):
-    """Every setting, by its environment variable. The first six keep the names of the service this one succeeds."""
+    """Every setting, by its environment variable. The first six keep the names of the old service."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -26,14 +26,14 @@ class Settings(BaseSettings):
     bundle: Name = Field(
         default=str(SHIPPED_BUNDLE),
         validation_alias="MODEL_DIR",
-        description="a bundle, or a folder of bundles; s3://bucket/prefix is one too",
+        description="a bundle or a folder of bundles, also s3://bucket/prefix",
     )
     bundle_every_s: float = Field(
         default=60,
         ge=1,
         le=86_400,
         validation_alias="MODEL_EVERY_S",
-        description="seconds between two looks whether MODEL_DIR holds another bundle",
+        description="seconds between two checks whether MODEL_DIR holds another bundle",
     )
     device_key: Name = Field(
         default="device", validation_alias="DEVICE_KEY_NAME", description="the attribute that names the device"
@@ -43,16 +43,17 @@ class Settings(BaseSettings):
         default="battery-reports", validation_alias="RESULTS_PREFIX", description="where the charts lie in the bucket"
     )
     region: Name = Field(
-        validation_alias=AliasChoices("AWS_DEFAULT_REGION", "AWS_REGION"), description="the AWS region of all of it"
+        validation_alias=AliasChoices("AWS_DEFAULT_REGION", "AWS_REGION"),
+        description="the AWS region of table, bucket and topic",
     )
     topic_arn: str = Field(validation_alias="TOPIC_ARN", description="the SNS topic for events")
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = Field(
         default="default",
         validation_alias="NAMESPACE",
-        description="keeps the state of two deployments on one table and bucket apart",
+        description="separates the state of two deployments on one table and bucket",
     )
     start: Literal["latest", "trim_horizon"] = Field(
-        default="latest", validation_alias="START", description="where the very first start begins to read"
+        default="latest", validation_alias="START", description="where the first start of all begins to read"
     )
     publish: Publish = Field(
         default="episodes",
@@ -60,25 +61,29 @@ class Settings(BaseSettings):
         description="what goes to the topic: the steps of episodes, every anomalous sample (`samples`), or both",
     )
     link_ttl_s: int = Field(
-        default=12 * 3600, ge=60, le=7 * 86_400, validation_alias="LINK_TTL_S", description="life of a chart link"
+        default=12 * 3600,
+        ge=60,
+        le=7 * 86_400,
+        validation_alias="LINK_TTL_S",
+        description="seconds that a chart link lives",
     )
     take_over_s: float = Field(
         default=TAKE_OVER_S,
         ge=1,
         le=600,
         validation_alias="TAKE_OVER_S",
-        description="seconds without a sign of life after which a stand-by takes the lane over",
+        description="seconds without a heartbeat after which a stand-by takes over the lane",
     )
     pulse_file: Path | None = Field(
         default=None,
         validation_alias="PULSE_FILE",
-        description="the file for `healthcheck`; by default one in the temporary folder",
+        description="the file for `healthcheck`; by default in the temporary folder",
     )
     log_format: Literal["json", "console"] = Field(
-        default="json", validation_alias="LOG_FORMAT", description="one JSON object a line, or lines for people"
+        default="json", validation_alias="LOG_FORMAT", description="one JSON object per line, or lines for people"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", validation_alias="LOG_LEVEL", description="the least that is logged"
+        default="info", validation_alias="LOG_LEVEL", description="the lowest level that is logged"
     )
 
     @field_validator("topic_arn")
@@ -103,7 +108,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings from the environment. Raises `ConfigurationError` that lists every fault at once."""
+    """The settings from the environment. Raises `ConfigurationError` that lists all faults."""
     try:
         return Settings()
     except ValidationError as error:

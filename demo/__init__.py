@@ -1,1 +1,1 @@
-"""The whole product on a laptop: an embedded AWS, a simulated charger, the worker."""
+"""Runs the whole product on a laptop: an embedded AWS, a simulated charger, the worker."""

@@ -1,4 +1,4 @@
-"""What the worker left in the bucket, counted and copied."""
+"""Counts and copies what the worker left in the bucket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from demo.world import ARCHIVE, CHARTS, LEDGER, World
 
 
 def ledger(world: World) -> dict[str, int]:
-    """The worker's accounts, summed over days, lanes and devices; empty while there is none."""
+    """The ledger, summed over days, lanes and devices; empty while there is none."""
     sums: Counter[str] = Counter()
     for _, body in world.objects(LEDGER):
         for accounts in json.loads(body)["devices"].values():
@@ -19,12 +19,12 @@ def ledger(world: World) -> dict[str, int]:
 
 
 def anomalies(world: World) -> int:
-    """Samples in the archive: one a line."""
+    """The number of samples in the archive: one per line."""
     return sum(len(body.splitlines()) for _, body in world.objects(ARCHIVE))
 
 
 def charts(world: World) -> list[str]:
-    """The keys of all charts, oldest first."""
+    """The keys of all charts, the oldest first."""
     keys = [key for key in world.keys(CHARTS) if key.endswith(".png")]
     return sorted(keys, key=lambda key: key.rsplit("/", 1)[-1])
 

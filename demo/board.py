@@ -1,4 +1,4 @@
-"""The demo's face: a live board in a terminal, plain lines anywhere else."""
+"""Shows a run: a live board in a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ FRAME_S = 0.25
 
 
 class Board(Protocol):
-    """What a run tells its audience."""
+    """Where a run reports what happens."""
 
     def step(self, text: str) -> None:
-        """One thing is done."""
+        """Report that one thing is done."""
 
     def show(self, view: View) -> None:
-        """This is how it stands; called often."""
+        """Show the present state; called often."""
 
     def close(self) -> None:
-        """The run is over; what was shown stays."""
+        """The run is over. What was shown stays."""
 
 
 class Audience(Console):
-    """A console that, when nobody reads on (``demo | head``), ends the demo as Ctrl-C does, but without a word."""
+    """A console that ends the demo silently, as if by Ctrl-C, when its reader leaves (``demo | head``)."""
 
     def on_broken_pipe(self) -> None:
-        """Called by rich where a write fails."""
+        """rich calls this when a write fails."""
         self.quiet = True
-        # What is still in the stream's buffer must not fail a second time when the interpreter ends.
+        # The rest of the stream's buffer must not fail a second time when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
         raise Interrupted(signal.SIGPIPE)
 
 
 class PlainBoard:
-    """Lines, one a fact: for pipes, logs and dumb terminals."""
+    """One line per fact: for pipes, logs and dumb terminals."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -75,7 +75,7 @@ class PlainBoard:
         self._line(Text(text))
 
     def show(self, view: View) -> None:
-        """What is new since the last call."""
+        """Print what is new since the last call."""
         if view.phase != self._phase:
             self._phase = view.phase
             self._line(Text(view.phase))
@@ -91,11 +91,11 @@ class PlainBoard:
         self._messages = len(view.messages)
         if view.charts > self._charts:
             self._charts = view.charts
-            # The embedded AWS asks for no signature, and unsigned a link fits on a line.
+            # The embedded AWS needs no signature, and without it a link fits on a line.
             self._line(Text(f"chart {view.charts}: {view.link.partition('?')[0]}"))
 
     def _message_line(self, view: View, message: Message) -> Text:
-        # The first sentence about a fault says it all; what follows would fill the page with the same words.
+        # After the first message about a fault, print only its first part: the rest would repeat the same words.
         topic = (message.episode, view.script.begun(message.ts - view.epoch_s))
         line = _event(message, brief=topic in self._topics and message.step != "closed")
         self._topics.add(topic)
@@ -110,7 +110,7 @@ class PlainBoard:
 
 
 class LiveBoard:
-    """A picture that is drawn anew a few times a second."""
+    """A picture that is drawn again a few times a second."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -124,13 +124,13 @@ class LiveBoard:
         self._console.print(Text(f"{clock(time.time())}  ", "dim") + Text(text), highlight=False)
 
     def show(self, view: View) -> None:
-        """Draw it, unless the last picture is younger than `FRAME_S`."""
+        """Draw the view, unless the last picture is younger than `FRAME_S`."""
         self._view = view
         if time.monotonic() - self._drawn_s >= FRAME_S:
             self._draw()
 
     def close(self) -> None:
-        """Draw the last picture and leave it standing."""
+        """Draw the last picture and leave it there."""
         if self._view is not None:
             self._draw()
         self._live.stop()
@@ -166,7 +166,7 @@ def picture(view: View, height: int) -> RenderableType:
 
 
 def script_table(view: View, limit: int) -> Table:
-    """The faults around now, and what became of each."""
+    """The faults around now, and whether each was found."""
     table = Table(box=None, pad_edge=False, expand=True)
     for column in ("part", "fault", "", "from", "for"):
         table.add_column(column, no_wrap=True)
@@ -227,7 +227,7 @@ def _events(view: View, rows: int) -> Panel:
 def _event(message: Message, *, brief: bool = False) -> Text:
     style = SEVERITY_STYLES.get(message.severity, "")
     says = message.summary.partition(";")[0] if brief else message.summary
-    again = "told again, same id: " if message.again else ""
+    again = "sent again, same id: " if message.again else ""
     step = (f"episode {message.step}: " if message.step else "", "bold")
     return Text.assemble((f"{message.severity:<8}", style), " ", (clock(message.ts), "dim"), " ", again, step, says)
 

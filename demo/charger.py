@@ -29,11 +29,11 @@ class Cell:
 
     @property
     def time_constant_s(self) -> float:
-        """How fast it warms and cools."""
+        """How fast it warms and cools, in seconds."""
         return self.heat_capacity_j_k / self.cooling_w_k
 
     def rise_c(self, power_w: float, since_s: float, lasted_s: float) -> float:
-        """Temperature rise left of a power that began ``since_s`` ago and was there for ``lasted_s``, in kelvin.
+        """The temperature rise, in kelvin, that remains of a power that began ``since_s`` ago and lasted ``lasted_s``.
 
         The equation is linear, so the rises of several powers add up.
         """
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What the logger writes at one second, and the fault that it was taken in."""
+    """What the logger writes at one second. ``fault``: the fault at that time, if any."""
 
     offset_s: int
     current_a: float

@@ -1,4 +1,4 @@
-"""A child process: started apart from the terminal, its output kept, ended surely."""
+"""A child process: apart from the terminal, its output kept, always ended."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ KEPT_LINES = 400
 
 
 class Child:
-    """A running program whose output is read by two threads.
+    """A running program. Two threads read its output.
 
-    It gets a session of its own, so a Ctrl-C in the terminal reaches the demo alone, which then stops its children
-    in order. ``on_stdout`` is called with each line of stdout, from a reader thread; ``log`` is a file to which both
-    streams are added as they come.
+    It gets a session of its own, so a Ctrl-C in the terminal reaches the demo alone, which then stops its children in
+    order. A reader thread calls ``on_stdout`` with each line of stdout. ``log``: a file that gets both streams.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative for the signal that ended it."""
+        """None while it runs; negative if a signal ended it."""
         return self._process.poll()
 
     def last_lines(self, count: int) -> str:
@@ -81,13 +80,13 @@ class Child:
 
     def _kill(self) -> None:
         if self._process.poll() is None:
-            # Its session is its process group; the number is not given away before the `wait`.
+            # Its session is its process group. The id is not used again before the `wait`.
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _finish(self) -> int:
         code = self._process.wait()
         for reader in self._readers:
-            # A grandchild may hold the pipe open; the readers are daemons and must not hold us.
+            # A grandchild may hold the pipe open. The readers are daemons, so do not wait long.
             reader.join(timeout=2.0)
         return code
 

@@ -20,15 +20,15 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 ATTEMPTS = 3
 SERVICES = ("dynamodb", "dynamodbstreams", "s3", "sns", "sqs", "iam", "sts")
-"""What the demo needs of it."""
+"""The services that the demo needs."""
 
 
 class EmulatorError(RuntimeError):
-    """The embedded AWS is not installed or does not come up; the message says what to do."""
+    """The embedded AWS is not installed or does not start. The message says what to do."""
 
 
 def program() -> Path:
-    """The emulator's executable: named by `PROGRAM_VARIABLE`, else the one that `make setup` installs.
+    """The emulator's executable: the one that `PROGRAM_VARIABLE` names, else the one that `make setup` installs.
 
     It lives in a virtual environment of its own because it pins an older botocore than the worker's.
     """
@@ -46,10 +46,9 @@ def program() -> Path:
 class Emulator:
     """DynamoDB with Streams, S3, SNS, SQS, IAM and STS in one process; a context manager.
 
-    ``auth=True`` makes it check signatures and policies; ``also`` names services that it shall have beside those.
-    ``pause`` is what waits between two looks at its health; a caller that wants to leave early raises from it. Entering
-    blocks up to `START_TIMEOUT_S`, leaving up to `STOP_TIMEOUT_S`; whatever it writes lies in ``folder``, which goes
-    with it.
+    With ``auth`` it checks signatures and policies. ``also`` names further services. ``pause`` waits between two health
+    checks; raise from it to leave early. Entering blocks up to `START_TIMEOUT_S`, leaving up to `STOP_TIMEOUT_S`. All
+    its files lie in ``folder``, which is removed with it.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Emulator:
         return Path(self._scratch.name)
 
     def environment(self) -> dict[str, str]:
-        """The variables that point a client, or the worker, at this server; nothing of it is secret."""
+        """The variables that point a client or the worker at this server. None of them is secret."""
         return client_environment(os.environ, self.url)
 
     def logs(self) -> str:
@@ -94,7 +93,7 @@ class Emulator:
         self._scratch = tempfile.TemporaryDirectory(prefix="battery-watch-aws-", ignore_cleanup_errors=True)
         try:
             for left in range(ATTEMPTS - 1, -1, -1):
-                # Another process may take the port between our look and the server's bind; then try another.
+                # Another process may take the port before the server binds it. Then try another port.
                 self.port = _free_port()
                 self._child = Child([str(executable)], self._server_environment())
                 if self._comes_up(self._child):
@@ -139,7 +138,7 @@ class Emulator:
             "AUTH": "true" if self._auth else "false",
             "SERVICES": ",".join(self._services),
             "LOG_LEVEL": "WARNING",
-            # It would listen on all addresses for services that nobody asked for, and look for containers to remove.
+            # Otherwise it listens on all addresses for services that nobody uses, and looks for containers to remove.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",

@@ -1,4 +1,4 @@
-"""What the processes of the demo may see of the caller's environment: nothing that leads to a real account."""
+"""The environment of the demo's processes: without anything that leads to a real account."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NAMES = frozenset(
 def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ`` without the settings of AWS, of the emulator and of the worker.
 
-    A profile or an endpoint of the caller's would send the demo's writes to a real table. ``MODEL_DIR`` stays:
-    the demo is also the quickest trial of a bundle.
+    A profile or an endpoint from the caller would send the demo's writes to a real table. ``MODEL_DIR`` stays: the demo
+    is also the fastest way to try a bundle.
     """
     return {name: value for name, value in environ.items() if not name.startswith(_PREFIXES) and name not in _NAMES}
 
 
 def client_environment(environ: Mapping[str, str], url: str) -> dict[str, str]:
-    """The variables with which any AWS client talks to the emulator at ``url`` and to nothing else."""
+    """The variables with which any AWS client talks to the emulator at ``url`` only."""
     exempt = ",".join(filter(None, [environ.get("NO_PROXY") or environ.get("no_proxy"), LOOPBACK]))
     return {
         "AWS_ENDPOINT_URL": url,

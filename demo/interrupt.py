@@ -1,4 +1,4 @@
-"""Ctrl-C, without an exception in the middle of anything."""
+"""Handles Ctrl-C without raising in the middle of anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLICE_S = 0.05
 
 
 class Interrupted(Exception):
-    """Someone wants the demo to end; ``exit_code`` is 130 for Ctrl-C, 143 for SIGTERM."""
+    """Somebody wants the demo to end. ``exit_code``: 130 for Ctrl-C, 143 for SIGTERM."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -22,16 +22,16 @@ class Interrupted(Exception):
 class Interrupt:
     """Remembers a signal until the next pause.
 
-    A handler that raised could do so between the start of a process and its noting; here all cleaning up runs
-    undisturbed, and a second Ctrl-C cannot cut it short. Every wait of the demo is a `pause`.
+    A handler that raises could do so right after a process was started and before that is noted. Here all cleaning up
+    runs undisturbed, and a second Ctrl-C cannot cut it short. Every wait of the demo is a `pause`.
     """
 
     def __init__(self) -> None:
-        # A plain attribute: an Event's lock may be held by the very frame that the handler interrupts.
+        # A plain attribute, not an Event: the frame that the handler interrupts may hold the Event's lock.
         self._signum = 0
 
     def pause(self, seconds: float) -> None:
-        """Sleep; raises `Interrupted` within `SLICE_S` of a signal, at once if there was one before."""
+        """Sleep. Raises `Interrupted` within `SLICE_S` of a signal, at once if there was one before."""
         deadline = time.monotonic() + seconds
         while True:
             if self._signum:
@@ -42,7 +42,7 @@ class Interrupt:
             time.sleep(min(SLICE_S, left))
 
     def rearm(self) -> None:
-        """Forget the signal, so that what follows can be interrupted by another one."""
+        """Forget the signal, so that another one can interrupt what follows."""
         self._signum = 0
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
@@ -51,7 +51,7 @@ class Interrupt:
 
 @contextmanager
 def interrupts() -> Iterator[Interrupt]:
-    """Note Ctrl-C, SIGTERM and a closed terminal instead of dying of them. Main thread only."""
+    """Note Ctrl-C, SIGTERM and a closed terminal instead of ending. Main thread only."""
     interrupt = Interrupt()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, interrupt._note) for number in numbers}

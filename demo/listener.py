@@ -1,4 +1,4 @@
-"""The subscriber: takes the messages off the queue as they come."""
+"""The subscriber: takes messages from the queue as they come."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ POLL_S = 1
 
 
 class Listener:
-    """A thread that long-polls the queue; a context manager. `take` hands its messages to the caller's thread;
-    ``bodies`` is all that it heard, notices too, in the order it came."""
+    """A thread that long-polls the queue; a context manager. `take` passes messages to the caller's thread. ``bodies``:
+    all bodies in the order they came, notices too."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -52,7 +52,7 @@ class Listener:
             try:
                 self._receive()
             except AWS_ERRORS:
-                # The emulator may be on its way out; the caller notices its end by itself.
+                # The emulator may be stopping. The caller notices that by itself.
                 self._leaving.wait(0.2)
 
     def _receive(self) -> None:
@@ -79,10 +79,9 @@ class Listener:
 
 
 def parse(body: str, received_s: float) -> Message | None:
-    """A sample's or an episode's message from its body, which raw delivery leaves as the bare event; None for a health
-    notice.
+    """The message of a sample or an episode; None for a health notice. Raw delivery makes the body the bare event.
 
-    Raises pydantic's ValidationError where it is not what the contract says.
+    Raises pydantic's ValidationError if the body does not follow the contract.
     """
     event = events.parse(body)
     if isinstance(event, events.HealthEvent):

@@ -1,4 +1,4 @@
-"""The worker is killed in the middle of a fault, and another takes its place."""
+"""Kills the worker in the middle of a fault, and starts another in its place."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from demo.script import Fault, FaultKind, Script
 from demo.worker import OWNER, STANDING_BY, WATCHING, Worker
 
 TAKE_OVER_S = 15
-"""The worker's default, and told to it all the same, so that what the demo says is true."""
+"""The worker's default. The demo sets it anyway, so that what it prints is true."""
 RESTART_S = 2.0
 """Between the kill and the start of the next worker."""
 TIMEOUT_S = TAKE_OVER_S + 30.0
-"""A worker that does not watch so long after the kill will not."""
+"""If no worker watches this long after the kill, the recovery has failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A kill, planned for the sample at ``at_s`` seconds from the first live one, and how far it has gone.
+    """A kill, planned at the sample ``at_s`` seconds after the first live one, and its progress.
 
-    The other times are on the clock of the puts; None for what did not happen yet. ``owned_s`` is when the next worker
-    took the lane over, ``back_s`` when it had heard of every shard.
+    The other times are on the clock of the puts, None until they happen. ``owned_s``: the next worker took over the
+    lane. ``back_s``: it knows every shard.
     """
 
     fault: Fault
@@ -36,19 +36,19 @@ class Outage:
 
     @property
     def going_on(self) -> bool:
-        """True from the kill until the next worker watches, or has failed to."""
+        """True from the kill until the next worker watches or the recovery has failed."""
         return self.killed_s is not None and self.back_s is None and not self.failed
 
     @property
     def recovery_s(self) -> float | None:
-        """From the kill until the next worker watched."""
+        """Seconds from the kill until the next worker watched."""
         if self.killed_s is None or self.back_s is None:
             return None
         return round(self.back_s - self.killed_s, 1)
 
     @property
     def says(self) -> str:
-        """How far it is, in words."""
+        """Its progress in words."""
         if self.killed_s is None:
             return "ahead"
         if self.recovery_s is not None:
@@ -60,21 +60,21 @@ class Outage:
         return "killed, a new worker stands by" if self.standing_s is not None else "killed, nobody watches"
 
     def delayed(self, put_s: float, received_s: float) -> bool:
-        """True for a message that had to wait for the recovery: its sample was put before, and it came after."""
+        """True for a message that waited for the recovery: its sample was put before, and it arrived after."""
         if self.owned_s is None:
             return False
         return received_s >= self.owned_s and (self.back_s is None or put_s < self.back_s)
 
 
 def planned(script: Script) -> Outage:
-    """A kill in the middle of the first live cooling failure, or of the last live fault where none fits."""
+    """A kill in the middle of the first live cooling failure, or of the last live fault if there is none."""
     live = [fault for fault in script.faults if fault.part == "live"]
     fault = next((fault for fault in live if fault.kind is FaultKind.COOLING_FAILURE), live[-1])
     return Outage(fault, (fault.start_s + fault.end_s) // 2)
 
 
 class Crash:
-    """Makes an outage happen: `strike` kills, `look` starts the next worker and follows it. ``say`` tells people."""
+    """Carries out an outage: `strike` kills, `look` starts the next worker and follows it. ``say`` prints a line."""
 
     def __init__(self, worker: Worker, outage: Outage, say: Callable[[str], None]) -> None:
         self._worker = worker
@@ -82,7 +82,7 @@ class Crash:
         self.outage = outage
 
     def strike(self, offset_s: int) -> None:
-        """Kill the worker if the sample that was just put is the one to do it at: that one it will not have read."""
+        """Kill the worker if it is time. The sample that was just put will be unread then."""
         if offset_s < self.outage.at_s or self.outage.killed_s is not None:
             return
         pid = self._worker.pid
@@ -94,7 +94,7 @@ class Crash:
         )
 
     def look(self) -> None:
-        """What has happened since the last look."""
+        """Update the outage with what happened since the last call."""
         outage = self.outage
         if outage.killed_s is None or not outage.going_on:
             return

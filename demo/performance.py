@@ -1,4 +1,4 @@
-"""The charger plays its script to a worker that watches, while a listener listens."""
+"""Plays the script: the charger writes samples, the worker watches, the listener takes the messages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from demo.worker import Worker
 from demo.world import BATCH, World
 
 QUIET_S = 3.0
-"""No message for so long means that there will be no more."""
+"""If no message comes for this long, no more will come."""
 SETTLE_TIMEOUT_S = 20.0
-BOOKS_S = 0.5
-"""Between two looks into the worker's books."""
+LEDGER_S = 0.5
+"""Between two reads of the ledger."""
 LOOK_S = 2.0
-"""Between two looks into the bucket for new charts."""
+"""Between two searches for new charts in the bucket."""
 CALM_AFTER_S = 5.0
-"""The charge goes on for so long after the recovery, so that it ends with the new worker at work."""
+"""The charge goes on this long after the recovery, so that the new worker is at work when it ends."""
 TICK_S = 0.1
 RECENT = 1000
-"""Messages that count for the latency on the board; the summary counts all."""
+"""The newest messages, which count for the latency on the board. The summary counts all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class Performance:
 
     @property
     def script(self) -> Script:
-        """What is played."""
+        """The script that is played."""
         return self._charger.script
 
     def upload(self) -> None:
-        """The device reconnects: the last 20 minutes of its charge, as fast as the table takes them."""
+        """The device reconnects and uploads the last 20 minutes of its charge, as fast as the table takes them."""
         self._phase = "upload: 20 minutes that the charger kept while it was out of reach"
         for first_s in range(-UPLOAD_S, 0, BATCH):
             measured = [self._charger.measure(offset_s) for offset_s in range(first_s, first_s + BATCH)]
@@ -100,12 +100,12 @@ class Performance:
 
     @property
     def charger(self) -> Charger:
-        """Who plays it."""
+        """The charger, with its script."""
         return self._charger
 
     def live(self) -> None:
-        """One sample a second until the script ends, or a little after the recovery where that is later; blocks for as
-        long."""
+        """One sample per second until the script ends, or until a little after the recovery if that is later. Blocks
+        until then."""
         self._phase = "live: a sample a second"
         for offset_s in range(self.script.live_s):
             self._second = f"{offset_s + 1} of {self.script.live_s}"
@@ -118,7 +118,7 @@ class Performance:
             offset_s += 1
 
     def endless(self) -> None:
-        """Live, round after round, until somebody interrupts; then the script ends there."""
+        """Live, round after round, until somebody interrupts. The script then ends there."""
         self._phase = "live: a sample a second, until Ctrl-C"
         offset_s = 0
         try:
@@ -133,8 +133,8 @@ class Performance:
             raise
 
     def settle(self) -> None:
-        """Wait until a worker watches, then until all that was written stands in its books and no more messages come,
-        at most `SETTLE_TIMEOUT_S` for each of these two."""
+        """Wait until a worker watches, then until the ledger holds everything that was written and no more messages
+        come, at most `SETTLE_TIMEOUT_S` for each of these two."""
         self._phase, self._second = "the charger rests; the last messages come in", ""
         while self._recovering(0.0):
             self._tick(TICK_S)
@@ -142,11 +142,11 @@ class Performance:
         while time.monotonic() < begin_s + SETTLE_TIMEOUT_S:
             if archive.ledger(self._stage.world).get("read", 0) >= self._written:
                 break
-            self._tick(BOOKS_S)
+            self._tick(LEDGER_S)
         self._until_quiet(QUIET_S)
 
     def finish(self) -> int:
-        """Ask the worker to stop, take what it says last; its exit code."""
+        """Stop the worker and take its last messages. Returns its exit code."""
         self._phase, self._second = "the worker commits, draws its last chart and stops", ""
         self._stage.board.show(self.view())
         code = self._stage.worker.stop()
@@ -157,7 +157,7 @@ class Performance:
         return code
 
     def record(self, worker_exit: int) -> RunRecord:
-        """All that it left behind, read from the bucket."""
+        """Everything that the run left behind, from the bucket too."""
         return RunRecord(
             script=self.script,
             epoch_s=self.epoch_s,
@@ -178,7 +178,7 @@ class Performance:
         return self._charts[-1] if self._charts else None
 
     def view(self) -> View:
-        """How it stands."""
+        """The present state."""
         now_s = self._measurement.offset_s if self._measurement else -UPLOAD_S
         outage = self._crash.outage if self._crash else None
         return View(
@@ -207,13 +207,13 @@ class Performance:
         self._measurement = measurement
         self._written += 1
         if self._crash is not None:
-            # The fault is told before the kill in the middle of it.
+            # Show the fault before the kill that happens in the middle of it.
             self._stage.board.show(self.view())
             self._crash.strike(offset_s)
         self._tick(0.0)
 
     def _tick(self, wait_s: float) -> None:
-        """Everything that happens beside the charge."""
+        """Do everything that happens beside the charge."""
         self._stage.pause(wait_s)
         self._stage.worker.check()
         if self._crash is not None:

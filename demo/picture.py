@@ -1,4 +1,4 @@
-"""One picture of the kill: the charge, its faults, what was told of them, and from when to when nobody watched."""
+"""A picture of the kill: the charge, its faults, the messages about them, and the time in which nobody watched."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from demo.script import UPLOAD_S
 from reporting.charts.data import SEVERITIES, ChartData
 
 AROUND_S = 60
-"""What is shown before and after the outage, where there is so much."""
+"""Seconds to show before and after the outage, if there are so many."""
 
 
 def recovery(record: RunRecord, summary: Summary, outage: Outage, charger: Charger) -> ChartData:
-    """The chart around an outage that has happened; what no message told, as scores of normal samples, is not in it."""
+    """The chart around an outage. It has no scores of normal samples, as no message holds them."""
     epoch_s = record.epoch_s
     killed_s = (outage.killed_s or 0.0) - record.zero_s
     back_s = outage.back_s - record.zero_s if outage.back_s is not None else float(record.written - UPLOAD_S)

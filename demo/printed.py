@@ -1,4 +1,4 @@
-"""What is printed once: the script before, the summary after."""
+"""Prints the script before a run and the summary after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from demo.view import View, clock, milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The files that a run leaves: its folder, the worker's last chart and the picture of the recovery."""
+    """The files of a run: its folder, the worker's last chart, and the picture of the recovery."""
 
     folder: Path
     chart: Path | None = None
@@ -47,10 +47,10 @@ def print_summary(console: Console, summary: Summary, left: Left) -> None:
     for name, value in _rows(summary, left):
         console.print(Text(f"{name:<11}", "bold") + Text(value, ""), soft_wrap=True, highlight=False)
     if summary.passed:
-        told = ", nothing lost over the kill" if summary.kills else ""
+        words = ", nothing lost over the kill" if summary.kills else ""
         console.print(
             Text(
-                f"Passed: every record accounted for, every fault found, no false alarm, no false episode{told}.",
+                f"Passed: every record accounted for, every fault found, no false alarm, no false episode{words}.",
                 "bold green",
             ),
             soft_wrap=True,
@@ -72,11 +72,11 @@ def _rows(summary: Summary, left: Left) -> Iterator[tuple[str, str]]:
     )
     yield (
         "messages",
-        f"{summary.messages} different ones, {summary.duplicate_messages} told again in the same words,"
+        f"{summary.messages} different ones, {summary.duplicate_messages} sent again in the same words,"
         f" {summary.conflicting} in others",
     )
-    told = ", ".join(f"{count} {kind}" for kind, count in summary.episodes.items() if count)
-    yield "episodes", f"{told or 'none'}; {summary.false_episodes} that no fault explains"
+    words = ", ".join(f"{count} {kind}" for kind, count in summary.episodes.items() if count)
+    yield "episodes", f"{words or 'none'}; {summary.false_episodes} that no fault explains"
     found = summary.faults_injected - summary.faults_missed
     yield "faults", f"{found} of {summary.faults_injected} found, {summary.false_alarms} false alarms"
     yield (
@@ -97,5 +97,5 @@ def _recovery(summary: Summary) -> str:
         return "the worker was killed, and no other took over"
     waited = summary.waited
     plural = "" if waited.messages == 1 else "s"
-    told = f"{waited.messages} message{plural} waited for that, {waited.max_s} s at most"
-    return f"watching again after {summary.recovery_s:.1f} s; {told if waited.messages else 'no message waited'}"
+    words = f"{waited.messages} message{plural} waited for that, {waited.max_s} s at most"
+    return f"watching again after {summary.recovery_s:.1f} s; {words if waited.messages else 'no message waited'}"

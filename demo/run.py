@@ -1,4 +1,4 @@
-"""The whole product on a laptop, in order: embedded AWS, worker, charger, and what came of it."""
+"""Runs the demo in order: embedded AWS, worker, charger, summary."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from reporting.charts.figure import render
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller chose. ``keep`` is the folder in which each run makes one of its own; ``kill`` has the worker
-    killed on the way."""
+    """What the caller chose. ``keep``: each run makes a folder of its own in it. ``kill``: kill the worker on the
+    way."""
 
     live_s: int = 75
     forever: bool = False
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to; ``exit_code`` is 0 only where the summary passed and nobody cut it short."""
+    """The result of a run. ``exit_code`` is 0 only if the summary passed and nobody ended the run early."""
 
     summary: Summary
     exit_code: int
@@ -50,9 +50,9 @@ class Outcome:
 def run(options: Options, console: Console) -> Outcome:
     """Play the demo, show it on ``console``, and end every process it started, whatever happens.
 
-    Blocks for the live part and about ten seconds more; where the worker is killed late in it, until another has taken
-    over. Raises `EmulatorError` or `WorkerError` with a message that
-    says what to do, OSError where the folder cannot be written, `Interrupted` where somebody ended it early.
+    Blocks for the live part and about ten seconds more, or until another worker has taken over if the kill comes late.
+    Raises `EmulatorError` or `WorkerError` with a message that says what to do, OSError if the folder cannot be
+    written, `Interrupted` if somebody ended it early.
     """
     script = write(options.seed, ROUND_S if options.forever else options.live_s)
     folder = options.keep / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -60,8 +60,8 @@ def run(options: Options, console: Console) -> Outcome:
     exit_code = 0
     with interrupts() as interrupt, Emulator(pause=interrupt.pause) as emulator:
         world = World.create(clients(emulator.environment()))
-        # A killed worker clears nothing up: its pulse and what its libraries leave go with the emulator's folder.
-        # Episodes are what people are told; every sample of them is what the score counts and times.
+        # A killed worker tidies nothing: its liveness file and its libraries' files go with the emulator's folder.
+        # People read episodes; the score counts and times every sample. So publish both.
         own = {"TAKE_OVER_S": str(TAKE_OVER_S), "TMPDIR": str(emulator.folder), "PUBLISH": "both"}
         environment = scrubbed(os.environ) | emulator.environment() | world.worker_settings() | own
         with (
@@ -82,7 +82,7 @@ def run(options: Options, console: Console) -> Outcome:
             except Interrupted as wish:
                 if not options.forever:
                     raise
-                # The ordinary end of an endless demo: it still has its summary, and another Ctrl-C ends that.
+                # This is how an endless demo ends. It still prints its summary, which another Ctrl-C can end.
                 exit_code = wish.exit_code
                 interrupt.rearm()
             play.settle()

@@ -1,4 +1,4 @@
-"""What the worker said against what happened: the demo's figures and its verdict."""
+"""Compares what the worker published with what happened: the demo's figures and its verdict."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ QUIET_S = 60.0
 """As in `reporting.anomaly.episodes`, which is not imported: it loads the ONNX runtime, which leaves a file behind."""
 STEPS = ("opened", "escalated", "ongoing", "closed")
 ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
-"""A record that was read is in exactly one of these accounts of the ledger."""
+"""Every record that was read is in exactly one of these classes of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came off the queue, ``body`` and all: about a sample, or a step of an episode. ``ts`` is its
-    event time, ``received_s`` is on the clock of the puts, ``again`` says that its id had come before.
+    """A message from the queue, with its ``body``: about a sample, or a step of an episode. ``ts``: its event time.
+    ``received_s``: on the clock of the puts. ``again``: its id came before.
     """
 
     id: str
@@ -39,13 +39,13 @@ class Message:
 
     @property
     def step(self) -> str:
-        """Of an episode: opened, escalated, ongoing or closed; empty for a sample."""
+        """The step of an episode: opened, escalated, ongoing or closed. Empty for a sample."""
         return "" if self.type == SAMPLE else self.type.removeprefix("anomaly.")
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Put to message received, milliseconds; None where the live part had no message."""
+    """From put to received message, milliseconds. None if the live part had no message."""
 
     p50: float | None
     p99: float | None
@@ -53,7 +53,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """The messages that could come only after the recovery from the kill; ``max_s`` is None where there are none."""
+    """The messages that had to wait for the recovery from the kill. ``max_s`` is None if there are none."""
 
     messages: int
     max_s: float | None
@@ -61,11 +61,11 @@ class Waited:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """All that a run left behind. Times are epoch seconds, except those of puts, messages and the outage, which share a
-    clock; ``zero_s`` is the first live sample's second on it.
+    """Everything that a run left behind. Times are epoch seconds, except those of puts, messages and the outage, which
+    share a monotonic clock; ``zero_s`` is the first live sample's second on it.
 
-    ``ledger`` holds the sums of the worker's accounts, ``anomalies`` the samples in the archive, ``put_s`` the time
-    at which each live sample was put, by its ``ts``.
+    ``ledger``: its sums by class. ``anomalies``: samples in the archive. ``put_s``: when each live sample was put, by
+    its ``ts``.
     """
 
     script: Script
@@ -86,12 +86,11 @@ class RunRecord:
 class Summary:
     """The figures of a run.
 
-    ``episodes`` counts the steps told of them by kind; ``false_episodes`` those openings that no fault explains, as
-    ``false_alarms`` does with samples. ``time_in_alarm`` is the share of the written charge that lay between anomalous
-    samples of which none was more than a quiet minute from the next. ``unaccounted`` is what was written
-    less what stands in an account, ``lost`` what the worker itself calls so. ``messages`` counts ids; those that came
-    more than once are ``duplicate_messages`` more, and an id that came with two bodies is ``conflicting``.
-    ``latency_ms`` is without what waited for the recovery from a kill; that is ``waited``.
+    ``episodes`` counts their messages by step. ``false_episodes`` counts openings that no fault explains,
+    ``false_alarms`` such samples. ``time_in_alarm``: share of the written charge between anomalous samples that are at
+    most a quiet minute apart. ``unaccounted``: records written but in no class of the ledger. ``lost``: what the worker
+    itself calls lost. ``messages`` counts ids; ``duplicate_messages`` counts repetitions; an id with two different
+    bodies is ``conflicting``. ``latency_ms`` leaves out what waited for the recovery from a kill, which is ``waited``.
     """
 
     written: int
@@ -120,21 +119,21 @@ class Summary:
 
     @property
     def passed(self) -> bool:
-        """True when every record is accounted for, every fault was found, nothing else was called one, and the topic
-        was told all of it and nothing in two versions."""
+        """True if every record is accounted for, every fault was found, there was no false alarm, and the topic got
+        every message and none in two versions."""
         return not self.failures
 
     def as_json(self) -> dict[str, object]:
-        """The figures under their own names; the failures are for people."""
+        """The figures by name. The failures are only for people."""
         return {name: value for name, value in asdict(self).items() if name != "failures"}
 
 
 def summarise(record: RunRecord) -> Summary:
     """The figures of a run, and a sentence for each reason to call it failed."""
     script, ledger = record.script, record.ledger
-    # A topic may deliver a message twice; its id tells.
+    # A topic may deliver a message twice, with the same id.
     messages = list({message.id: message for message in reversed(record.messages)}.values())[::-1]
-    # A fault is found by a message about a sample inside it, and by nothing else.
+    # Only a message about a sample inside a fault finds it.
     samples = [message for message in messages if not message.step]
     steps = [message for message in messages if message.step]
     found = {script.at(message.ts - record.epoch_s) for message in samples}
@@ -174,7 +173,7 @@ def summarise(record: RunRecord) -> Summary:
 
 
 def latency(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None = None) -> Latency:
-    """Percentiles over the messages about samples that were put live, without those that `waited`."""
+    """Percentiles over the messages about live samples, without those that `waited`."""
     waits = [wait_s * 1000.0 for wait_s, delayed in _waits(messages, put_s, outage) if not delayed]
     if not waits:
         return Latency(None, None)
@@ -189,7 +188,7 @@ def waited(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outa
 
 
 def time_in_alarm(messages: Iterable[Message], written: int) -> float:
-    """Seconds with an anomalous sample, and those up to the device's next one if no quiet minute lies between, as a
+    """Seconds with an anomalous sample, and those until the device's next one unless a quiet minute lies between, as a
     share of the seconds written."""
     times: dict[str, set[float]] = defaultdict(set)
     for message in messages:
@@ -204,7 +203,7 @@ def time_in_alarm(messages: Iterable[Message], written: int) -> float:
 def _waits(
     messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None
 ) -> Iterator[tuple[float, bool]]:
-    """From put to message, seconds, and whether that was for want of a worker."""
+    """The seconds from put to message, and whether the message waited for a worker."""
     for message in messages:
         if not message.step and message.ts in put_s:
             begin_s = put_s[int(message.ts)]
@@ -230,9 +229,9 @@ def _failures(
         )
     if lost := record.ledger.get("lost", 0):
         yield f"The ledger says that {lost} records are lost."
-    told = {(message.device, message.ts) for message in messages if not message.step}
-    if (untold := record.anomalies - len(told)) > 0:
-        yield f"{untold} of the archive's anomalies never reached the topic."
+    published = {(message.device, message.ts) for message in messages if not message.step}
+    if (unpublished := record.anomalies - len(published)) > 0:
+        yield f"{unpublished} of the archive's anomalies never reached the topic."
     if conflicting:
         yield f"Messages that came in two versions under one id: {conflicting}."
     if record.outage is not None and record.outage.killed_s is not None and record.outage.back_s is None:
@@ -241,7 +240,7 @@ def _failures(
         yield f"No message about the {fault.kind} in the {fault.part} part ({fault.start_s:+d} to {fault.end_s:+d} s)."
     opened = {message.episode for message in messages if message.step == "opened"}
     if unopened := {message.episode for message in messages if message.step} - opened:
-        yield f"Episodes that nobody was told the beginning of: {len(unopened)}."
+        yield f"Episodes whose opening was never published: {len(unopened)}."
     for what, found in (
         ("false alarms", [message for message in false if not message.step]),
         ("false episodes", [message for message in false if message.step]),

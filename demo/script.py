@@ -1,4 +1,4 @@
-"""What goes wrong in the demo, and when: the truth that the worker's messages are held against."""
+"""What goes wrong in the demo, and when. The worker's messages are compared with it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ UPLOAD_S = 1200
 """The device was out of reach for its charge's last 20 minutes."""
 MIN_LIVE_S = 30
 AFTERMATH_S = 15
-"""A message about a sample this long after a fault is still about the fault: it is compared with those before it, and a
-cell that was heated stays warm."""
+"""A message about a sample this long after a fault still counts for the fault: the sample is compared with those before
+it, and a heated cell stays warm."""
 CALM_S = 11
 LEAD_S = 2
 ROUND_S = 300
-"""Live parts of twice this length, and the endless one, repeat all faults in rounds. In shorter rounds the cell would
-not cool down between two cooling failures, and in the end the calm would be too hot to be normal."""
+"""Live parts of at least twice this length, and the endless one, repeat all faults in rounds. In shorter rounds the
+cell would not cool down between two cooling failures, and in the end even the calm would be too hot to be normal."""
 
 
 class FaultKind(StrEnum):
@@ -78,7 +78,7 @@ class Script:
     faults: tuple[Fault, ...]
 
     def begun(self, offset_s: float) -> Fault | None:
-        """The last fault that began by then."""
+        """The last fault that has begun at a time."""
         count = bisect_right(self.faults, offset_s, key=lambda fault: fault.start_s)
         return self.faults[count - 1] if count else None
 
@@ -93,11 +93,11 @@ class Script:
         return fault is not None and fault.explains(offset_s)
 
     def extended(self) -> Script:
-        """The same script and one more round behind it."""
+        """The same script with one more round at its end."""
         return Script(self.live_s + ROUND_S, (*self.faults, *_round(self.live_s, ROUND_S)))
 
     def cut(self, offset_s: int, found: Container[Fault]) -> Script:
-        """What was played when somebody ended the run: a fault that still lasted counts only if it was found."""
+        """What was played until somebody ended the run. A fault that still lasted counts only if it was found."""
         played = (fault for fault in self.faults if fault.end_s <= offset_s or fault in found)
         return Script(offset_s, tuple(played))
 
@@ -128,7 +128,7 @@ def _upload(seed: int) -> Iterator[Fault]:
         yield Fault(kind, "upload", begin, begin + lasts_s, strength)
 
 
-# The shortest that is told from noise, and the longest that a round needs to show; seconds.
+# Seconds: the shortest that stands out from noise, and the longest that a round has to show.
 _LENGTHS = {
     FaultKind.TEMPERATURE_SPIKE: (2, 4),
     FaultKind.OVER_CURRENT: (3, 10),
@@ -138,7 +138,7 @@ _LENGTHS = {
 
 
 def _round(begin_s: int, length_s: int) -> Iterator[Fault]:
-    """As many faults as fit into a round with calm after each, as long as it allows."""
+    """As many faults as fit into a round with calm after each, each as long as the round allows."""
     kinds = list(_LENGTHS)
     while LEAD_S + sum(_LENGTHS[kind][0] + CALM_S for kind in kinds) > length_s:
         kinds.pop()
@@ -154,7 +154,7 @@ def _round(begin_s: int, length_s: int) -> Iterator[Fault]:
 
 
 def _strength(kind: FaultKind, lasts_s: int) -> float:
-    """A short cooling failure must heat faster to be one; the others are what they are."""
+    """A short cooling failure must heat faster to be visible. The others have fixed strengths."""
     match kind:
         case FaultKind.TEMPERATURE_SPIKE:
             return 12.0

@@ -1,4 +1,4 @@
-"""What the board shows: the state of a run at one moment."""
+"""The state of a run at one moment, as the board shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo.script import Fault, Script
 
 
 class FaultState(StrEnum):
-    """Where a fault stands."""
+    """Whether a fault was found."""
 
     AHEAD = "ahead"
     NOW = "now"
@@ -47,7 +47,7 @@ class View:
     outage: Outage | None = None
 
     def state(self, fault: Fault) -> tuple[FaultState, int]:
-        """Where a fault stands, and the number of messages about it."""
+        """The state of a fault, and the number of messages about it."""
         found = self.found.get(fault, 0)
         now_s = self.measurement.offset_s if self.measurement else -float("inf")
         if found:
@@ -57,7 +57,7 @@ class View:
         return (FaultState.NOW, 0) if now_s < fault.end_s else (FaultState.OPEN, 0)
 
     def shown_faults(self, limit: int) -> Sequence[Fault]:
-        """All faults, or the ``limit`` around now where they are more."""
+        """All faults, or the ``limit`` around now if there are more."""
         faults = self.script.faults
         if len(faults) <= limit:
             return faults

@@ -1,4 +1,4 @@
-"""The real worker as its own process, told everything by its environment."""
+"""The real worker as a process of its own. All its settings come from its environment."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from demo.child import Child
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 STANDING_BY, OWNER, WATCHING = "standing by", "owner", "watching"
-"""Lines of its log that tell where it is: another one owns the lane; it does; it reads all that is written."""
+"""Events in its log: another worker owns the lane; it owns the lane; it reads everything that is written."""
 
 
 class WorkerError(RuntimeError):
-    """The worker does not start, or ended by itself; the message holds its last lines."""
+    """The worker does not start, or ended by itself. The message holds its last lines."""
 
 
 class Worker:
     """``battery-watch run``; a context manager that ends it in any case. After a `kill`, `start` starts it again.
 
-    Its log is one JSON object a line; ``heard`` holds the events in it since the start, each with the moment of its
-    first line. `WATCHING` means that it reads everything written from then on. ``pause`` is what waits between two
-    looks; a caller that wants to leave early raises from it. ``log`` is a file for all that it says.
+    Its log is one JSON object per line. ``heard`` holds the events in it since the start, each with the time of its
+    first line. `WATCHING` means that it reads everything written from then on. ``pause`` waits between two looks; raise
+    from it to leave early. ``log``: a file for all its output.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Worker:
         self.stop()
 
     def start(self) -> None:
-        """Start it; the one before must have ended."""
+        """Start it. The one before must have ended."""
         self.heard = {}
         self._stopped = False
         command = [sys.executable, "-m", "battery_watch", "run"]
         self._child = Child(command, self._environment, on_stdout=self._hear, log=self._log)
 
     def wait_until_watching(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Block until it reads the stream. Raises `WorkerError` where it ended or took longer."""
+        """Block until it reads the stream. Raises `WorkerError` if it ended or took longer."""
         deadline = time.monotonic() + timeout_s
         while WATCHING not in self.heard:
             self.check()
@@ -85,7 +85,7 @@ class Worker:
         return self._running().stop(STOP_TIMEOUT_S)
 
     def kill(self) -> None:
-        """End it as a crash would, without a word."""
+        """End it as a crash would."""
         self._stopped = True
         self._running().kill()
 
@@ -102,7 +102,7 @@ class Worker:
         try:
             entry = json.loads(line)
         except ValueError:
-            # A traceback or a library's own line; it stays among the last lines.
+            # A traceback or a library's line. It stays among the last lines.
             return
         if isinstance(entry, dict):
             self.heard.setdefault(str(entry.get("event")), time.monotonic())

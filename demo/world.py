@@ -1,4 +1,4 @@
-"""What an owner has in the account before the worker comes: table, bucket, topic, and someone who listens."""
+"""What exists in an account before the worker: table, bucket, topic, and a queue that is subscribed to it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Clients:
 
 
 def clients(environment: Mapping[str, str]) -> Clients:
-    """Clients for the endpoint and credentials in ``environment``; the process's own environment is not asked."""
+    """Clients for the endpoint and credentials in ``environment``, not in the process's own environment."""
     session = boto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
@@ -68,7 +68,7 @@ def clients(environment: Mapping[str, str]) -> Clients:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The names of what was created, and the clients to use it."""
+    """The names of what was created, and the clients for it."""
 
     aws: Clients
     topic_arn: str
@@ -101,7 +101,7 @@ class World:
         return cls(aws, topic_arn, queue_url)
 
     def worker_settings(self) -> dict[str, str]:
-        """What the worker must be told beside its credentials."""
+        """The worker's settings beside its credentials."""
         return {
             "BATTERY_TABLE_NAME": TABLE,
             "RESULTS_BUCKET_NAME": BUCKET,
@@ -115,7 +115,7 @@ class World:
         self.aws.dynamodb.put_item(TableName=TABLE, Item=item)
 
     def put_batch(self, items: list[Item]) -> None:
-        """Write up to `BATCH` items, again and again what the table does not take (at most ten rounds)."""
+        """Write up to `BATCH` items. Repeats those that the table does not take, at most ten times."""
         waiting = [{"PutRequest": {"Item": item}} for item in items]
         for _ in range(10):
             answer: Any = self.aws.dynamodb.batch_write_item(RequestItems={TABLE: waiting})  # type: ignore[dict-item]
@@ -134,7 +134,7 @@ class World:
             yield key, self.aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
     def link(self, key: str) -> str:
-        """A presigned link to an object, good for an hour and for as long as the emulator runs."""
+        """A presigned link to an object. It works for an hour, while the emulator runs."""
         return self.aws.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=3600)
 
 

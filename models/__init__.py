@@ -1,1 +1,1 @@
-"""Makes bundles. Offline only: nothing that runs in the worker imports this package."""
+"""Trains, converts and evaluates bundles. Offline only: nothing that runs in the worker imports this package."""

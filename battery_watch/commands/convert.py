@@ -1,4 +1,4 @@
-"""`battery-watch convert`: a bundle of the old service's model files."""
+"""`battery-watch convert`: a bundle from the old service's model files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 _NEEDS = ("h5py", "keras", "onnx", "sklearn", "tensorflow")
 _EXAMPLE = """\b
 LEGACY_DIR holds
-  autoencoder_best.h5     (or autoencoder_converted.h5) of Keras 2 or 3
-  scaler.pkl              a fitted StandardScaler, by pickle or joblib
+  autoencoder_best.h5     (or autoencoder_converted.h5), from Keras 2 or 3
+  scaler.pkl              a fitted StandardScaler, from pickle or joblib
   isolation_forest.pkl    a fitted IsolationForest
   feature_names.json      the 14 features in the order of the models
   config.json             the error threshold and the severity limits
@@ -31,7 +31,7 @@ Examples
 Exit codes
   0  converted, and proven equal to the old models
   1  a file is damaged, has lost weights, or is another model; or the proof failed
-  2  something must be said on the command line first: the message names it
+  2  the command line must say more first: the message names the option
 """
 
 
@@ -42,21 +42,24 @@ def _pair(name: str, metavar: str, text: str) -> Callable[[Any], Any]:
 @click.command("convert", epilog=_EXAMPLE)
 @click.argument("legacy_dir", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the bundle.")
-@click.option("--trust-pickle", is_flag=True, help="Open the .pkl files, which can run any code of their maker.")
-@click.option("--autoencoder", metavar="FILE", help="Name of the .h5 file in LEGACY_DIR, if it is another.")
+@click.option("--trust-pickle", is_flag=True, help="Open the .pkl files. They can run any code of whoever made them.")
+@click.option("--autoencoder", metavar="FILE", help="Name of the .h5 file in LEGACY_DIR, if it has another name.")
 @click.option(
     "--forest-input",
     type=click.Choice(["raw", "scaled"]),
-    help="What the forest was trained on; without this its split thresholds must tell.",
+    help="What the forest was trained on. Without this its split thresholds must show it.",
 )
 @click.option(
-    "--reconstruction-threshold", type=float, metavar="ERROR", help="Anomalous above this mean squared error."
+    "--reconstruction-threshold",
+    type=float,
+    metavar="ERROR",
+    help="Above this mean squared error a sample is anomalous.",
 )
 @_pair("--medium", "AMPERES DEGREES", "An anomaly is medium from this current or temperature on.")
 @_pair("--high", "AMPERES DEGREES", "An anomaly is high from this current or temperature on.")
 @_pair("--critical", "AMPERES DEGREES", "An anomaly is critical from this current or temperature on.")
-@_pair("--current-range", "LOW HIGH", "Amperes the old models know; without it from the splits of the forest.")
-@_pair("--temperature-range", "LOW HIGH", "Degrees Celsius the old models know; without it from the splits.")
+@_pair("--current-range", "LOW HIGH", "Amperes the old models know. Without it: from the splits of the forest.")
+@_pair("--temperature-range", "LOW HIGH", "Degrees Celsius the old models know. Without it: from the splits.")
 @click.option("--force", is_flag=True, help="Replace what is in the folder.")
 def command(
     legacy_dir: Path,
@@ -72,9 +75,9 @@ def command(
     temperature_range: tuple[float, float] | None,
     force: bool,
 ) -> None:
-    """Make a bundle of the old service's model files in LEGACY_DIR, and prove that it scores as they do."""
+    """Make a bundle from the old service's model files in LEGACY_DIR, and prove that it scores as they do."""
     if out.is_dir() and any(out.iterdir()) and not force:
-        raise click.UsageError(f"{out} is not empty. Give another --out, or --force to replace what is in it.")
+        raise click.UsageError(f"{out} is not empty. Give another --out, or --force to replace its content.")
     if out.resolve() == legacy_dir.resolve():
         raise click.UsageError("--out is LEGACY_DIR itself: the old files would be replaced.")
     for name, ends in (("--current-range", current_range), ("--temperature-range", temperature_range)):

@@ -21,7 +21,7 @@ Examples:
 
 \b
 Exit codes: 0 passed; 1 a record lost or unaccounted for, a message in two versions, a fault missed, a
-false alarm or no chart; 2 could not run; 130 ended by Ctrl-C; 141 nobody read on (demo | head)."""
+false alarm or no chart; 2 could not run; 130 ended by Ctrl-C; 141 the reader left (demo | head)."""
 
 
 @click.command(epilog=EPILOG)
@@ -30,8 +30,8 @@ false alarm or no chart; 2 could not run; 130 ended by Ctrl-C; 141 nobody read o
     type=click.IntRange(min=30),
     default=75,
     show_default=True,
-    help="Length of the live part. All four faults fit from 60 on. Where the worker's kill leaves too little time to "
-    "recover from it, the charge goes on until it has.",
+    help="Length of the live part. From 60 on all four faults fit. If the kill leaves too little time to recover, the "
+    "charge goes on until the worker has recovered.",
 )
 @click.option(
     "--keep",
@@ -41,17 +41,17 @@ false alarm or no chart; 2 could not run; 130 ended by Ctrl-C; 141 nobody read o
     help="Copy charts, archive, ledger and the worker's log into a new folder in DIR.",
     metavar="DIR",
 )
-@click.option("--forever", is_flag=True, help="Go on until Ctrl-C; --seconds is not used.")
+@click.option("--forever", is_flag=True, help="Go on until Ctrl-C; --seconds is ignored.")
 @click.option("--json", "as_json", is_flag=True, help="Progress on stderr, the figures as the last line of stdout.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Draws noise and script.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of noise and script.")
 @click.option("--kill/--no-kill", default=True, show_default=True, help="Kill the worker in the middle of a fault.")
 def command(seconds: int, keep: Path, forever: bool, as_json: bool, seed: int, kill: bool) -> None:
     """Run the whole product on this machine and watch it find faults.
 
     An embedded AWS, a simulated charger and the real worker start as processes of their own. The charger first
-    uploads the last 20 minutes of a charge, then sends a sample a second; things go wrong in both parts. The
-    events that reach the topic are shown as they come, and held against what really happened. In the middle of the
-    cooling failure the worker itself is killed (SIGKILL); a new one stands by for 15 seconds, takes over and goes on
+    uploads the last 20 minutes of a charge, then sends a sample a second. Faults happen in both parts. The demo shows
+    the events that reach the topic as they come, and compares them with what really happened. In the middle of the
+    cooling failure it kills the worker itself (SIGKILL). A new worker stands by for 15 seconds, takes over, and goes on
     where the killed one stood. No AWS account is used or touched.
     """
     from demo.run import Options
@@ -59,7 +59,7 @@ def command(seconds: int, keep: Path, forever: bool, as_json: bool, seed: int, k
     try:
         raise SystemExit(_play(Options(seconds, forever, keep, seed, kill), as_json))
     except KeyboardInterrupt:
-        # Ctrl-C before the demo listens for it itself: nothing has been started yet.
+        # Ctrl-C before the demo handles it itself: nothing has started yet.
         raise SystemExit(130) from None
 
 

@@ -23,16 +23,16 @@ Examples:
   battery-watch doctor --publish      sends one test message: do your subscribers get it?
   battery-watch doctor --json | jq"""
 )
-@click.option("--publish", is_flag=True, help="Also publish a test message to the topic (somebody may be woken).")
+@click.option("--publish", is_flag=True, help="Also publish a test message to the topic (it may wake somebody).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
 def command(publish: bool, as_json: bool) -> None:
-    """Check everything the worker needs, and say what to do about what is not fine.
+    """Check everything the worker needs, and say how to fix what is wrong.
 
-    Looks at settings, bundle, credentials, table, key schema, stream, bucket, topic and the newest records: are they
-    seconds, how far is the device's clock off, do they lie inside the bundle's training range. Writes one small object,
-    `state/{NAMESPACE}/doctor`, to the bucket.
+    Looks at settings, bundle, credentials, table, key schema, stream, bucket, topic and the newest records: is their
+    time in seconds, how far off is the device's clock, do they lie inside the bundle's training range? Writes one small
+    object, `state/{NAMESPACE}/doctor`, to the bucket.
 
-    Exit codes: 0 all fine (notes may remain), 1 something must be put right, 2 the settings cannot be read.
+    Exit codes: 0 all fine (notes may remain), 1 something must be fixed, 2 the settings cannot be read.
     """
     from consumer.checks.doctor import diagnose
     from consumer.errors import ConfigurationError

@@ -28,7 +28,7 @@ Examples:
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Folder of a bundle; repeated, for trainings with several seeds, the median is told as well.",
+    help="Folder of a bundle. Repeat it for trainings with several seeds: the median is printed too.",
 )
 @click.option(
     "--input",
@@ -36,8 +36,8 @@ Examples:
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Charges: a CSV or Parquet file (ts, current, temperature, and label: other than 0 in a fault), a folder, or "
-    "a pattern. May be repeated.",
+    help="Charges: a CSV or Parquet file (ts, current, temperature, and label: not 0 during a fault), a folder, or a "
+    "pattern. May be repeated.",
 )
 @click.option("--inject", is_flag=True, help="Also put faults into the healthy charges.")
 @click.option("--per-grade", default=25, show_default=True, type=click.IntRange(min=1), help="Faults of each strength.")
@@ -49,7 +49,13 @@ Examples:
     type=click.Path(path_type=Path),
     help="Also judge simpler detectors, calibrated on these normal charges. May be repeated.",
 )
-@click.option("--budget", default=0.05, show_default=True, type=float, help="The peers' false episodes per hour.")
+@click.option(
+    "--budget",
+    default=0.05,
+    show_default=True,
+    type=float,
+    help="False episodes per hour that --peers are calibrated to.",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for evaluation.md and .png.")
 def command(
     bundles: tuple[Path, ...],
@@ -61,8 +67,8 @@ def command(
     budget: float,
     out: Path | None,
 ) -> None:
-    """Run recorded charges through the worker's scoring path and count: false episodes per charge-hour, faults found
-    between onset and end, delay, time in alarm."""
+    """Run recorded charges through the worker's scoring path. Count false episodes per charge-hour, faults found
+    between onset and end, the delay, and the time in alarm."""
     from models.data.recordings import RecordingError
     from models.evaluation.report import markdown, picture
     from scoring.bundle import BundleError

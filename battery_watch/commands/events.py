@@ -1,4 +1,4 @@
-"""`battery-watch events`: the archive's anomalies of a time."""
+"""`battery-watch events`: the archive's anomalies in an interval of time."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ Examples:
   battery-watch events --since 7d --json > anomalies.ndjson
 
 \b
-Exit codes: 0 read, whatever was found; 1 the archive holds what is no line of it; 2 the options, the
-settings or the bucket must be put right; 130 ended by Ctrl-C; 141 nobody reads on (events | head)."""
+Exit codes: 0 read, whatever was found; 1 the archive holds something that is no line of it; 2 the options,
+the settings or the bucket must be fixed; 130 ended by Ctrl-C; 141 the reader left (events | head)."""
 
 
 @click.command("events", epilog=EPILOG)
 @click.option(
-    "--since", type=PastTime(), metavar="T", help="From when on; 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
+    "--since", type=PastTime(), metavar="T", help="Start: 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
 )
-@click.option("--until", type=PastTime(), metavar="T", help="Up to when. Default: now.")
-@click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be given several times.")
-@click.option("--severity", type=click.Choice(LEVELS), help="Only from that one on.")
+@click.option("--until", type=PastTime(), metavar="T", help="End. Default: now.")
+@click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be repeated.")
+@click.option("--severity", type=click.Choice(LEVELS), help="This severity and the graver ones.")
 @click.option("--json", "as_json", is_flag=True, help="The archive's lines, byte for byte.")
 def command(
     since: datetime | None, until: datetime | None, devices: tuple[str, ...], severity: str | None, as_json: bool
 ) -> None:
-    """Print the anomalous samples that the archive has of a time, muted ones too, the oldest first.
+    """Print the archive's anomalous samples in an interval, muted ones too, the oldest first.
 
-    The time is the sample's own. The archive has numbers and no sentence: a line says what was measured and expected,
-    the feature with most of the error, and the scores; `explain` says more of one.
+    The time is the sample's own. The archive holds numbers and no sentence: a line shows what was measured and
+    expected, the feature with most of the error, and the scores. `explain` says more about one sample.
 
     Needs the worker's settings, s3:ListBucket on the bucket and GetObject under battery-events/. Writes nothing.
     """
@@ -91,10 +91,10 @@ def _print(
     *,
     as_json: bool,
 ) -> Counter[str]:
-    """Print minute by minute; how many samples were read and shown, and how many lines are none."""
+    """Print minute by minute. Returns how many samples were read and shown, and how many lines are broken."""
     levels = levels_from(severity)
     count: Counter[str] = Counter()
-    # On a terminal the lines themselves show that it goes on, and a bar would run through them.
+    # On a terminal the lines themselves show the progress, and a bar would run through them.
     with _bars_for_people(sys.stderr.isatty() and not output.is_terminal) as progress:
         for minute in archive.read(keys, lambda *of: progress("reading", *of)):
             for ts, level, line in _sorted(minute, count):
@@ -138,12 +138,12 @@ def _sorted(minute: list[ArchiveLine], count: Counter[str]) -> list[tuple[float,
 
 def _no_line(line: ArchiveLine, count: Counter[str]) -> None:
     count["broken"] += 1
-    complain(f"{line.key} holds what is no line of the archive: {line.raw[:80]!r}")
+    complain(f"{line.key} holds something that is no line of the archive: {line.raw[:80]!r}")
 
 
 @contextmanager
 def _bars_for_people(watched: bool) -> Iterator[StepProgress]:
-    """Progress bars where a person watches."""
+    """Progress bars if a person watches."""
     if not watched:
         yield lambda *_: None
         return

@@ -1,4 +1,4 @@
-"""`battery-watch explain`: why was this sample flagged, and is that still so?"""
+"""`battery-watch explain`: why was this sample flagged, and does that still hold?"""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from battery_watch.options.times import PastTime
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b
 Examples:
-  battery-watch explain 3f9c0a6be8d14f0a9c31c5a2d7e08b64                 the id, as the message names it
+  battery-watch explain 3f9c0a6be8d14f0a9c31c5a2d7e08b64                 the id from the message
   battery-watch explain 3f9c0a6be8d14f0a9c31c5a2d7e08b64 --since 3d --device cell-7
-  battery-watch explain - < message.json                                 the message itself: nothing is searched
+  battery-watch explain - < message.json                                 the message itself: no search
   battery-watch explain message.json --json | jq .agreement
 
 \b
 Exit codes: 0 the numbers agree; 1 they do not, or nothing was found; 2 the options, the settings, the
-bucket, the table or the bundle must be put right."""
+bucket, the table or the bundle must be fixed."""
 
 
 @click.command("explain", epilog=EPILOG)
 @click.argument("event", metavar="EVENT_ID|FILE|-")
 @click.option("--table", metavar="NAME", help="With an id: the table, if not BATTERY_TABLE_NAME.")
-@click.option("--device", metavar="NAME", help="With an id: only look at this device.")
+@click.option("--device", metavar="NAME", help="With an id: search this device alone.")
 @click.option(
     "--since",
     type=PastTime(),
     metavar="T",
-    help="With an id: look at samples from when on; 3d is 3 days ago, or 2026-11-22T15:00Z. Default: the last 24 h.",
+    help="With an id: start of the search; 3d is 3 days ago, or 2026-11-22T15:00Z. Default: the last 24 h.",
 )
-@click.option("--until", type=PastTime(), metavar="T", help="With an id: up to when. Default: now.")
+@click.option("--until", type=PastTime(), metavar="T", help="With an id: end of the search. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def command(
     event: str,
@@ -45,14 +45,14 @@ def command(
     until: datetime | None,
     as_json: bool,
 ) -> None:
-    """Explain an anomaly event: what was measured and expected, scores, shares, and whether all that still holds.
+    """Explain an anomaly event: what was measured and expected, scores, shares, and whether all of it still holds.
 
-    EVENT_ID is looked for in the archive. A message (a FILE, or - for stdin: as published, as SNS or SQS wrap it, or
-    the text of an e-mail) leads there at once, and is compared too. Of an episode it is the sample that the message
+    EVENT_ID is searched in the archive. A message (a FILE, or - for stdin: as published, as SNS or SQS wrap it, or the
+    text of an e-mail) leads there directly, and is compared too. For an episode it is the sample that the message
     shows.
 
-    The sample and those before it are read from the table and scored again, by the bundle that the event names: it is
-    MODEL_DIR's, or taken from the bucket. It is said whether the numbers agree to the bit with what was sent.
+    The command reads the sample and those before it from the table and scores them again with the bundle that the event
+    names, from MODEL_DIR or from the bucket. It says whether the numbers agree to the bit with what was sent.
 
     Needs the worker's settings, and the rights to read the bucket and the table. Writes nothing.
     """

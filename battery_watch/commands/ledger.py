@@ -1,4 +1,4 @@
-"""`battery-watch ledger`: the books, and whether they balance."""
+"""`battery-watch ledger`: what became of every record, and whether that adds up."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Examples:
 def command(day: str | None, as_json: bool) -> None:
     """Print what became of every record, by day and device, from the bucket.
 
-    Every record read is exactly one of scored, duplicate, late, quarantined, ignored. Muted
-    are messages that were not published, no records.
+    Every record that was read is exactly one of scored, duplicate, late, quarantined, ignored. Muted counts messages
+    that were not published, not records.
 
-    Exit codes: 0 the books balance, 1 they do not or a record is proven lost, 2 they cannot be read.
+    Exit codes: 0 the ledger balances, 1 it does not or a record is proven lost, 2 it cannot be read.
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError
@@ -40,16 +40,16 @@ def command(day: str | None, as_json: bool) -> None:
 
     try:
         settings = load_settings()
-        books = read_ledger(session(settings.region).client("s3", config=CALLS), settings.bucket, day)
+        rows = read_ledger(session(settings.region).client("s3", config=CALLS), settings.bucket, day)
     except ConfigurationError as error:
         fail(error)
-    wrong = [book for book in books if book.imbalance or book.counts["lost"]]
+    wrong = [row for row in rows if row.imbalance or row.counts["lost"]]
     if as_json:
-        for book in books:
-            about = {"day": book.day, "lane": book.lane, "device": book.device}
-            click.echo(json.dumps({**about, **book.counts, "balanced": book.imbalance == 0}))
+        for row in rows:
+            about = {"day": row.day, "lane": row.lane, "device": row.device}
+            click.echo(json.dumps({**about, **row.counts, "balanced": row.imbalance == 0}))
     else:
-        _table(books)
+        _table(rows)
     sys.exit(1 if wrong else 0)
 
 
@@ -62,7 +62,7 @@ def _day(value: str | None) -> str | None:
     return value
 
 
-def _table(books: list[LedgerRow]) -> None:
+def _table(rows: list[LedgerRow]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -72,14 +72,14 @@ def _table(books: list[LedgerRow]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 140
-    if not books:
-        console.print("No books here: the worker writes them every few seconds once it has read something.")
+    if not rows:
+        console.print("The ledger is empty: the worker writes it every few seconds once it has read something.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("day", "device", *CLASSES, "balance"):
         named = heading in ("day", "device")
         table.add_column(heading, justify="left" if named else "right", no_wrap=named)
-    for book in books:
-        balance = "[green]yes[/]" if book.imbalance == 0 else f"[bold red]off by {book.imbalance}[/]"
-        table.add_row(book.day, book.device, *(f"{book.counts[name]:,}" for name in CLASSES), balance)
+    for row in rows:
+        balance = "[green]yes[/]" if row.imbalance == 0 else f"[bold red]off by {row.imbalance}[/]"
+        table.add_row(row.day, row.device, *(f"{row.counts[name]:,}" for name in CLASSES), balance)
     console.print(table)

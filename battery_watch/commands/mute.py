@@ -1,4 +1,4 @@
-"""`battery-watch mute`: for a while, tell nobody of a device."""
+"""`battery-watch mute`: publish nothing about a device for a while."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Examples:
   battery-watch mutes"""
 )
 @click.option("--device", metavar="D", help="The device, as its events name it.")
-@click.option("--every-device", is_flag=True, help="Instead of --device: all there are and will be.")
+@click.option("--every-device", is_flag=True, help="Instead of --device: all devices, also future ones.")
 @click.option(
     "--until", required=True, metavar="T", help="When it ends: 30m, 2h, 3d, or ISO 8601 with a zone. At most 7 days."
 )
-@click.option("--reason", required=True, metavar="R", help="Why, for whoever wonders (one line, 200 characters).")
-@click.option("--by", metavar="WHO", help="Who mutes; by default you, as this machine knows you.")
+@click.option("--reason", required=True, metavar="R", help="Why, for people who wonder (one line, 200 characters).")
+@click.option("--by", metavar="WHO", help="Who mutes. Default: your name on this machine.")
 @click.option("--health", is_flag=True, help="Also mute its health notices: silence, stuck readings, wrong clock, ...")
 @click.option("--force", is_flag=True, help="Allow more than 7 days, up to 366.")
 def command(
@@ -39,11 +39,11 @@ def command(
 ) -> None:
     """Archive and count a device's anomalies for a while, but publish none of them.
 
-    What counts is when a sample was taken: those from now until T are muted, whenever the worker comes to them. A mute
-    always ends. An episode that goes on after it is told then, with when it began; so is silence, and what else was
-    muted by --health and still holds. Gaps in the table's stream are never muted.
+    The time of the sample counts: samples taken from now until T are muted, whenever the worker reads them. A mute
+    always ends. If an episode is still open then, it is published with its beginning. The same holds for silence and
+    for everything else that --health muted. Gaps in the table's stream are never muted.
 
-    Exit codes: 0 muted, 2 not, as the input, the settings or the bucket must be put right.
+    Exit codes: 0 muted, 2 not muted: the input, the settings or the bucket must be fixed.
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError, Retry
@@ -72,7 +72,7 @@ def command(
     what = "Anomalies and health notices" if health else "Anomalies"
     length = duration(mute.until - mute.since)
     click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({length}).")
-    click.echo(f"{what} are archived and counted as ever, but not published; a worker knows within 30 s.")
+    click.echo(f"{what} are archived and counted as always, but not published. A worker knows within 30 s.")
     click.echo(f"To undo it: battery-watch unmute {mute.id}")
 
 
@@ -86,7 +86,7 @@ def _until(text: str, now: datetime, *, force: bool) -> datetime:
             f"{ends:%Y-%m-%d %H:%M:%S} UTC has passed: it is {now:%Y-%m-%d %H:%M:%S} UTC", param_hint="--until"
         )
     if ends - now > LONGEST_FORCED:
-        raise click.BadParameter("more than 366 days ahead: nothing is muted for ever", param_hint="--until")
+        raise click.BadParameter("more than 366 days ahead: every mute must end", param_hint="--until")
     if ends - now > LONGEST and not force:
         raise click.BadParameter(
             f"{duration(ends.timestamp() - now.timestamp())} is more than 7 days: add --force if you mean it",

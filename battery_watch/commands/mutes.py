@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   battery-watch mutes
-  battery-watch mutes --ended         those of the last 7 days that are over, too
+  battery-watch mutes --ended         also those that ended in the last 7 days
   battery-watch mutes --json | jq"""
 )
-@click.option("--ended", is_flag=True, help="Also those that ended within the last 7 days.")
+@click.option("--ended", is_flag=True, help="Also those that ended in the last 7 days.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of a table.")
 def command(ended: bool, as_json: bool) -> None:
-    """List the mutes in force, the first to end first.
+    """List the mutes in force. The one that ends first comes first.
 
     Exit codes: 0 listed, 1 an object among them cannot be read and mutes nothing, 2 the bucket cannot be read.
     """
@@ -85,7 +85,7 @@ def _table(mutes: Sequence[Mute], now: float) -> None:
     if not console.is_terminal:
         console.width = 140
     if not mutes:
-        console.print("No mutes: everything is told.")
+        console.print("No mutes: everything is published.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("mute", "device", "until (UTC)", "left", "what", "reason", "by"):

@@ -1,4 +1,4 @@
-"""`battery-watch replay`: what would the worker have said of recorded data?"""
+"""`battery-watch replay`: what would the worker have published about recorded data?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Examples:
 
 \b
 Exit codes: 0 replayed, whatever was found; 1 the results could not be written; 2 the input, the bundle or the
-options must be put right; 130 ended by Ctrl-C, nothing was written."""
+options must be fixed; 130 ended by Ctrl-C, nothing was written."""
 
 
 @click.command("replay", epilog=EPILOG)
@@ -39,14 +39,14 @@ options must be put right; 130 ended by Ctrl-C, nothing was written."""
     envvar="MODEL_DIR",
     show_envvar=True,
     metavar="PLACE",
-    help="The bundle, or a folder of bundles; s3://bucket/prefix is one too. Default: the shipped one.",
+    help="A bundle or a folder of bundles, also s3://bucket/prefix. Default: the shipped bundle.",
 )
 @click.option(
     "--out",
     default=Path("replay-out"),
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the results; those of an earlier replay in it are replaced.",
+    help="Folder for the results. It replaces those of an earlier replay there.",
 )
 @click.option(
     "--publish",
@@ -55,7 +55,7 @@ options must be put right; 130 ended by Ctrl-C, nothing was written."""
     default="episodes",
     show_default=True,
     type=click.Choice(["episodes", "samples", "both"]),
-    help="What events.ndjson has: the steps of episodes, every anomalous sample, or both.",
+    help="What events.ndjson holds: the steps of episodes, every anomalous sample, or both.",
 )
 @click.option("--charts/--no-charts", default=True, show_default=True, help="Draw a chart of each device.")
 def command(
@@ -70,11 +70,11 @@ def command(
     """Run recorded data through the worker's own code, without stream, bucket or topic.
 
     Writes scores.parquet (scores.csv without pyarrow) with a row for each sample, events.ndjson with a line for each
-    message that would have been published, quarantine.ndjson with what was set aside, and charts/ with a chart of each
-    device. Files without a column that names the device are each on their own, of a device named like the file.
+    message that would have been published, quarantine.ndjson with the quarantined rows, and charts/ with a chart of
+    each device. A file without a column for the device is one device, named like the file.
 
-    Unlike the worker, it knows no arrival: a sample counts as written at its ts, rows are put in order of time, and
-    none is late or in the future. Mutes are not looked at.
+    Unlike the worker, replay knows no time of arrival: a sample counts as written at its ts, rows are sorted by time,
+    and none is late or in the future. Mutes are ignored.
     """
     chosen = Inputs(inputs=(*inputs, *files), **given)
     chosen.check()

@@ -19,16 +19,16 @@ Example:
   battery-watch doctor && battery-watch run"""
 )
 def command() -> None:
-    """Watch a table until told to stop.
+    """Watch a table until SIGTERM or Ctrl-C.
 
-    Reads the table's stream, scores every sample and writes events to the topic, events and charts to the bucket.
-    Configured by the environment alone; `battery-watch doctor` lists and checks all of it.
+    Reads the table's stream, scores every sample, publishes events to the topic, and writes events and charts to the
+    bucket. All settings come from the environment; `battery-watch doctor` lists and checks them.
 
-    Exit codes: 0 stopped in order (SIGTERM, Ctrl-C), 1 failed, 2 something must be put right first, 75 another worker
-    owns the lane.
+    Exit codes: 0 stopped in order (SIGTERM, Ctrl-C), 1 failed, 2 something must be fixed first, 75 another worker owns
+    the lane.
     """
-    # The first process of a container has no default action for a signal: without this a stop during the checks is
-    # thrown away. There is nothing to put in order yet; `consumer.worker.assembly.run` takes the signals over.
+    # The first process of a container has no default action for a signal, so a stop during the checks would be lost.
+    # Nothing needs tidying yet. `consumer.worker.assembly.run` takes the signals over.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
 
@@ -41,10 +41,10 @@ def command() -> None:
         complain(error)
         code = 2
     except Retry as error:
-        # Nothing to put right: what was read and promised is in the bucket, and the next start goes on from there.
-        complain(f"the start failed, and may succeed when tried again: {error}")
+        # There is nothing to fix. Everything committed is in the bucket, and the next start goes on from there.
+        complain(f"the start failed. Try again, it may succeed: {error}")
         code = 1
-    # A thread may still be in a call to a sink that hangs; all that matters is durable or said: nobody waits for it.
+    # A thread may still hang in a call to a sink. Everything that matters is stored or printed: do not wait for it.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

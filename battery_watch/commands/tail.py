@@ -32,23 +32,25 @@ Examples:
 
 \b
 Exit codes: 0 ended by --for or --count; 1 the same, but something could not be removed; 2 the options, the
-settings, the topic or the rights must be put right; 130 Ctrl-C; 143 SIGTERM; 141 nobody reads on (tail | head)."""
+settings, the topic or the rights must be fixed; 130 Ctrl-C; 143 SIGTERM; 141 the reader left (tail | head)."""
 
 
 @click.command("tail", epilog=EPILOG)
 @click.option(
-    "--severity", type=click.Choice(LEVELS), help="Only from that one on. The end of a health notice is always low."
+    "--severity",
+    type=click.Choice(LEVELS),
+    help="This severity and the graver ones. The end of a health notice is always low.",
 )
-@click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be given several times.")
+@click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be repeated.")
 @click.option(
     "--type",
     "types",
     multiple=True,
     type=EventType(),
     metavar="T",
-    help="Only this type, like health.silence; with a dot at its end all that begin so, like `anomaly.`. Repeatable.",
+    help="Only this type, like health.silence, or all types that begin with `anomaly.` or `health.`. May be repeated.",
 )
-@click.option("--for", "lasting_s", type=Duration(), metavar="TIME", help="End after so long: 30s, 10m, 1h30m.")
+@click.option("--for", "lasting_s", type=Duration(), metavar="TIME", help="End after this time: 30s, 10m, 1h30m.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
 @click.option("--json", "as_json", is_flag=True, help="Each event's CloudEvents JSON on a line, as it was published.")
 def command(
@@ -61,9 +63,9 @@ def command(
 ) -> None:
     """Print the topic's events as they come.
 
-    Makes a temporary SQS queue that only this topic may send to, and subscribes it with a filter. Both are removed at
-    the end, also on Ctrl-C. What was published before is not heard (see `events`). SNS and SQS promise no order, and
-    may bring an event twice: its id is the same.
+    Makes a temporary SQS queue that only this topic may send to, and subscribes it with a filter. Removes both at the
+    end, also on Ctrl-C. It does not show what was published before (see `events`). SNS and SQS promise no order, and
+    may deliver an event twice with the same id.
 
     Needs the worker's settings, sns:Subscribe and Unsubscribe on the topic, and on queues named battery-watch-tail-*
     sqs:CreateQueue, GetQueueAttributes, SetQueueAttributes, ReceiveMessage, DeleteMessage and DeleteQueue.
@@ -136,7 +138,7 @@ def _show(bodies: Iterator[str], output: Output, filters: EventFilter, count: in
 
 
 def _event(body: str) -> dict[str, Any] | None:
-    """What is shown of a message must be there; what a later version adds is no fault."""
+    """The event in a body, None where a field that is shown is missing. Fields of a later version are no fault."""
     try:
         event = json.loads(body)
         told = event["data"]["summary"], event["time"], event["type"], event["severitytext"], event["subject"]
@@ -148,8 +150,8 @@ def _event(body: str) -> dict[str, Any] | None:
 
 @contextmanager
 def _noted() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and a closed terminal are only noted: an exception could come between the making of a queue and
-    its noting, or cut its removal short."""
+    """Only notes Ctrl-C, SIGTERM and a closed terminal. An exception could come right after a queue was made and before
+    that is noted, or cut its removal short."""
     signals: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda signum, _: signals.append(signum)) for number in numbers}

@@ -40,7 +40,7 @@ def _limit(level: str) -> Callable[[Any], Any]:
         nargs=2,
         type=float,
         metavar="AMPERES DEGREES",
-        help=f"An anomaly is {level} from this current or temperature on; without it by the data.",
+        help=f"An anomaly is {level} from this current or temperature on. Without it: from the data.",
     )
 
 
@@ -49,7 +49,7 @@ def _limit(level: str) -> Callable[[Any], Any]:
 @input_options
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the bundle.")
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="Same seed, same bundle.")
-@click.option("--sessions", type=click.IntRange(min=8), help="Charges to simulate; fewer are quicker and worse.")
+@click.option("--sessions", type=click.IntRange(min=8), help="Charges to simulate. Fewer are faster and worse.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Most epochs of the autoencoder.")
 @click.option(
     "--budget",
@@ -79,12 +79,13 @@ def command(
 ) -> None:
     """Make a model bundle: train both models, prove the graph that serves them, write it to a folder.
 
-    Trains on recorded charges (--input, --table or --export), which should be healthy ones, or on simulated ones. A
-    session ends with its file and with a gap of more than 60 s; what is held out to find the thresholds is whole files,
-    or of fewer than eight files whole sessions, never rows. A label other than 0 marks a known fault: left out.
+    Trains on recorded charges (--input, --table or --export), which should be healthy, or on simulated ones. A session
+    ends with its file and at a gap of more than 60 s. The thresholds come from held-out charges: whole files, or whole
+    sessions if there are fewer than eight files, never single rows. A label other than 0 marks a known fault, and is
+    left out.
 
-    Beside the folder two pictures are drawn, OUT-training.png and OUT-scores.png: how training went, and where the
-    scores of what was held out lie against the thresholds. They are no part of the bundle.
+    Draws two pictures beside the folder, OUT-training.png and OUT-scores.png: how the training went, and where the
+    scores of the held-out charges lie against the thresholds. They are no part of the bundle.
     """
     chosen = Inputs(inputs=(*inputs, *files), **given)
     if simulated == bool(chosen):
@@ -100,7 +101,7 @@ def command(
     limits = {level: pair for level, pair in levels.items() if pair is not None}
     _check(limits)
     if out.is_dir() and any(out.iterdir()) and not force:
-        raise click.UsageError(f"{out} is not empty. Give another --out, or --force to replace what is in it.")
+        raise click.UsageError(f"{out} is not empty. Give another --out, or --force to replace its content.")
     # TensorFlow writes pages about processors and missing graphics cards to the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     needs = _NEEDS + (("pybamm",) if simulated else ())
@@ -128,7 +129,7 @@ def command(
 
 
 def _check(limits: dict[str, tuple[float, float]]) -> None:
-    """Limits that cannot be, whatever the data; those that contradict the data come to light later."""
+    """Refuse limits that no data could allow. Training finds those that contradict the data."""
     previous: tuple[str, float, float] | None = None
     for level, (current_a, temperature_c) in limits.items():
         if not (0 < current_a < float("inf") and -100 < temperature_c < 500):
@@ -144,7 +145,7 @@ def _check(limits: dict[str, tuple[float, float]]) -> None:
 
 
 def _recorded(chosen: Inputs, seed: int) -> Callable[[StepProgress], Material]:
-    """What to train on; ends the program where it cannot be read, or is too little."""
+    """What to train on. Ends the program where it cannot be read or is too little."""
     from battery_watch.options.progress import progress_bars
     from consumer.errors import BatteryWatchError
     from models.data.measured import material

@@ -21,17 +21,17 @@ TIME = "%Y-%m-%d %H:%M:%S"
 @click.command(
     epilog="""\b
 Examples:
-  battery-watch unmute 1a2b3c4d             one mute, as `battery-watch mutes` names it
+  battery-watch unmute 1a2b3c4d             one mute, by its name in `battery-watch mutes`
   battery-watch unmute --device device4     all mutes of that device"""
 )
 @click.argument("mutes", metavar="[MUTE]...", nargs=-1)
 @click.option("--device", metavar="D", help="All mutes of this device, but not those of every device.")
 def command(mutes: tuple[str, ...], device: str | None) -> None:
-    """Take mutes back. A worker knows within 30 s; from then on it tells what it comes to.
+    """Remove mutes. A worker knows within 30 s, and publishes again from then on.
 
-    What a mute has kept from being published is not published afterwards: it lies in the archive.
+    Messages that a mute suppressed are not published later: they lie in the archive.
 
-    Exit codes: 0 all named are gone, 1 there is no such mute, 2 the settings or the bucket must be put right.
+    Exit codes: 0 all named mutes are gone, 1 there is no such mute, 2 the settings or the bucket must be fixed.
     """
     from consumer.aws import CALLS, session
     from consumer.errors import ConfigurationError, Retry
@@ -54,7 +54,7 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
         fail(error)
     remaining = Mutes(f.mute for f in found if f.mute and f not in ended)
     for whom in sorted({device or ""} | {f.mute.device or "" for f in ended if f.mute}):
-        # Whoever ends one mute may not know of another.
+        # A person who ends one mute may not know of another.
         if other := remaining.covers(whom, now):
             click.echo(f"{whom or 'Every device'} is still muted by {other.id}, until {utc(other.until):{TIME}} UTC.")
     missing = sorted(set(mutes).difference(f.id for f in ended))

@@ -1,2 +1,2 @@
-"""Listening to the topic and reading the archive: a temporary queue, filters, a printer. Imports reporting and
+"""Events from the topic and from the archive: a temporary queue, filters, a printer. Imports reporting and
 consumer.offline."""

@@ -1,4 +1,4 @@
-"""Which events are asked for, by severity, device and type: as SNS filters them, and as we do."""
+"""Which events to show, by severity, device and type: as a filter policy for SNS, and as a test on our side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 LEVELS = ("low", "medium", "high", "critical")
-"""The contract's severities, the mildest first; here without importing it."""
+"""The contract's severities, the mildest first. Written here so that `--help` need not import the contract."""
 
 
 def levels_from(severity: str | None) -> tuple[str, ...]:
@@ -23,15 +23,15 @@ def levels_from(severity: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """``severity``: from that one on, None for all. ``devices`` and ``types``: any of them, none for all; a type that
-    ends with a dot is the beginning of types."""
+    """``severity``: this one and the graver ones, None for all. ``devices`` and ``types``: any of these, empty for all.
+    A type that ends with a dot stands for all types that begin with it."""
 
     severity: str | None = None
     devices: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
 
     def policy(self) -> dict[str, list[Any]]:
-        """The filter policy of an SNS subscription, on message attributes; empty where everything is wanted."""
+        """The filter policy of an SNS subscription, on message attributes; empty where it lets everything through."""
         levels = levels_from(self.severity)
         types = [{"prefix": each} if each.endswith(".") else each for each in self.types]
         found: dict[str, list[Any]] = {
@@ -42,7 +42,8 @@ class EventFilter:
         return {name: values for name, values in found.items() if values}
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """The same, of an event. SNS takes up to 15 minutes until a filter policy is in force everywhere."""
+        """Does an event pass? SNS takes up to 15 minutes until a new filter policy holds everywhere, so we check
+        too."""
         kind = str(event.get("type"))
         return (
             event.get("severitytext") in levels_from(self.severity)
@@ -66,7 +67,8 @@ class EventFilter:
 
 
 class EventType(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
-    """A type of the contract, or the beginning of some up to a dot. A misspelt one would be waited for in vain."""
+    """A type of the contract, or a beginning of types up to a dot. A misspelt type is refused: no event would ever
+    come."""
 
     name = "type"
 

@@ -1,4 +1,4 @@
-"""Events for people, as they come from the topic or stand in the archive, and the stdout that they are printed to."""
+"""Prints events for people: those of the topic and those of the archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scoring.explanation import WORDS
 
 STYLES = {"low": "yellow", "medium": "dark_orange", "high": "bold red", "critical": "bold white on dark_magenta"}
 WIDTH = 120
-"""Of what is no terminal."""
+"""Of output that is no terminal."""
 INDENT = "    "
 
 
@@ -29,13 +29,13 @@ class Output(Console):
     """Stdout. Raises `NobodyReads` where its reader has left."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
-        # Named, because a progress bar puts its own stream in the place of stdout.
+        # Passed by name: a progress bar replaces sys.stdout by a stream of its own.
         super().__init__(file=stream or sys.stdout)
         if not self.is_terminal:
             self.width = WIDTH
 
     def verbatim(self, raw: bytes) -> None:
-        """Bytes as they are, out at once."""
+        """Write bytes as they are, and flush them."""
         stream: Any = self.file
         try:
             stream.buffer.write(raw)
@@ -44,10 +44,10 @@ class Output(Console):
             self.on_broken_pipe()
 
     def check(self) -> None:
-        """Notice also while there is nothing to print that nobody reads."""
+        """Notice that the reader has left, also while there is nothing to print."""
         try:
             watched = self.file.fileno()
-        except (OSError, ValueError):  # no file of the system's
+        except (OSError, ValueError):  # not a file of the system
             return
         poll = select.poll()
         poll.register(watched, 0)
@@ -55,9 +55,9 @@ class Output(Console):
             self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
-        """Called by rich where a write fails."""
+        """rich calls this when a write fails."""
         self.quiet = True
-        # What is still in the stream's buffer must not fail a second time when the interpreter ends.
+        # The rest of the stream's buffer must not fail a second time when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
         raise NobodyReads
 
@@ -77,8 +77,8 @@ class Output(Console):
 
 
 def archive_text(line: Mapping[str, Any]) -> Text:
-    """An archived sample in one line. The archive keeps no sentence: what is said is made of its numbers. Raises
-    KeyError, TypeError or ValueError for what is no line of the archive."""
+    """An archived sample in one line, made from its numbers: the archive keeps no sentence. Raises KeyError, TypeError
+    or ValueError for anything that is no line of the archive."""
     actual, expected = line["actual"], line["expected"]
     most, share = max(line["contributions"].items(), key=lambda each: each[1])
     error, forest = line["scores"]["reconstruction_error"], line["scores"]["forest"]
@@ -94,7 +94,7 @@ def archive_text(line: Mapping[str, Any]) -> Text:
 
 
 def plain(text: str) -> str:
-    """On one line, and without what a terminal would obey: a device may be called anything.
+    """Text on one line without control characters: a device may have any name, also one that a terminal would obey.
 
     >>> plain("rack 7\\n\\x1b[31mred")
     'rack 7 ?[31mred'

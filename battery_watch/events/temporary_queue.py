@@ -1,4 +1,4 @@
-"""A queue of our own that hears what a topic tells, for as long as somebody listens."""
+"""A temporary queue that gets what a topic publishes while a command runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from reporting.sinks.archive import status
 PREFIX = "battery-watch-tail-"
 RETENTION_S = 300
 POLL_S = 1
-"""A signal is heeded after that long; a message ends the wait at once."""
+"""Seconds until a signal is handled. A message ends the wait at once."""
 
 
 class TemporaryQueue:
-    """An SQS queue, subscribed to one SNS topic. Whatever `open` came to, `remove` must follow.
+    """An SQS queue, subscribed to one SNS topic. Call `remove` after `open`, also if `open` failed.
 
     Calls block for the client's time-outs and raise `ConfigurationError`. ``policy``: the subscription's filter policy
     on message attributes.
@@ -36,11 +36,11 @@ class TemporaryQueue:
         self._policy = policy
         self.name = PREFIX + secrets.token_hex(6)
         self._url = self._arn = self._subscription = ""
-        # A call whose answer was lost may have made it: true from before the call until it was refused.
+        # A call may succeed although its answer is lost, so these are true from before the call until AWS refuses it.
         self._queue_there = self._subscription_there = False
 
     def open(self) -> None:
-        """Make the queue and subscribe it: from then on it hears."""
+        """Make the queue and subscribe it. From then on it gets messages."""
         rights = "the rights to sqs:CreateQueue, GetQueueAttributes and SetQueueAttributes"
         with advised(f"the temporary queue {self.name}", rights):
             self._queue_there = True
@@ -74,8 +74,8 @@ class TemporaryQueue:
                 raise
 
     def receive(self) -> list[str]:
-        """The bodies that have come, at most 10; waits up to `POLL_S` for the first. They are in no promised order, and
-        one may come twice."""
+        """The bodies that arrived, at most 10; waits up to `POLL_S` for the first. They come in any order, and one may
+        come twice."""
         with advised(f"the temporary queue {self.name}", "the rights to sqs:ReceiveMessage and DeleteMessage"):
             answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=POLL_S)
             received = answer.get("Messages", [])
@@ -87,8 +87,8 @@ class TemporaryQueue:
         return [message["Body"] for message in received]
 
     def remove(self) -> list[str]:
-        """Remove subscription and queue, the one even if the other cannot be. Returns a sentence for each that stays,
-        with the command that removes it. Safe to call again."""
+        """Remove subscription and queue, each even if the other cannot be removed. Returns a sentence for each that
+        stays, with the command that removes it. Safe to call again."""
         left = []
         if self._subscription_there:
             try:
@@ -134,7 +134,7 @@ class TemporaryQueue:
 
 
 def _only_from(topic_arn: str, queue_arn: str) -> str:
-    """This topic, and nobody else, may send to the queue."""
+    """A policy that lets this topic alone send to the queue."""
     allowed = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},

@@ -1,4 +1,4 @@
-"""Do two accounts of one sample say the same? To the bit, but for rounding, or not."""
+"""Do two accounts of one sample agree? To the bit, but for rounding, or not at all."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 Agreement = Literal["bits", "rounding", "no"]
 RTOL, ATOL = 1e-6, 1e-9
-"""Another family of processors differs by less: the last bits of sums of a few dozen products."""
+"""Processors of different families differ by less: in the last bits of sums of a few dozen products."""
 _WORDS = ("summary", "rarity")
-_TOLD_LATER = ("expected_band", "forest_features")
-"""Earlier versions did not tell these."""
+_ADDED_LATER = ("expected_band", "forest_features")
+"""Earlier versions did not publish these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field that differs: its name with dots, what was said, and what is now; None where it is missing."""
+    """A field that differs: its name with dots, its value then and its value now; None where it is missing."""
 
     field: str
     then: Any
@@ -25,15 +25,15 @@ class Difference:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """Of the fields that ``now`` has; of those that came with a later version, only where ``then`` has them."""
-    fields = [name for name in now if name in then or name not in _TOLD_LATER]
-    fields += [name for name in _TOLD_LATER if name in then and name not in now]
+    """Compares the fields that ``now`` has. Fields of a later version are compared only where ``then`` has them too."""
+    fields = [name for name in now if name in then or name not in _ADDED_LATER]
+    fields += [name for name in _ADDED_LATER if name in then and name not in now]
     return [found for name in fields for found in _compare(name, then.get(name), now.get(name))]
 
 
 def agreement(found: list[Difference]) -> Agreement:
-    """What differences come to. Where all numbers agree but for rounding, the words made of them may differ in a last
-    digit."""
+    """What the differences amount to. If all numbers agree but for rounding, the texts made from them may differ in a
+    last digit."""
     if not found:
         return "bits"
     numbers = [each for each in found if each.field not in _WORDS]
@@ -53,7 +53,7 @@ def _compare(name: str, then: Any, now: Any) -> Iterator[Difference]:
 
 def _rounded(found: Difference) -> bool:
     pair = (found.then, found.now)
-    # What was measured is no result: it comes from the table as it was written.
+    # Measured values are not computed: they come from the table as they were written, so no rounding explains a change.
     if found.field.startswith("actual.") or not all(type(each) in (int, float) for each in pair):
         return False
     return math.isclose(*pair, rel_tol=RTOL, abs_tol=ATOL)

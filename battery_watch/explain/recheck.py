@@ -1,4 +1,4 @@
-"""A second look at an event: what was sent, what is archived, and what the table and the bundle say of it now."""
+"""Checks an event again: what was sent, what is archived, and what the table and the bundle say about it now."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _SOURCE = "urn:battery-watch:"
 
 
 class NotFound(Exception):
-    """No archived line leads to the id. The message says what was searched, and what to do."""
+    """No archived line has the id. The message says what was searched, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where an id is looked for: the samples of one device or of all, between two times in epoch seconds."""
+    """Where to search an id: samples of one device or of all, between two times in epoch seconds."""
 
     device: str | None
     since: float
@@ -44,12 +44,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a second look came to.
+    """The result of checking again.
 
-    ``line``: what the archive has; None where it has none. ``now``: what is said of the sample today; None where the
-    table has it no more (``present`` is false then), or where no score comes of it. ``chart``: the key of the first
-    that shows it; None where there is none yet.
-    ``of_message`` and ``of_archive``: what differs from them; None where there is nothing to compare.
+    ``line``: the archive's line, None where there is none. ``now``: the evidence as of today; None where the table no
+    longer has the sample (then ``present`` is false) or where the sample gets no score. ``chart``: the key of the first
+    chart that shows it, None where there is none yet. ``of_message`` and ``of_archive``: what differs from them, None
+    where there is nothing to compare.
     """
 
     request: Request
@@ -68,7 +68,7 @@ class Checked:
 
     @property
     def agreement(self) -> Agreement:
-        """With what was sent and what is archived, as far as they are there: the worse of both."""
+        """Agreement with the message and with the archive, as far as they are there: the worse of both."""
         if self.now is None:
             return "no"
         each = [agreement(found) for found in (self.of_message, self.of_archive) if found is not None]
@@ -76,7 +76,7 @@ class Checked:
 
     @property
     def then(self) -> dict[str, Any]:
-        """What was said of the sample: by the message where there is one, else by the archive."""
+        """What was published about the sample: from the message if there is one, else from the archive."""
         if self.request.sent is not None:
             return {"summary": self.request.sent.summary, **self.request.sent.content}
         assert self.line is not None
@@ -86,13 +86,13 @@ class Checked:
 def recheck(
     request: Request, settings: Settings, aws: boto3.Session, interval: Interval, progress: StepProgress
 ) -> Checked:
-    """Look again. Blocks for as long as the table takes; raises `NotFound` and `ConfigurationError`."""
+    """Check again. Blocks while the table is read. Raises `NotFound` and `ConfigurationError`."""
     sent, bucket = request.sent, settings.bucket
     archive = ArchiveReader(aws, bucket)
     if sent is not None:
         if not sent.source.startswith(_SOURCE):
             raise ConfigurationError(f"the message comes from {sent.source!r}, which is no worker of this kind")
-        if sent.bucket not in ("", bucket):  # empty: of a replay
+        if sent.bucket not in ("", bucket):  # empty in a replay
             raise ConfigurationError(
                 f"the message's sample is archived in bucket {sent.bucket!r}, and RESULTS_BUCKET_NAME is "
                 f"{bucket!r}: set it to the message's, if you trust that one"
@@ -102,7 +102,7 @@ def recheck(
         line = archive.at(device, ts)
     else:
         name = settings.table
-        scan.describe(aws, name)  # an id is made of the table's name: a wrong one would only find nothing
+        scan.describe(aws, name)  # the id depends on the table's name: a wrong name would just find nothing
         line = _searched(archive, request.id, name, interval, progress)
         device, ts, model = line.content["device"], line.content["ts"], line.content["model"]
     bundle = _bundle(settings, aws, bucket, model)
@@ -138,12 +138,12 @@ def recheck(
         )
         if checked.agreement != "no" or _settled(checked):
             break
-    assert checked is not None  # the table was read at least once, or something was raised
+    assert checked is not None  # readings() yields at least once, or raises
     return checked
 
 
 def _settled(checked: Checked) -> bool:
-    """Can more of the table change nothing? Its samples at whole seconds may not be all, but those are as they are."""
+    """True where reading more of the table would change nothing: the samples read so far stay as they are."""
     if not checked.present:
         return checked.table.time_keyed and checked.ts.is_integer()
     found = [*(checked.of_message or []), *(checked.of_archive or [])]
@@ -200,21 +200,21 @@ def _of_message(request: Request, now: Evidence | None) -> list[Difference] | No
         return None
     content = now.content()
     content.pop("datetime")
-    if "summary" in request.sent.content:  # an episode's is about all of it
+    if "summary" in request.sent.content:  # that of an episode is about the whole episode
         content["summary"] = now.explanation.sentence
     return differences(request.sent.content, content)
 
 
 def reasons(checked: Checked) -> list[str]:
-    """Why the numbers may be others than those that were sent."""
+    """Why the numbers may differ from those that were sent."""
     if checked.agreement == "bits":
         return []
     if checked.agreement == "rounding":
-        return ["this machine's processor rounds the last digits otherwise than the worker's, no more"]
+        return ["this machine's processor rounds the last digits differently from the worker's. That is all"]
     if not checked.present:
-        return [f"{_gone(checked.table)}. So it cannot be scored again; what is shown is what was said then"]
+        return [f"{_gone(checked.table)}. So it cannot be scored again. You see what was published then"]
     if checked.now is None:
-        return ["no score comes of the sample as the table has it now: it was written again since"]
+        return ["the sample as the table has it now gets no score: it was written again since then"]
     found = [*(checked.of_message or []), *(checked.of_archive or [])]
     if checked.of_message and checked.of_archive == []:
         why = (
@@ -229,7 +229,9 @@ def reasons(checked: Checked) -> list[str]:
             "the last two minutes) was written again, deleted, or came too late to count"
         )
     if checked.of_archive:
-        why += "; the worker has not told of it: no record of it reached it, or too late, or it is still on its way"
+        why += (
+            "; the worker has not published that: no record of it reached the worker, or too late, or it is on its way"
+        )
     if checked.line is None:
         return [why, "the archive has no line of it: a later record made it normal, or it is not written yet"]
     return [why]

@@ -1,4 +1,4 @@
-"""Which event is asked about: its id, or its message in whatever wrapping it came."""
+"""Which event to explain: given by its id, or by its message in any wrapping."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _IN_MAIL = re.compile(r"battery-watch explain ([0-9a-f]{32})\b")
 
 @dataclass(frozen=True, slots=True)
 class SentSample:
-    """What a message says of a sample. ``content``: what can be compared with the sample's archive line, and the
-    ``summary`` too where that is about the sample alone; ``ts`` in epoch seconds; ``bucket`` is empty in a replay."""
+    """What a message says about a sample. ``content``: what can be compared with the archive's line, with the
+    ``summary`` if that is about the sample alone. ``ts``: epoch seconds. ``bucket``: empty in a replay."""
 
     source: str
     bucket: str
@@ -34,14 +34,14 @@ class SentSample:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The id of a sample's event, and what is told of the sample where a message was given."""
+    """The id of a sample's event, and what its message says where one was given."""
 
     id: str
     sent: SentSample | None = None
 
 
 def parse_request(text: str) -> Request:
-    """From the command line: an id, ``-`` for a message on stdin, or a file with one. Raises `click.UsageError`."""
+    """Read the argument: an id, ``-`` for a message on stdin, or a file with one. Raises `click.UsageError`."""
     if _ID.fullmatch(text):
         return Request(text)
     if text == "-":
@@ -57,7 +57,7 @@ def parse_request(text: str) -> Request:
 
 
 def _message(text: str, where: str) -> Request:
-    """The event in a message: as it was published, wrapped by SNS or SQS, or the text that people get."""
+    """The event in a message: as published, wrapped by SNS or SQS, or the text that people get."""
     from pydantic import ValidationError
 
     from reporting.contract.events import HealthEvent, parse
@@ -94,7 +94,8 @@ def of_sample(event: AnomalyEvent) -> Request:
 
 
 def _of_episode(event: EpisodeEvent) -> Request:
-    """The sample that an episode's message is about. Where time caused it, it names the gravest alone."""
+    """The sample that an episode's message shows. A message that time caused names the gravest sample and no
+    evidence."""
     said, of = event.data, event.data.evidence
     if of is None:
         return Request(said.sample.event)

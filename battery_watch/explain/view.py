@@ -1,4 +1,4 @@
-"""Prints a second look at an event: for people, or as JSON."""
+"""Shows the result of `recheck`: for people, or as JSON."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from scoring.explanation import WORDS
 
 _BAR = 24
 _SHOWN = 0.01
-"""Shares below this are summed up."""
+"""Smaller shares are summed up in one row."""
 
 
 def as_json(checked: Checked) -> dict[str, Any]:
-    """All of it. ``said``: what was sent or, without a message, archived; ``now``: what is said today."""
+    """Everything. ``said``: what was sent or, without a message, archived. ``now``: the evidence as of today."""
     now = checked.now
     return {
         "event": checked.request.id,
@@ -44,7 +44,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
 
 
 def show(checked: Checked, console: Console) -> None:
-    """For people: as it is now, or as it was said where the table has the sample no more."""
+    """For people: as of now, or as published then if the table no longer has the sample."""
     of = _content(checked)
     device = " ".join(checked.device.split())
     at = f"{utc(checked.ts):%Y-%m-%d %H:%M:%S.%f}"[:-3]
@@ -166,7 +166,7 @@ def _agreement(checked: Checked, console: Console) -> None:
 
 
 def _accounts(checked: Checked) -> list[tuple[str, list[Difference]]]:
-    """What there is to compare with, and what differs from it."""
+    """The accounts to compare with, and what differs from each."""
     both = (("the message", checked.of_message), ("the archive", checked.of_archive))
     return [(name, found) for name, found in both if found is not None]
 
@@ -187,7 +187,7 @@ def _differences(name: str, found: list[Difference]) -> Table:
 
 
 def _short(*values: Any) -> list[str]:
-    """In six digits where these tell them apart."""
+    """With six digits where these show the difference."""
     texts = [f"{each:.6g}" if isinstance(each, float) else "-" if each is None else str(each) for each in values]
     if len({*texts}) < len(texts):
         texts = [str(each) for each in values]

@@ -1,4 +1,4 @@
-"""Where recorded data is taken from on the command line: files, a table, an export in S3."""
+"""Where a command reads recorded data from: files, a table, an export in S3."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def input_options(command: Command) -> Command:
-    """Adds the options that make `Inputs`."""
+    """Adds the options that `Inputs` holds."""
     for option in reversed(
         [
             # So that a shell's `--input *.csv` works.
@@ -42,10 +42,10 @@ def input_options(command: Command) -> Command:
                 "--since",
                 type=PastTime(),
                 metavar="T",
-                help="With --table: from when on; 24h is 24 hours ago, or 2026-11-22T15:00Z.",
+                help="With --table: start; 24h is 24 hours ago, or 2026-11-22T15:00Z.",
             ),
-            click.option("--until", type=PastTime(), metavar="T", help="With --table: up to when."),
-            click.option("--device", metavar="NAME", help="With --input: the device of rows that name none."),
+            click.option("--until", type=PastTime(), metavar="T", help="With --table: end."),
+            click.option("--device", metavar="NAME", help="With --input: the device of rows without one."),
             click.option(
                 "--device-key",
                 envvar="DEVICE_KEY_NAME",
@@ -62,7 +62,7 @@ def input_options(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the options say. ``table``, ``export``, ``inputs``: exactly one is given."""
+    """What the options say. Exactly one of ``table``, ``export`` and ``inputs`` is given."""
 
     inputs: tuple[Path, ...] = ()
     table: str | None = None
@@ -73,7 +73,7 @@ class Inputs:
     device_key: str = "device"
 
     def __bool__(self) -> bool:
-        """True where something is named to be read."""
+        """True if there is something to read."""
         return bool(self.inputs or self.table or self.export)
 
     def check(self) -> None:
@@ -90,7 +90,8 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class RecordedInput:
-    """What was read. ``table``: whom messages are about; ``one_device``: the table's key cannot tell two apart."""
+    """What was read. ``table``: the name that messages carry. ``one_device``: the table's key can hold one device
+    only."""
 
     recordings: list[Recording]
     table: str
@@ -105,8 +106,8 @@ def read_input(
     before_s: float = 0.0,
     labels: bool = False,
 ) -> RecordedInput:
-    """Read what was named. ``before_s``: of a table, so many seconds from before ``since`` as well. ``labels``: of
-    files, the column ``label`` too.
+    """Read the chosen input. ``before_s``: from a table also read that many seconds before ``since``. ``labels``: from
+    files also read the column ``label``.
 
     Raises `RecordingError` and `ConfigurationError`.
     """
@@ -156,7 +157,7 @@ def read_input(
 
 
 def _recording(name: str, pages: Iterable[Decoded], devices: Names) -> Recording:
-    """Items of a table, put in order."""
+    """The items of a table in order of time."""
     import numpy as np
 
     from models.data.recordings import Recording, Unusable
@@ -169,6 +170,6 @@ def _recording(name: str, pages: Iterable[Decoded], devices: Names) -> Recording
         count += len(page.samples)
     whole = concat(parts)
     kind = np.where(whole.kind == Kind.BACKFILL, Kind.SAMPLE, whole.kind).astype(np.int8)
-    created = np.where(whole.created > 0, whole.created, np.nan)  # the decoder's word for an item without a time
+    created = np.where(whole.created > 0, whole.created, np.nan)  # 0: how the decoder marks an item without a time
     samples = replace(whole, kind=kind, created=created)
     return Recording.of(name, samples, [devices[code] for code in range(len(devices))], unusable)

@@ -1,4 +1,4 @@
-"""Moments as people write them: ISO 8601 with a zone, or so long from now, or ago."""
+"""Times and durations as people write them: ISO 8601 with a zone, or relative to now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LASTING = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
-    """A length of time on the command line, in seconds."""
+    """A duration on the command line, in seconds."""
 
     name = "time"
 
@@ -26,7 +26,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stu
 
 
 class PastTime(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
-    """A time in the past: so long ago, or ISO 8601 with a zone."""
+    """A time in the past on the command line: 2h for two hours ago, or ISO 8601 with a zone."""
 
     name = "time"
 
@@ -41,7 +41,8 @@ class PastTime(click.ParamType):  # type: ignore[type-arg]  # generic in the stu
 
 
 def parse_time(text: str, now: datetime) -> datetime:
-    """The moment that is meant, in UTC and whole seconds. Raises ValueError that says how to write one.
+    """The time that is meant, in UTC and whole seconds; a duration counts from now. Raises ValueError that says how to
+    write one.
 
     >>> now = datetime(2026, 11, 22, 13, tzinfo=UTC)
     >>> moment("1h30m", now).isoformat(), moment("2026-11-22T16:00+01:00", now).isoformat()
@@ -51,7 +52,7 @@ def parse_time(text: str, now: datetime) -> datetime:
 
 
 def parse_past_time(text: str, now: datetime) -> datetime:
-    """The same, where so long is so long ago.
+    """The same, but a duration counts back from now.
 
     >>> ago("24h", datetime(2026, 11, 22, 13, tzinfo=UTC)).isoformat()
     '2026-11-21T13:00:00+00:00'
@@ -78,7 +79,7 @@ def _parse(text: str, now: datetime, sign: int) -> datetime:
 
 
 def parse_duration(text: str) -> float:
-    """A length of time in seconds. Raises ValueError that says how to write one.
+    """A duration in seconds. Raises ValueError that says how to write one.
 
     >>> lasting("30s"), lasting("1h30m")
     (30.0, 5400.0)

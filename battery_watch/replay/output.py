@@ -1,4 +1,4 @@
-"""What a replay leaves in a folder: scores, events, what was set aside, charts. Whole or not at all."""
+"""The files of a replay: scores, events, quarantined rows, charts. All of them are written, or none."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ COLUMNS = (
     "episode",
 )
 STAGES = tuple("+".join(stage.name.lower() for stage in Stage(bits) if stage.name) for bits in range(2 * max(Stage)))
-"""In words, every combination of `Stage` bits."""
+"""The words for every combination of `Stage` bits."""
 SCORES, EVENTS, QUARANTINE, CHARTS = "scores", "events.ndjson", "quarantine.ndjson", "charts"
 DRAWN = 20_000
-"""Samples in a chart at most: it is 1,200 pixels wide."""
+"""Most samples in a chart, which is 1,200 pixels wide."""
 
 
 @contextmanager
 def result_folder(out: Path) -> Iterator[Path]:
-    """A folder to write into, whose files take the place of those of an earlier replay in ``out`` when all is well. On
-    an exception, Ctrl-C included, ``out`` stays as it was."""
+    """A folder to write into. At the end its files replace those of an earlier replay in ``out``; on an exception, also
+    Ctrl-C, ``out`` stays as it was."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".replay-", dir=out))
@@ -67,7 +67,7 @@ def result_folder(out: Path) -> Iterator[Path]:
 
 
 def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bool, progress: StepProgress) -> None:
-    """Write all that replays brought; see `result_folder`."""
+    """Write all results of the replays into ``out``, a `result_folder`."""
     with (out / EVENTS).open("wb") as stream:
         for each in replayed:
             stream.writelines(message.body.encode() + b"\n" for message in each.messages)
@@ -83,9 +83,9 @@ def write(replayed: Sequence[Replayed], bundle: Bundle, out: Path, *, charts: bo
 
 
 def has_parquet() -> bool:
-    """Is pyarrow there? Without it scores are written as CSV."""
+    """Is pyarrow installed? Without it scores are written as CSV."""
     try:
-        import pyarrow.parquet  # noqa: F401 - only asked whether it can be imported
+        import pyarrow.parquet  # noqa: F401 - imported only to see whether it is there
     except ImportError:
         return False
     return True
@@ -131,7 +131,7 @@ def _csv(judged: Sequence[Judged], out: Path) -> None:
 
 
 def _columns(of: Judged) -> dict[str, Any]:
-    """The columns that are numbers."""
+    """The columns that hold numbers."""
     return {
         "ts": of.ts,
         "current": of.current_a,
@@ -143,7 +143,7 @@ def _columns(of: Judged) -> dict[str, Any]:
 
 
 def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, progress: StepProgress) -> None:
-    """One of each device, of all that was replayed of it."""
+    """One chart per device, of all its replayed samples."""
     out.mkdir()
     drawn = [(each, code) for each in judged for code in np.unique(each.device)]
     for done, (each, code) in enumerate(drawn, start=1):
@@ -153,7 +153,7 @@ def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, progress: StepP
 
 
 def chart(of: Judged, code: int, bundle: Bundle) -> ChartData:
-    """A chart of one device. Of very many samples those that are no anomalies are thinned out."""
+    """A chart of one device. Where there are very many samples, those that are no anomalies are thinned out."""
     rows = np.flatnonzero(of.device == code)
     note = "replay"
     if len(rows) > DRAWN:

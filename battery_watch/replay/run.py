@@ -1,4 +1,4 @@
-"""Brings what was recorded onto the worker's way: each recording through a lane of its own."""
+"""Sends recordings through the worker's own code, each through a lane of its own."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def replay_recordings(
     publish: Publish = "episodes",
     progress: StepProgress,
 ) -> list[Replayed]:
-    """Replay recordings one after the other. What lies before ``since`` only fills the windows.
+    """Replay recordings one after the other. Samples before ``since`` only fill the windows.
 
-    Raises `RecordingError` where nothing lies after it.
+    Raises `RecordingError` where there is none after it.
     """
     total, done = sum(map(len, recorded.recordings)), 0
 

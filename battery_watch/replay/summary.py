@@ -1,4 +1,4 @@
-"""What a replay found, in figures by device."""
+"""The figures of a replay, by device."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigures:
-    """Of one device. ``hours``: the time its sessions cover; ``alarm_s``: from each anomalous sample to the next sample
-    of its session."""
+    """The figures of one device. ``hours``: the time that its sessions cover. ``alarm_s``: from each anomalous sample
+    to the next sample of its session, summed up."""
 
     device: str
     samples: int

@@ -1,2 +1,2 @@
-"""Model bundles while the worker runs: where one lies, what was stored for a successor, what is new. Imports scoring,
-and below it errors and aws."""
+"""Model bundles while the worker runs: where a bundle lies, the copy beside the state, the check for a new one. Imports
+scoring, state, errors and aws."""

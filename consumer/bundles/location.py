@@ -1,4 +1,4 @@
-"""Where `MODEL_DIR` says that the bundle lies: a folder, or a prefix in S3."""
+"""The place that `MODEL_DIR` names: a folder, or a prefix in S3."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ S3 = "s3://"
 
 
 class BundleSource:
-    """A place that is a bundle or holds several (`scoring.bundle.load_from`). Calls may block for a client's
-    time-outs; they raise `BundleError` for what lies there, and `Retry` where that cannot be said."""
+    """A place that is a bundle or holds several (`scoring.bundle.load_from`). Calls may block for a client's time-outs.
+    They raise `BundleError` for a fault of the bundle, and `Retry` if the place cannot be read."""
 
     def __init__(self, read: Read, where: str) -> None:
         self._read = read
         self.where = where
-        """For people."""
+        """The place, for messages to people."""
 
     @classmethod
     def at(cls, where: str, aws: Callable[[], boto3.Session], calls: Config = CALLS) -> BundleSource:
-        """The source that a setting names. ``aws`` is asked for where it lies in S3; ``calls``: how those are made."""
+        """The place that a setting names. ``aws`` gives a session, and is called only for S3; ``calls`` configures its
+        client."""
         if not where.startswith(S3):
             return cls(in_folder(Path(where)), where)
         bucket, _, prefix = where.removeprefix(S3).partition("/")
         return cls(_in_bucket(aws().client("s3", config=calls), bucket, prefix.strip("/")), where.rstrip("/"))
 
     def named(self) -> str:
-        """The id of the bundle that lies there, as its manifest has it; little is read."""
+        """The id in the manifest of the bundle there. Reads little and verifies nothing."""
         return named(self._read, self.where)
 
     def load(self) -> Bundle:
-        """The bundle, verified."""
+        """Load and verify the bundle."""
         return load_from(self._read, self.where)
 
 

@@ -1,4 +1,4 @@
-"""Bundles beside the state: a successor can score with the bundle of its predecessor (rule 17)."""
+"""Copies of bundles beside the state, so that a successor can score with the bundle of its predecessor (rule 17)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MOST_BYTES = 64_000_000
-"""Of one file of a bundle, unpacked: more is no bundle."""
+"""Most bytes of one file of a bundle, unpacked. A larger file is no part of a bundle."""
 _DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, BundleError)
 
 
 class BundleStore:
-    """Keeps bundles as one object each. Calls may block for the client's time-outs."""
+    """Keeps each bundle as one object. Calls may block for the client's time-outs."""
 
     def __init__(self, client: S3Client, bucket: str, namespace: str) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class BundleStore:
         self._kept: set[str] = set()
 
     def keep(self, bundle: Bundle) -> None:
-        """Store a bundle, unless it is there. Raises `Retry`."""
+        """Store a bundle unless it is there already. Raises `Retry`."""
         if bundle.id in self._kept:
             return
         key = self._key(bundle.id)
@@ -51,8 +51,7 @@ class BundleStore:
         self._kept.add(bundle.id)
 
     def load(self, bundle_id: str) -> Bundle:
-        """A bundle that was stored, verified like any other. Raises `Retry`, and `ConfigurationError` where it is
-        missing or damaged."""
+        """Load a stored bundle and verify it. Raises `Retry`, or `ConfigurationError` if it is missing or damaged."""
         key = self._key(bundle_id)
         where = f"s3://{self._bucket}/{key}"
         again = f"start once with MODEL_DIR set to bundle {bundle_id}, which stores it again"
@@ -79,7 +78,7 @@ class BundleStore:
 
     @staticmethod
     def packed(bundle: Bundle) -> bytes:
-        """The files of a bundle, equal bytes for equal files."""
+        """The files of a bundle as a zip archive. Equal files give equal bytes."""
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as packed:
             manifest = bundle.manifest.model_dump_json(indent=1).encode()
@@ -89,7 +88,8 @@ class BundleStore:
 
     @staticmethod
     def unpacked(body: bytes, where: str) -> Bundle:
-        """The bundle of `packed`. Only its files are taken out, by their names, and no file is written."""
+        """The bundle in an archive made by `packed`. Takes out only the files of a bundle, by name, and writes no
+        file."""
         with zipfile.ZipFile(io.BytesIO(body)) as packed:
             for name in (MANIFEST, *FILES):
                 if packed.getinfo(name).file_size > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""Looks for another bundle beside the loop: on a thread of its own, as it loads for tenths of seconds and may block."""
+"""Checks for another bundle on a thread of its own: loading takes tenths of a second and may block."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from consumer.state.head import Refusal
 from scoring.bundle import Bundle, BundleError, UnfinishedError
 
 PATIENT_LOOKS = 3
-"""What is unfinished in the same way at so many looks in a row is no copy that goes on."""
+"""A bundle that is unfinished in the same way at this many checks in a row is no copy in progress: it is refused."""
 MOST_SAID = 1000
-"""Characters of a reason: a message on the topic is no place for hundreds of faults."""
+"""Most characters of a reason: hundreds of faults do not belong into a message."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What was found at the last look. ``bundle``: verified and stored beside the state; None while there is none to go
-    by, and whatever is in force goes on. ``refused``: what lies there instead of one."""
+    """The result of the last check. ``bundle``: verified and stored beside the state; None if there is none to use,
+    then the active bundle stays. ``refused``: what lies there instead."""
 
     bundle: Bundle | None
     refused: Refusal | None = None
@@ -41,30 +41,31 @@ class Location(Protocol):
 
 
 class Store(Protocol):
-    """Where a successor finds it: `consumer.bundles.store.BundleStore`."""
+    """Where a successor finds the bundle: `consumer.bundles.store.BundleStore`."""
 
     def keep(self, bundle: Bundle) -> None:
         """Store a bundle, unless it is there. Raises `Retry`."""
 
 
 class KnownBundles(Protocol):
-    """What tells a worker of its bundle: `BundleReader`, or its twin in tests."""
+    """How a worker learns of its bundle: from `BundleReader`, or its twin in tests."""
 
     @property
     def current(self) -> Offer:
-        """What was found at the last look. Never blocks."""
+        """The result of the last check. Never blocks."""
 
     def begin(self) -> None:
-        """Begin to look now and then."""
+        """Start to check at intervals."""
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop to check."""
 
 
 class BundleReader:
-    """Looks every ``every_s`` whether the source names another bundle than the ``first`` one, loads it, and stores it.
+    """Checks every ``every_s`` seconds whether the source names another bundle than before, loads it, and stores it.
 
-    One that is bad is refused at once, one that is unfinished after `PATIENT_LOOKS`: a copy may be under way.
+    ``first``: the bundle that the worker started with. A bad bundle is refused at once, an unfinished one only after
+    `PATIENT_LOOKS` checks: somebody may be copying it.
     """
 
     def __init__(self, source: Location, store: Store, first: Bundle, *, every_s: float) -> None:
@@ -93,7 +94,7 @@ class BundleReader:
         self._stop.set()
 
     def look(self) -> Offer:
-        """Look now. Raises nothing."""
+        """Check now. Raises nothing."""
         with self._looking:
             try:
                 found = self._found()
@@ -102,7 +103,7 @@ class BundleReader:
             except BundleError as error:
                 self._wrong(error)
             except Exception as error:
-                # Whatever it is: without this thread no bundle would ever be taken.
+                # Catch everything: if this thread dies, no new bundle is ever found.
                 log.exception("looking for a bundle failed, will retry")
                 self._fail(repr(error))
             else:
@@ -125,7 +126,7 @@ class BundleReader:
             except UnfinishedError:
                 raise
             except BundleError as error:
-                # All its files are those of its manifest: it will not get better, and need not be loaded again.
+                # Its files are those of its manifest, so it will not get better. Do not load it again.
                 self._bad = {name: str(error)}
                 raise
             log.info("another bundle", bundle=bundle.id, at=self._source.where)

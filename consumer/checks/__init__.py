@@ -1,2 +1,2 @@
-"""What the worker needs of its surroundings, checked one by one for the start and for `doctor`. Imports the rooms
-below: stream, bundles, mutes."""
+"""Checks of everything the worker needs, for its start and for `doctor`. Imports stream, bundles, mutes and what lies
+below."""

@@ -1,4 +1,4 @@
-"""All checks in the order a person would make them; one that needs another's result is left out where that failed."""
+"""All checks, in the order in which a person would make them. A check is left out if one that it builds on failed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from window.samples import Names
 
 
 def diagnose(settings: Settings, *, publish: bool) -> list[Finding]:
-    """Check everything; blocks for the calls' time-outs at most. ``publish``: send a test message as well."""
+    """Check everything. Blocks at most for the calls' time-outs. ``publish``: also send a test message."""
     try:
         aws = session(settings.region)
     except ConfigurationError as error:
@@ -55,7 +55,7 @@ def _try_bucket(aws: boto3.Session, settings: Settings) -> Finding:
 
 
 def _mutes(aws: boto3.Session, settings: Settings) -> Finding:
-    """Whoever wonders why nothing is told looks here first."""
+    """The mutes in force: the first place to look if nothing is published."""
     now = time()
     try:
         found = MuteStore(aws.client("s3", config=CALLS), settings.bucket).read(now)
@@ -63,17 +63,17 @@ def _mutes(aws: boto3.Session, settings: Settings) -> Finding:
         return Finding("mutes", State.FAULT, str(error), "Check the role's s3:ListBucket and s3:GetObject rights")
     unread = sum(each.mute is None for each in found.values())
     in_force = Mutes(each.mute for each in found.values() if each.mute is not None).in_force(now)
-    told = [
+    listed = [
         f"{m.device if m.device is not None else 'every device'} until {utc(m.until):%Y-%m-%d %H:%M} UTC"
         for m in in_force
     ]
     if unread:
-        told.append(f"{unread} cannot be read and mute nothing")
-    if not told:
+        listed.append(f"{unread} cannot be read and mute nothing")
+    if not listed:
         return Finding("mutes", State.FINE, "none in force")
-    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
     return Finding(
-        "mutes", State.NOTE, "; ".join(told[:3]) + more, "`battery-watch mutes` lists them, `unmute` ends one"
+        "mutes", State.NOTE, "; ".join(listed[:3]) + more, "`battery-watch mutes` lists them, `unmute` ends one"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the worker needs of its surroundings, checked one by one: the worker stops on a failure, `doctor` prints all."""
+"""Checks what the worker needs, one by one. The worker does not start if one fails; `doctor` prints all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_bundle(source: BundleSource) -> tuple[Bundle | None, Finding]:
-    """Load the bundle, which verifies it."""
+    """Load and verify the bundle."""
     try:
         bundle = source.load()
     except (BundleError, Retry) as error:
@@ -32,7 +32,7 @@ def check_bundle(source: BundleSource) -> tuple[Bundle | None, Finding]:
 
 
 def check_credentials(session: boto3.Session) -> Finding:
-    """Are there any? No call is made."""
+    """Are there credentials? Makes no call."""
     try:
         credentials = session.get_credentials()
     except BotoCoreError as error:
@@ -45,7 +45,7 @@ def check_credentials(session: boto3.Session) -> Finding:
 
 
 def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | None, list[Finding]]:
-    """The table, its key, and its stream."""
+    """The table, its key and its stream."""
     name = settings.table
     try:
         table = session.client("dynamodb", config=CALLS).describe_table(TableName=name)["Table"]
@@ -65,7 +65,7 @@ def check_table(session: boto3.Session, settings: Settings) -> tuple[Stream | No
 
 
 def check_bucket(session: boto3.Session, settings: Settings) -> Finding:
-    """Is the bucket there for us?"""
+    """Is the bucket there, and may we use it?"""
     try:
         session.client("s3", config=CALLS).head_bucket(Bucket=settings.bucket)
     except AWS_ERRORS as error:
@@ -74,7 +74,7 @@ def check_bucket(session: boto3.Session, settings: Settings) -> Finding:
 
 
 def check_topic(session: boto3.Session, settings: Settings) -> Finding:
-    """Is the topic there for us?"""
+    """Is the topic there, and may we use it?"""
     try:
         session.client("sns", config=CALLS).get_topic_attributes(TopicArn=settings.topic_arn)
     except AWS_ERRORS as error:

@@ -1,4 +1,4 @@
-"""A look at the newest records of the stream: can the bundle judge this data, can its clock be trusted?"""
+"""Reads the newest records of the stream: does the bundle fit this data, and is the device's clock right?"""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ OUTSIDE_MOST = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest records of the stream's open shards, by creation; why those set aside were. ``cut``: a shard was too
-    long to be read to its tip here, so there are newer ones."""
+    """The newest records of the stream's open shards, in order of creation. ``rejects``: those that would be
+    quarantined. ``cut``: a shard was too long to read to its tip, so there are newer records."""
 
     samples: Samples
     rejects: tuple[Reject, ...]
@@ -55,7 +55,7 @@ def read_newest(streams: Streams, decoder: Decoder) -> Newest:
 
 
 def judge_newest(newest: Newest, bundle: Bundle, *, time_keyed: bool) -> list[Finding]:
-    """What the newest records say, and what to do about it."""
+    """The findings about the newest records."""
     samples = newest.samples
     written = samples.take(samples.kind != Kind.REMOVED)
     if len(written) == 0:
@@ -71,7 +71,7 @@ def judge_newest(newest: Newest, bundle: Bundle, *, time_keyed: bool) -> list[Fi
     findings = [_classes(written, newest)]
     if len(readable):
         unit = _unit(readable)
-        # Of times in another unit nothing else can be said.
+        # With times in another unit the other checks mean nothing.
         findings += [unit] if unit.state is State.FAULT else [unit, _clock(readable), _range(readable, bundle)]
     if time_keyed and len(devices := np.unique(readable.device)) > 1:
         findings.append(
@@ -135,6 +135,6 @@ def _range(readable: Samples, bundle: Bundle) -> Finding:
             "training range",
             State.NOTE,
             f"{outside:.0%} of the newest lie outside what the bundle was trained on, {trained}",
-            "train a bundle on your own charges, or it will alarm for ever",
+            "train a bundle on your own charges, or it will always alarm",
         )
     return Finding("training range", State.FINE, f"{1 - outside:.0%} of the newest lie inside {trained}")

@@ -1,1 +1,1 @@
-"""Mutes in the bucket: stored by a command, watched by the worker. Imports reporting.mutes, errors, stream."""
+"""Mutes in the bucket: stored by a command, watched by the worker. Imports reporting, stream, errors and aws."""

@@ -1,4 +1,4 @@
-"""Mutes as objects in the results bucket: one a mute, JSON that a person can read and write."""
+"""Mutes as objects in the results bucket: one object per mute, in JSON that a person can read and write."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LONGEST_S = 366 * 86_400.0
-"""However much it is wished: nothing is muted for ever."""
+"""The longest mute. Every mute must end."""
 MOST = 1000
-"""Mutes read, those that end first; more are no mutes but a mistake."""
+"""Most mutes that are read, those that end first. More than that is a mistake."""
 OneLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class StoredMute(BaseModel):
-    """A mute as its object holds it. ``device``: null for every device, and never left out by mistake."""
+    """The content of a mute's object. ``device``: null for every device; it must be there, so nobody mutes all by
+    mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,14 +47,14 @@ class StoredMute(BaseModel):
         return self
 
     def mute(self, name: str) -> Mute:
-        """As the rest of the product knows it."""
+        """The mute as the rest of the program uses it."""
         since, until = self.since.timestamp(), self.until.timestamp()
         return Mute(name, self.device, since, until, self.reason, self.by, self.health)
 
 
 @dataclass(frozen=True, slots=True)
 class MuteObject:
-    """An object under the mutes' prefix. ``fault``: why it is no mute."""
+    """An object under the prefix of mutes. ``fault``: why it is no mute."""
 
     key: str
     etag: str
@@ -62,7 +63,7 @@ class MuteObject:
 
     @property
     def id(self) -> str:
-        """The mute's id: what its key ends with."""
+        """The mute's id, which is the end of its key."""
         return self.key.rsplit("/", 1)[-1].removesuffix(".json").rsplit("-", 1)[-1]
 
 
@@ -74,8 +75,8 @@ class MuteStore:
         self._bucket = bucket
 
     def read(self, ended_after: float, known: Mapping[str, MuteObject] | None = None) -> dict[str, MuteObject]:
-        """By key, the mutes that end after a time (epoch seconds); what is ``known`` and has not changed is not read
-        again."""
+        """The mutes that end after a time (epoch seconds), by key. Does not read again what is ``known`` and
+        unchanged."""
         known = known or {}
         found: dict[str, MuteObject] = {}
         for key, etag in self._keys(ended_after):
@@ -102,7 +103,7 @@ class MuteStore:
         return key
 
     def delete(self, key: str) -> None:
-        """Take a mute back."""
+        """Remove a mute."""
         with retryable(f"deleting s3://{self._bucket}/{key}"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
@@ -115,7 +116,7 @@ class MuteStore:
         with retryable(f"reading s3://{self._bucket}/{key}"):
             read = read_object(self._client, self._bucket, key)
         if read is None:
-            return None  # taken back since it was listed
+            return None  # removed since it was listed
         try:
             stored = StoredMute.model_validate_json(read[0])
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Looks for mutes beside the loop: on a thread of its own, so that a bucket that hangs holds up nothing."""
+"""Reads the mutes on a thread of its own, so that a bucket that hangs does not stop the worker."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from reporting.mutes import Mute, Mutes
 LOOK_EVERY_S = 30.0
 FIRST_LOOK_S = 5.0
 KEPT_S = 7 * 86_400.0
-"""How long a mute matters after its end: a worker that was down reads records that were written under it."""
+"""How long a mute matters after its end: a worker that was down still has to read records from under it."""
 log = structlog.get_logger(__name__)
 
 
 class KnownMutes(Protocol):
-    """What tells a worker of mutes: `MuteReader`, or its twin in tests."""
+    """How a worker learns of mutes: from `MuteReader`, or its twin in tests."""
 
     @property
     def current(self) -> Mutes:
-        """Those known; the same object until they change. Never blocks."""
+        """The known mutes; the same object until they change. Never blocks."""
 
     def begin(self) -> None:
-        """Begin to look; the first look is waited for, but not long."""
+        """Start to read. Waits for the first result, but at most `FIRST_LOOK_S`."""
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop to read."""
 
 
 class MuteReader:
-    """Reads the mutes every `LOOK_EVERY_S`. While the bucket cannot be read, those known stay in force until their
-    ends; a worker that never could read it mutes nothing."""
+    """Reads the mutes every `LOOK_EVERY_S`. While the bucket cannot be read, the known mutes stay in force until they
+    end. A worker that could never read it mutes nothing."""
 
     def __init__(self, store: MuteStore, *, clock: Clock = time.time) -> None:
         self._store = store
@@ -66,7 +66,7 @@ class MuteReader:
         self._stop.set()
 
     def look(self) -> None:
-        """Read what has changed, and log what begins and what ends. Raises nothing."""
+        """Read what has changed, and log which mutes begin and end. Raises nothing."""
         now = self._clock()
         try:
             found = self._store.read(now - KEPT_S, self._found)
@@ -75,7 +75,7 @@ class MuteReader:
                 log.warning("the mutes cannot be read, will retry; those known stay in force", error=str(error))
             self._failing = True
         except Exception:
-            # Whatever it is: without this thread nobody would ever be unmuted.
+            # Catch everything: if this thread dies, mutes never end early.
             log.exception("looking for mutes failed, will retry; those known stay in force")
             self._failing = True
         else:

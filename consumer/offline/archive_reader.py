@@ -1,4 +1,4 @@
-"""What the archive has of a sample: found by the id of its message, or where the message says it is."""
+"""Finds samples in the archive: by the id of their message, by device and time, or all of an interval."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLine:
-    """A line of the archive, and the object that it stands in. ``raw``: its bytes, newline included."""
+    """A line of the archive, and the key of its object. ``raw``: its bytes with the newline."""
 
     key: str
     raw: bytes
 
     @property
     def content(self) -> dict[str, Any]:
-        """What it says."""
+        """The line, decoded."""
         content: dict[str, Any] = orjson.loads(self.raw)
         return content
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search came to. ``devices`` and ``objects``: how much was looked at."""
+    """The result of a search. ``devices`` and ``objects``: how many were read."""
 
     line: ArchiveLine | None
     devices: int
@@ -57,16 +57,16 @@ class ArchiveReader:
         self._bucket = bucket
 
     def at(self, device: str, ts: float) -> ArchiveLine | None:
-        """The line of a sample; None where there is none."""
+        """The line of a sample, None if there is none."""
         return next((line for line in self._lines(minute_key(device, ts)) if line.content["ts"] == ts), None)
 
     def search(
         self, event: str, source: str, *, device: str | None, since: float, until: float, progress: Progress
     ) -> SearchResult:
-        """Look for the line whose message has the id ``event``, among samples of ``since`` to ``until`` (epoch seconds)
+        """Search the line whose message has the id ``event``, among samples from ``since`` to ``until`` (epoch seconds)
         of one device or all, the newest minute first. ``source``: the CloudEvents source.
 
-        A message that amends an earlier one has an id of its own, which no line leads to.
+        A message that amends an earlier one has an id of its own. No line has that id.
         """
         with self._advised():
             prefixes = [device_prefix(device)] if device is not None else self._devices()
@@ -85,8 +85,8 @@ class ArchiveReader:
         return SearchResult(None, len(prefixes), done)
 
     def minutes(self, devices: Sequence[str], since: float, until: float, progress: Progress) -> list[str]:
-        """The keys of the minute objects from ``since`` to ``until`` (epoch seconds) of these devices, or of all where
-        none is named; in order of time. Only those hours are listed, several at once."""
+        """The keys of the minute objects from ``since`` to ``until`` (epoch seconds), in order of time. Empty
+        ``devices`` means all. Lists only the hours of the interval, several at once."""
         with self._advised():
             prefixes = [device_prefix(device) for device in devices] if devices else self._devices()
             hours = [(prefix, hour) for prefix in prefixes for hour in hours_in(prefix, since, until)]
@@ -100,7 +100,7 @@ class ArchiveReader:
         return sorted(keys, key=_by_minute)
 
     def read(self, keys: Sequence[str], progress: Progress) -> Iterator[list[ArchiveLine]]:
-        """The lines of these objects, in the order of `minutes`: those of a minute, of all devices, together."""
+        """The lines of these objects, in the order of `minutes`. Lines of one minute come together, of all devices."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive") as pool:
 
             def bodies() -> Iterator[tuple[str, list[ArchiveLine]]]:
@@ -113,7 +113,7 @@ class ArchiveReader:
                 yield [line for _, lines in minute for line in lines]
 
     def chart(self, prefix: str, device: str, ts: float) -> str | None:
-        """The key of the first chart that shows a sample; None where there is none yet."""
+        """The key of the first chart that shows a sample, None if there is none yet."""
         after, last = chart_key(prefix, device, floor(ts) - 1.0), chart_key(prefix, device, ts + SHOWN_S)
         objects = list_objects(self._client, self._bucket, after.rsplit("/", 1)[0] + "/", after=after)
         with self._advised():
@@ -124,7 +124,7 @@ class ArchiveReader:
         return list(list_folders(self._client, self._bucket, ARCHIVE))
 
     def _keys(self, prefix: str, since: float, until: float) -> Iterator[str]:
-        """The objects of a device's minutes."""
+        """The keys of a device's minutes."""
         first, last = minute_in(prefix, since), minute_in(prefix, until)
         objects = list_objects(self._client, self._bucket, prefix, after=first.removesuffix(".ndjson"))
         return takewhile(lambda key: key <= last, (found["Key"] for found in objects))
@@ -146,6 +146,6 @@ def _id(line: dict[str, Any], source: str) -> str:
 
 
 def _by_minute(key: str) -> tuple[str, str]:
-    """Of a minute object's key, what its minute is and whose it is."""
+    """The minute and the device in a minute object's key."""
     _, device, minute = key.split("/", 2)
     return minute, device

@@ -1,4 +1,4 @@
-"""The ledger as it stands in the bucket, for people."""
+"""Reads the ledger from the bucket, for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIX = "battery-ledger/"
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A device's counts of a UTC day in one lane, by class."""
+    """The counts of a device on a UTC day in one lane, by class."""
 
     day: str
     lane: str
@@ -27,20 +27,19 @@ class LedgerRow:
 
     @property
     def imbalance(self) -> int:
-        """Records read that are in no class (positive) or in more than one (negative)."""
+        """Records that are in no class (positive) or in more than one (negative)."""
         return self.counts["read"] - sum(self.counts[name] for name in ACCOUNTED)
 
 
 def read_ledger(client: S3Client, bucket: str, day: str | None = None) -> list[LedgerRow]:
-    """All books in the bucket, or those of one day, oldest first. Raises `ConfigurationError` where they cannot be
-    read."""
-    books = []
+    """The whole ledger or one day of it, oldest first. Raises `ConfigurationError` if it cannot be read."""
+    rows = []
     try:
         for key in [found["Key"] for found in list_objects(client, bucket, f"{PREFIX}{day or ''}")]:
             stored = json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
             for device, counts in sorted(stored["devices"].items()):
                 whole = {name: int(counts.get(name, 0)) for name in CLASSES}
-                books.append(LedgerRow(stored["day"], stored["lane"], device, whole))
+                rows.append(LedgerRow(stored["day"], stored["lane"], device, whole))
     except AWS_ERRORS as error:
-        raise ConfigurationError(f"the books in bucket {bucket!r} cannot be read: {error}") from error
-    return sorted(books, key=lambda book: (book.day, book.device, book.lane))
+        raise ConfigurationError(f"the ledger in bucket {bucket!r} cannot be read: {error}") from error
+    return sorted(rows, key=lambda row: (row.day, row.device, row.lane))

@@ -1,4 +1,4 @@
-"""A sample scored once more from what the table has now: the worker's own code, on a past of its own."""
+"""Scores a sample again from what the table has now, with the worker's own code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class DeviceHistory:
-    """A device's samples up to one of them, as far back as a verdict on it reaches, from the table."""
+    """Reads from the table a device's samples up to one of them, as far back as they matter for its verdict."""
 
     def __init__(
         self, aws: boto3.Session, table: TableDescription, *, device: str, ts: float, device_key: str, plausible: Range
@@ -41,10 +41,10 @@ class DeviceHistory:
         )
 
     def readings(self, progress: Progress) -> Iterator[Samples]:
-        """The samples in order of time, cheapest first: of a table keyed by time what stands at whole seconds, which
-        may not be all, and then all by a scan; of one keyed by device and time all at once.
+        """The samples in order of time. May yield twice, the cheap way first: from a table keyed by time the samples at
+        whole seconds, which may not be all, and then all by a scan. From a table keyed by device and time all at once.
 
-        Blocks for as long as it takes; raises `ConfigurationError`.
+        Blocks until they are read; raises `ConfigurationError`.
         """
         try:
             client: DynamoDBClient = self._aws.client("dynamodb", config=CALLS)
@@ -70,8 +70,8 @@ class DeviceHistory:
 
 
 def rescore(samples: Samples, *, device: str, bundle: Bundle) -> Evidence | None:
-    """What is to be said of the last of a device's samples, in order of time; severity NONE where it is no anomaly.
-    None where no score comes of it."""
+    """The evidence about the last of a device's ``samples``, which are in order of time; its severity is NONE if it is
+    no anomaly. None if the sample gets no score."""
     scorer = Scorer(bundle)
     scored, _ = scorer.take(samples.of_device(0), most_anomalies=len(samples) + scorer.touches)
     row = len(samples) - 1

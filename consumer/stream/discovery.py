@@ -1,7 +1,7 @@
-"""Which shards there are, and which may be read now: parents before their children.
+"""Lists the shards, and decides which may be read now: parents before their children.
 
-DescribeStream is consistent only eventually. A listing may miss a shard that is being read, that is to be read again,
-or that nobody has heard of yet; so nothing is taken for gone, and nothing for complete, on the word of one listing.
+DescribeStream is only eventually consistent. A listing may miss a shard that is being read, that will be read again, or
+that is still unknown. So one listing never proves that a shard is gone or that the list is complete.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from consumer.stream.source import Position, ShardNode, Topology
 Start = Literal["latest", "trim_horizon"]
 DISCOVER_S = 10.0
 EAGER_LISTINGS, EAGER_S = 6, 0.3
-"""At the start, and after a shard has ended: everything waits for what is not known yet."""
+"""List this often at the start and after a shard has ended: then everything waits for the shards that come next."""
 AGREEING = 5
-"""So many listings in a row name no new shard before the first ones count as complete: a shard that is found later, in
-the middle of a catch-up, has records that all others have left behind."""
+"""This many listings in a row must name no new shard before the first list counts as complete. If a shard is found
+later, in the middle of a catch-up, all others have already passed its records."""
 OVER_LISTINGS = 10
-"""So many listings in a row without a shard that is open or unread: the stream is over."""
+"""After this many listings in a row without a shard that is open or unread, the stream is over."""
 REPEATS = 6
 FORGET_S = 30 * 3600.0  # a stream keeps 24 h
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
-"""For so many listings a shard waits for a parent that is not listed: the oldest ones of a first start have none."""
+"""For this many listings a shard waits for an unlisted parent: at a first start the oldest shards have none."""
 LATER_ORPHAN_LISTINGS = 30
-"""The same for a shard that comes later. Its parent is or was among those that are known: it is sure to be listed soon,
-and its records come first."""
+"""The same for a shard that comes later. Its parent is or was known: it will surely be listed soon, and its records
+come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A shard to be read from now on: where, and how to ask for it."""
+    """A shard to read from now on: from which position, and with which kind of iterator."""
 
     node: ShardNode
     position: Position
@@ -43,8 +43,9 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What a listing brought: shards to begin, parents first; the listing itself once all of it may be relied on;
-    after how many seconds to look again; and whether the stream is over, with all its shards closed and read."""
+    """The result of a listing. ``begin``: shards to read now, parents first. ``topology``: the listing, None while it
+    may be incomplete. ``again_s``: seconds until the next listing. ``over``: all shards of the stream are closed and
+    read."""
 
     begin: tuple[Begin, ...]
     topology: Topology | None
@@ -53,7 +54,7 @@ class Discovered:
 
 
 class Discovery:
-    """Lists the shards of a stream again and again.
+    """Lists the shards of a stream repeatedly.
 
     ``positions``, ``start`` and ``since`` as in `DirectSource`.
     """
@@ -73,7 +74,7 @@ class Discovery:
         self._since = since
         self._clock = clock
         self._finished = {name: clock() for name, at in self._positions.items() if at.ended}
-        """By shard that will not be read any more: since when."""
+        """Shards that will not be read again, and since when."""
         self._alone: Counter[str] = Counter()
         self._complete = False
         self._agreed = 0
@@ -81,19 +82,19 @@ class Discovery:
         self._eager = EAGER_LISTINGS
 
     def finished(self, shard: str) -> None:
-        """A shard will not be read any more: its children may be, and are looked for at once."""
+        """A shard will not be read again, so its children may be: list at once."""
         self._finish([shard])
         self._eager = EAGER_LISTINGS
 
     def look(self, reading: Collection[str]) -> Discovered:
-        """List the shards; ``reading``: those that have been begun. Raises what `Streams.describe` does."""
+        """List the shards. ``reading``: those that are being read. Raises what `Streams.describe` raises."""
         tip = self._clock()
         nodes = self._list()
         listed = {node.shard for node in nodes}
         self._finish(self._left_out(nodes))
         self._forget(listed)
-        # A shard with a position is there until reading it says otherwise, and until a listing says that it is open
-        # nothing proves it idle.
+        # A shard with a position exists until reading it shows otherwise. It counts as closed until a listing says that
+        # it is open, so nothing takes it for idle.
         nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
         known = {node.shard for node in nodes}.union(reading)
         unread = [node for node in nodes if node.shard not in reading and node.shard not in self._finished]
@@ -129,16 +130,16 @@ class Discovery:
         self._finished |= {shard: now for shard in shards if shard not in self._finished}
 
     def _forget(self, listed: Collection[str]) -> None:
-        """Forget the shards that the stream has forgotten for sure: a listing may miss one that is still there, and
-        taken for new it would be read once more."""
+        """Forget the shards that the stream has surely forgotten. Not earlier: a listing may miss a shard that still
+        exists, and then the shard would look new and be read again."""
         horizon = self._clock() - FORGET_S
         for shard in [shard for shard, at in [*self._finished.items()] if at < horizon and shard not in listed]:
             del self._finished[shard]
             self._positions.pop(shard, None)
 
     def _list(self) -> list[ShardNode]:
-        """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:
-        it may be a hiccup, with more shards behind it, or the end of a listing that never says so."""
+        """All pages of a listing. An empty page that names another one is asked for again a few times: more shards may
+        follow, or the listing is at its end and does not say so."""
         nodes: dict[str, ShardNode] = {}
         after: str | None = None
         repeats = 0
@@ -154,8 +155,8 @@ class Discovery:
             after = page.next_shard
 
     def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
-        """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
-        while, and then its records come first: only the next listings tell."""
+        """Is it too early to read a shard whose parent is not listed? Either the parent was trimmed, or the listing
+        misses it for now, and then its records come first. Only later listings show which."""
         if node.parent is None or node.parent in known or node.parent in self._finished:
             return False
         if node.shard in self._positions:
@@ -165,7 +166,7 @@ class Discovery:
         return self._alone[node.shard] < (LATER_ORPHAN_LISTINGS if later else ORPHAN_LISTINGS)
 
     def _left_out(self, nodes: Iterable[ShardNode]) -> set[str]:
-        """Ancestors of the shards that a first start took at their tip: it did not want them."""
+        """Ancestors of the shards that a first start began at their tip. It skipped these on purpose."""
         parents = {node.shard: node.parent for node in nodes}
         left_out: set[str] = set()
         for shard, position in self._positions.items():
@@ -176,14 +177,14 @@ class Discovery:
         return left_out
 
     def _begin(self, node: ShardNode, tip: float) -> Begin | None:
-        """How to begin a shard; None for one that is not to be read at all. ``tip``: now, if it is to be the tip."""
+        """How to begin a shard, None if it must not be read. ``tip``: the time before the listing."""
         position = self._positions.get(node.shard)
         if position is not None:
             return Begin(node, position, "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON")
         if not self._latest or self._complete:
             return Begin(node, Position(None), "TRIM_HORIZON")
         if self._since is not None:
-            # The tip lies behind: at the first start, or at the listing before this one.
+            # The tip lies in the past: at the first start, or at the listing before this one.
             return Begin(node, Position(None, since=self._since), "TRIM_HORIZON")
         if node.closed:
             return None

@@ -1,6 +1,6 @@
-"""Stream records become columns, and each record is given its class: the only place that knows DynamoDB's shapes.
+"""Turns stream records into columns and gives each record its class. Only this module knows the shapes of DynamoDB.
 
-A class is told from the record alone, never from the clock (rule 2), so a record met again is classed the same.
+The class depends on the record alone, never on the clock (rule 2), so a record that is read again gets the same class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from window.samples import Kind, Names, Samples
 FUTURE_S = 5 * 60.0
 LATE_S = 25 * 60.0
 DEVICE_BYTES = 255
-"""A longer device name would not fit into S3 keys (1,024 bytes, each byte three where it is quoted) and messages."""
+"""A longer device name would not fit into messages and S3 keys (1,024 bytes; a quoted byte takes three)."""
 MOST_TIES = 1000
 NAN = math.nan
 TS = "ts"
@@ -32,7 +32,7 @@ Item = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record set aside: why, and the record as it came."""
+    """A quarantined record: why, and the record as it came."""
 
     reason: str
     raw: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A page of records: one row each, their sequence numbers (n,), and what is quarantined, by row."""
+    """A page of records: one row each, their sequence numbers (n,), and the quarantined ones by row."""
 
     samples: Samples
     sequence: Sequences
@@ -66,7 +66,7 @@ class Malformed(Exception):
 
 
 class Decoder:
-    """Decodes pages of one table. Any thread may call; it keeps nothing but the tables of names.
+    """Decodes pages of one table. Any thread may call it: it keeps nothing but the tables of names.
 
     ``device_key``: the attribute that names the device; an item without it belongs to ``table``.
     ``plausible``: readings outside it are quarantined.
@@ -82,7 +82,7 @@ class Decoder:
         self._plausible = plausible
 
     def page(self, shard: str, records: Sequence[Mapping[str, Any]]) -> Decoded:
-        """Decode what one GetRecords call returned. Never raises for what a record holds."""
+        """Decode the records of one GetRecords call. Never raises because of a record's content."""
         rows = []
         sequence = np.empty(len(records), object)
         rejects: dict[int, Reject] = {}
@@ -126,10 +126,10 @@ class Decoder:
         return Decoded(samples, sequence, rejects)
 
     def items(self, name: str, items: Sequence[Item]) -> Decoded:
-        """Decode items read from the table itself, in order of time, under the lineage ``name``.
+        """Decode items of the table itself, in order of time, as records of a shard ``name``.
 
-        Nobody knows when they were written: they count as written at their ``ts``. Their sequence numbers grow with it,
-        and with the device's name where it ties, so that reading on after a restart can tell what was processed.
+        Nobody knows when they were written, so they count as written at their ``ts``. Their sequence numbers grow with
+        ``ts``, and with the device's name at the same ``ts``. After a restart they show what was processed.
         """
         records = []
         ties = 0
@@ -145,9 +145,9 @@ class Decoder:
         return Decoded(decoded.samples.of_kind(kind), decoded.sequence, decoded.rejects)
 
     def recorded(self, name: str, samples: Samples, rejects: Mapping[int, Reject]) -> Decoded:
-        """Give samples that were read from elsewhere, in order of time, their class and a place under ``name``.
+        """Class samples that were read elsewhere, in order of time, as records of a shard ``name``.
 
-        Rows in ``rejects`` are no samples; whoever read them said why. Sequence numbers count the rows from 1.
+        Rows in ``rejects`` are no samples; their reader said why. Sequence numbers count the rows from 1.
         """
         kind, found = samples.kind.copy(), dict(rejects)
         (low_a, high_a), (low_c, high_c) = self._plausible.current_a, self._plausible.temperature_c
@@ -205,7 +205,7 @@ def backfill_sequence(ts: float, ties: int) -> int:
 
 
 def number(item: Item, name: str) -> float:
-    """A finite number attribute of an item. Raises `Malformed`."""
+    """A number attribute of an item, finite. Raises `Malformed`."""
     value = item.get(name)
     if value is None:
         raise Malformed(f"attribute {name!r} is missing")
@@ -233,7 +233,7 @@ def _time(item: Item) -> float:
 
 
 def _rough_time(item: Item) -> float:
-    """A time to sort an item by; 0 for one that has none, which is then quarantined like any other."""
+    """A time to sort an item by. 0 if it has none: it is then quarantined like any other."""
     try:
         return number(item, "ts")
     except Malformed:

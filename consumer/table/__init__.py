@@ -1,1 +1,1 @@
-"""The table itself, beside its stream: history for a gap, scan, export. Imports stream.records, errors and aws."""
+"""The table itself: history for a gap, scan, export. Imports stream.records, errors, findings and aws."""

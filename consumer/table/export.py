@@ -1,4 +1,4 @@
-"""An export of a table in S3, as DynamoDB writes it: a summary, a list of files, and gzipped lines of DynamoDB JSON.
+"""A table's export in S3, as DynamoDB writes it: a summary, a list of files, and gzipped lines of DynamoDB JSON.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html
 """
@@ -32,7 +32,7 @@ ADVICE = "the path and the role's s3 rights"
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of an export, and its MD5 in base64 where the list has it."""
+    """A file of an export. ``md5``: in base64, None if the list has none."""
 
     key: str
     items: int
@@ -50,14 +50,14 @@ class Export:
 
     @property
     def items(self) -> int:
-        """How many items it holds."""
+        """The number of items in it."""
         return sum(each.items for each in self.files)
 
 
 def find(aws: boto3.Session, url: str) -> Export:
     """The export at ``url``: its folder, its summary, or a prefix under which it is the only one.
 
-    Its files are looked for beside its summary, so one that was copied elsewhere is found too. Raises
+    Looks for the files beside the summary, so a copy of an export elsewhere works too. Raises
     `ConfigurationError` that says what is wrong with it.
     """
     bucket, _, path = url.removeprefix("s3://").partition("/")
@@ -90,8 +90,8 @@ def find(aws: boto3.Session, url: str) -> Export:
 def read(
     aws: boto3.Session, export: Export, decoder: Decoder, *, progress: Progress = lambda *_: None
 ) -> Iterator[Decoded]:
-    """All items of an export, many at a time, in any order. Raises `ConfigurationError`: a file that is missing or
-    damaged, or fewer items than the list promises, is no export to learn from."""
+    """All items of an export, many at a time, in any order. Raises `ConfigurationError` for a file that is missing or
+    damaged, and for fewer items than the list promises."""
     client = aws.client("s3", config=CALLS)
     done = 0
     for each in export.files:
@@ -117,7 +117,7 @@ def read(
 
 
 def _folder(client: S3Client, bucket: str, path: str) -> str:
-    """The folder, with a slash at its end, of the only summary under a path."""
+    """The folder of the only summary under a path, with a slash at its end."""
     prefix = f"{path}/" if path else ""
     with advised(f"s3://{bucket}/{prefix}", ADVICE):
         keys = [found["Key"] for found in list_objects(client, bucket, prefix)]

@@ -1,7 +1,7 @@
-"""The table itself, read for what the stream no longer tells: the window at a first start, and gaps (rules 18, 19).
+"""Reads from the table what the stream no longer has: the window at a first start, and gaps (rules 18, 19).
 
-Three ways, chosen from the key schema and the data: single keys for a table keyed by whole seconds, a query a device
-for a table keyed by device and time, a scan for all else.
+Key schema and data decide the way: single keys for a table keyed by whole seconds, one query per device for a table
+keyed by device and time, a scan for everything else.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ ShareRead = Callable[[float, int], None]
 
 
 class History(Protocol):
-    """The items of a table by their time."""
+    """The items of a table in an interval."""
 
     def items(self, since: float, until: float, devices: Sequence[str], progress: ShareRead) -> list[Item]:
-        """All items with ``since <= ts <= until`` (epoch seconds), in order of time. Blocks for as long as it takes;
-        raises `Retry` where the table cannot be read."""
+        """All items with ``since <= ts <= until`` (epoch seconds), in order of time. Blocks until all are read. Raises
+        `Retry` if the table cannot be read."""
 
 
 class TableHistory:
@@ -44,14 +44,14 @@ class TableHistory:
         self._sort = sort
 
     def items(self, since: float, until: float, devices: Sequence[str], progress: ShareRead) -> list[Item]:
-        """See `History`. ``devices``: those known, for a table keyed by device."""
+        """See `History`. ``devices``: the known ones, for a table keyed by device."""
         with retryable(f"reading table {self._table}"):
             found = list(self._read(since, until, devices, progress))
         return sorted(found, key=lambda item: float(item[TS]["N"]))
 
     def whole_seconds(self, since: float, until: float) -> list[Item]:
-        """Of a table keyed by time alone, the items at whole seconds of the interval, in order of time. Blocks; raises
-        `Retry`."""
+        """The items at whole seconds of the interval, in order of time, from a table keyed by time alone. Blocks;
+        raises `Retry`."""
         seconds = range(ceil(since), floor(until) + 1)
         keys = [{TS: {"N": str(second)}} for second in seconds]
         with retryable(f"reading table {self._table}"):
@@ -68,7 +68,7 @@ class TableHistory:
         return self._scan(since, until, progress)
 
     def _by_seconds(self, since: float, until: float, progress: ShareRead) -> list[Item] | None:
-        """Every whole second as a key; None where that finds too few, so that other times must be looked for."""
+        """Reads every whole second by its key. None if too few exist: then the items have other times."""
         seconds = range(ceil(since), floor(until) + 1)
         found: list[Item] = []
         for start in range(0, len(seconds), KEYS_A_CALL):

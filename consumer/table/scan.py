@@ -1,6 +1,6 @@
-"""A whole table, or all that it has of an interval, by a scan in parallel: for replay and training, not for the worker.
+"""Reads a whole table or an interval by a parallel scan: for replay and training, not for the worker.
 
-A scan reads every item whatever the interval, but sixty of them for the price of one that is read by its key.
+A scan reads every item whatever the interval, but sixty items cost as much as one that is read by its key.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 SEGMENTS = 8
 ADVICE = "the table's name, AWS_DEFAULT_REGION and the role's rights"
 PATIENT = CALLS.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 12}))
-"""A scan takes all the capacity there is: it must slow down and go on where the worker would give up."""
+"""A scan takes all the capacity of a table, so it must slow down and go on where the worker would give up."""
 Progress = Callable[[int, int], None]
 """Gets how many items or objects were read, and how many there are as far as is known (0: not known)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableDescription:
-    """A table as its description has it. ``items``: about so many, 0 where it is not known. ``keys``: the attributes of
-    its key, the partition's first."""
+    """What DescribeTable says. ``items``: their approximate number, 0 if unknown. ``keys``: the attributes of the key,
+    the partition key first."""
 
     name: str
     items: int
@@ -40,12 +40,12 @@ class TableDescription:
 
     @property
     def time_keyed(self) -> bool:
-        """True when it is keyed by time alone."""
+        """True if its key is the time alone."""
         return keyed_by_time(self.keys)
 
 
 def describe(aws: boto3.Session, name: str) -> TableDescription:
-    """Raises `ConfigurationError` that says why not."""
+    """Describe a table. Raises `ConfigurationError` that says why that failed."""
     with advised(f"table {name!r}", ADVICE):
         about = aws.client("dynamodb", config=PATIENT).describe_table(TableName=name)["Table"]
     keys = sorted(about["KeySchema"], key=lambda key: key["KeyType"] != "HASH")
@@ -61,9 +61,9 @@ def scan(
     until: float | None = None,
     progress: Progress = lambda *_: None,
 ) -> Iterator[Decoded]:
-    """What the table has with ``since <= ts <= until`` (epoch seconds), page by page, in any order.
+    """The items with ``since <= ts <= until`` (epoch seconds), page by page, in any order.
 
-    Raises `ConfigurationError`. Whoever stops early, by an exception too, ends the reading.
+    Raises `ConfigurationError`. Closing the iterator early, also by an exception, ends the reading.
     """
     client = aws.client("dynamodb", config=PATIENT)
     stop = threading.Event()
@@ -89,7 +89,7 @@ def scan(
 
 
 class _Segment:
-    """One part of a scan in parallel."""
+    """One part of a parallel scan."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Segment:
         self.over = False
 
     def page(self) -> tuple[int, Decoded]:
-        """The next page: how many items were looked at, and those that were wanted."""
+        """Read the next page: the number of items scanned, and those in the interval."""
         answer = self._client.scan(**self._asked)
         if "LastEvaluatedKey" in answer:
             self._asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

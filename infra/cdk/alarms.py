@@ -1,4 +1,4 @@
-"""Alarms about the worker itself, each with what to do first. docs/operate.md says more under the same names."""
+"""Alarms about the worker itself, each with the first thing to do. docs/operate.md says more under the same names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ONCE = When()
 
 
 class AlarmSet(Construct):
-    """Alarms that tell ``topic`` when they begin and when they end."""
+    """Alarms that publish to ``topic`` when they begin and when they end."""
 
     def __init__(self, scope: Construct, name: str, topic: sns.ITopic) -> None:
         super().__init__(scope, name)
@@ -69,8 +69,8 @@ class AlarmSet(Construct):
 
 
 class DeadLetterAlarms(AlarmSet):
-    """One for each queue of what could not be delivered. They stand beside the queues, in their stack: so that a
-    subscriber can be taken away, no other stack may name its queue."""
+    """One alarm for each dead-letter queue. They are in the stack of the queues: if another stack named a subscriber's
+    queue, the subscriber could not be removed."""
 
     def __init__(self, scope: Construct, name: str, topic: sns.ITopic, queues: Sequence[sqs.Queue]) -> None:
         super().__init__(scope, name, topic)
@@ -84,7 +84,7 @@ class DeadLetterAlarms(AlarmSet):
 
 
 class WorkerAlarms(AlarmSet):
-    """All about the worker."""
+    """All alarms about the worker."""
 
     def __init__(
         self,
@@ -98,7 +98,8 @@ class WorkerAlarms(AlarmSet):
     ) -> None:
         super().__init__(scope, name, topic)
         lag = config.lag_alarm_s
-        # A worker says so every 60 s and a little: a minute now and then has none. A deployment takes two or three.
+        # A worker logs this every 60 s and a little, so some minutes have none. A deployment takes two or three
+        # minutes.
         self._add(
             "Silent",
             metrics.total("Heartbeat"),

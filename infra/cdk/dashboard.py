@@ -1,4 +1,4 @@
-"""One page on which an operator sees whether the worker watches, how far behind it is, and what it found."""
+"""A dashboard: does the worker watch, how far behind is it, and what did it find?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reporting.contract.health_kinds import HEALTH_COUNTERS, metric_name
 
 
 class Dashboard(Construct):
-    """The page. ``dashboard`` has its name."""
+    """The page. ``dashboard`` holds its name."""
 
     def __init__(
         self,

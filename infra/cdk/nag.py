@@ -1,4 +1,4 @@
-"""The rules of cdk-nag, and how one is set aside: at the resource it is about, with a reason."""
+"""The rules of cdk-nag, and how to accept a finding: at its resource, with a reason."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from constructs import IConstruct
 
 
 def check(app: App) -> None:
-    """Have every synthesis of the app checked; one with a finding fails and lists it."""
+    """Check every synthesis of the app. A synthesis with a finding fails and lists it."""
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 
 def accept(where: IConstruct, rule: str, reason: str) -> None:
-    """Set one finding aside. ``rule``: its id, `AwsSolutions-S1`, or that of one finding,
+    """Accept a finding. ``rule``: the rule's id, `AwsSolutions-S1`, or that of one finding,
     `AwsSolutions-IAM5[Resource::*]`."""
     Validations.of(where).acknowledge(Acknowledgment(id=rule, reason=reason))
 
 
 def accept_pattern(where: IConstruct, resource: str, reason: str) -> None:
-    """Set aside that a policy names a pattern, this one and no other."""
+    """Accept that a policy names this one pattern."""
     accept(where, f"AwsSolutions-IAM5[Resource::{_flat(Stack.of(where).resolve(resource))}]", reason)
 
 

@@ -1,4 +1,4 @@
-"""Where the task runs: nothing may come in, and it reaches AWS without a NAT gateway."""
+"""The network of the task: nothing may come in, and it reaches AWS without a NAT gateway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from constructs import Construct
 from infra.cdk import nag
 from infra.cdk.config import Config
 
-# What the task calls, beside S3 and the table, which have gateway endpoints that cost nothing.
+# The services that the task calls. S3 and the table have gateway endpoints, which cost nothing.
 PRIVATE_CALLS = {
     "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
     "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
@@ -22,9 +22,9 @@ ADDRESSES = "10.42.0.0/16"
 
 
 class Network(Construct):
-    """A VPC with a security group without a rule for anything that comes in.
+    """A VPC, and a security group without any inbound rule.
 
-    ``environment``: what the worker must be told about its way to AWS. ``public``: the task has a public address.
+    ``environment``: the worker's settings for its way to AWS. ``public``: the task has a public address.
     """
 
     def __init__(self, scope: Construct, name: str, config: Config) -> None:
@@ -58,13 +58,13 @@ class Network(Construct):
             ip_addresses=ec2.IpAddresses.cidr(ADDRESSES),
             max_azs=2,
             nat_gateways=0,
-            restrict_default_security_group=False,  # it would take a Lambda function; nothing is in that group
+            restrict_default_security_group=False,  # it would need a Lambda function; nothing uses that group
             subnet_configuration=[
                 ec2.SubnetConfiguration(
                     name="worker",
                     subnet_type=kind,
                     cidr_mask=24,
-                    # The service gives its task an address; nothing else that comes here gets one by itself.
+                    # The service gives its task an address. Nothing else here gets one.
                     map_public_ip_on_launch=False if self.public else None,
                 )
             ],
@@ -89,7 +89,7 @@ class Network(Construct):
         calls.add_ingress_rule(ec2.Peer.ipv4(ADDRESSES), ec2.Port.tcp(443), "from the subnets")
         for name, service in PRIVATE_CALLS.items():
             vpc.add_interface_endpoint(name, service=service, security_groups=[calls], open=False)
-        # The stream has no private name in the DNS: the worker must be told the endpoint's own.
+        # The stream has no private name in the DNS, so the worker needs the name of the endpoint itself.
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/privatelink-streams.html
         streams = vpc.add_interface_endpoint(
             "Streams",
@@ -100,5 +100,5 @@ class Network(Construct):
         )
         entry = Fn.select(0, streams.vpc_endpoint_dns_entries)  # the zone's id, a colon, the name
         self.environment["AWS_ENDPOINT_URL_DYNAMODB_STREAMS"] = f"https://{Fn.select(1, Fn.split(':', entry))}"
-        # The gateway knows the region's name for DynamoDB, not the account's own.
+        # The gateway knows DynamoDB's name in the region, not the account's own endpoint.
         self.environment["AWS_ACCOUNT_ID_ENDPOINT_MODE"] = "disabled"

@@ -1,4 +1,4 @@
-"""What the worker may do: a plain function of names, so that what is deployed, tested and tried is one thing."""
+"""The rights of the worker as a plain function of names, so that deployment and tests use the same."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Statement = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the worker works on, all as ARNs but ``namespace`` and ``charts``, the prefix of the charts.
+    """What the worker works on: ARNs, except ``namespace`` and ``charts``, the prefix of the charts.
 
-    ``streams``: the table's stream, or a pattern for all of them; ``bundles``: bucket and prefix of `MODEL_DIR` where
-    it is in S3; ``key``: what the topic is encrypted with, where that is a key of the account's.
+    ``streams``: the table's stream, or a pattern for all its streams. ``bundles``: bucket and prefix of `MODEL_DIR` if
+    it is in S3. ``key``: the account's key that encrypts the topic, if there is one.
     """
 
     table: str
@@ -38,13 +38,13 @@ def task_statements(names: Names) -> list[Statement]:
         _allow(
             "Stream", ["dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"], names.streams
         ),
-        # IAM knows no resource for this one: with an ARN it would allow nothing.
+        # IAM knows no resource for this action: with an ARN it would allow nothing.
         # https://github.com/aws/aws-cdk/pull/10631
         _allow("Streams", ["dynamodb:ListStreams"], "*"),
-        # Of the whole bucket: HeadBucket has no prefix, and without it a missing object is 403 instead of 404.
+        # For the whole bucket: HeadBucket has no prefix, and without this right a missing object is 403 instead of 404.
         _allow("Bucket", ["s3:ListBucket"], bucket),
-        # A write on condition that the object has not changed needs the right to read it. Charts: whoever has a link
-        # reads by the right of who signed it.
+        # A conditional write needs the right to read the object. Charts: a link works with the rights of the role that
+        # signed it.
         _allow("Read", ["s3:GetObject"], state, events, f"{bucket}/battery-mutes/*", charts),
         _allow(
             "Write",

@@ -1,4 +1,4 @@
-"""Two stacks: what must outlive everything else, and the service, which can be made anew at any time."""
+"""Two stacks: the data, which must outlive everything else, and the service, which can be recreated at any time."""
 
 from __future__ import annotations
 

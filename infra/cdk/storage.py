@@ -1,4 +1,4 @@
-"""The bucket for all results: events, charts, books, state."""
+"""The bucket for all results: events, charts, ledger, state."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from infra.cdk.config import Config
 
 CHARTS = "battery-reports"
 EARLIER_STATES = 100
-"""Earlier versions of a head or of windows that are kept whatever their age; S3 takes no greater number."""
+"""Earlier versions of a head or of windows that are kept at any age. S3 allows no greater number."""
 
 
 class Results(Construct):
-    """A bucket that nobody but the account sees, kept when its stack is deleted.
+    """A private bucket that is kept when its stack is deleted.
 
-    The head is written every 5 s and versions are counted by bucket: it is the lifecycle that keeps them few, where a
-    version is of use and where it is none.
+    The head is written every 5 s, and versioning holds for the whole bucket. So the lifecycle keeps few versions, as
+    many as each kind of object needs.
     """
 
     def __init__(self, scope: Construct, name: str, config: Config) -> None:
@@ -39,8 +39,8 @@ class Results(Construct):
                 _rule("quarantine", "battery-quarantine/", days=config.archive_days, earlier_days=7),
                 _rule("books", "battery-ledger/", earlier_days=1),
                 _rule("mutes", "battery-mutes/", earlier_days=90),
-                # Never expired: without its head a worker begins anew. Earlier versions are what one goes back to: the
-                # last ones stay, also where nobody has written for days.
+                # The state never expires: without its head a worker starts from nothing. Earlier versions are for a
+                # restore, so the last ones stay, also if nobody has written for days.
                 _rule("state", "state/", earlier_days=2, at_least=EARLIER_STATES),
                 s3.LifecycleRule(
                     id="left-overs",

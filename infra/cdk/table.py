@@ -1,4 +1,4 @@
-"""The table that is watched: one that is there, or a new one."""
+"""The watched table: an existing one or a new one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from infra.cdk.config import Config
 
 
 class WatchedTable(Construct):
-    """Name and ARNs of the table. A new one is keyed by device and time, which lets it hold any number of devices."""
+    """Name and ARNs of the table. A new one is keyed by device and time, so it can hold any number of devices."""
 
     def __init__(self, scope: Construct, name: str, config: Config) -> None:
         super().__init__(scope, name)
         self.table_name = config.table_name
-        # From its name, also of a new one: the two stacks then share nothing that CloudFormation would tie together.
+        # Made from its name, also for a new table: so CloudFormation does not tie the two stacks together.
         self.table_arn = Stack.of(self).format_arn(
             service="dynamodb", resource="table", resource_name=config.table_name
         )
@@ -34,5 +34,5 @@ class WatchedTable(Construct):
                 deletion_protection=True,
                 removal_policy=RemovalPolicy.RETAIN,
             )
-        # A stream that is turned off and on again is another one, and the worker goes on with it at its next start.
+        # A stream that is turned off and on again is a new stream. The worker reads it from its next start on.
         self.stream_arns = config.table_stream_arn or f"{self.table_arn}/stream/*"

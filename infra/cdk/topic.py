@@ -1,4 +1,4 @@
-"""Topics and who gets what is published: e-mails and queues, each with a queue for what could not be delivered."""
+"""Topics and their subscribers: e-mails and queues, each with a dead-letter queue."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from infra.cdk import nag
 
 
 class TopicKey(Construct):
-    """The key that topics are encrypted with. It is one of the account's own because CloudWatch's alarms may not use
-    the one that AWS keeps for SNS."""
+    """The key that encrypts the topics. It belongs to the account because CloudWatch alarms may not use the key that
+    AWS keeps for SNS."""
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
@@ -40,7 +40,7 @@ class TopicKey(Construct):
 
 
 class TopicWithSubscribers(Construct):
-    """An encrypted topic that takes nothing without TLS. ``dead``: the queues of what could not be delivered."""
+    """An encrypted topic that requires TLS. ``dead``: the dead-letter queues."""
 
     def __init__(self, scope: Construct, name: str, key: kms.IKey) -> None:
         super().__init__(scope, name)
@@ -51,7 +51,7 @@ class TopicWithSubscribers(Construct):
     def mail(self, address: str, severities: Sequence[str] = ()) -> None:
         """Subscribe an address, which must confirm. ``severities``: only messages of these; empty: all."""
         only = {"severity": sns.SubscriptionFilter.string_filter(allowlist=[*severities])} if severities else None
-        short = hashlib.sha256(address.encode()).hexdigest()[:8]  # the same whoever comes or goes before it
+        short = hashlib.sha256(address.encode()).hexdigest()[:8]  # does not depend on the other addresses
         self.topic.add_subscription(
             subscriptions.EmailSubscription(
                 address, dead_letter_queue=self._dead_letters(f"Mail{short}"), filter_policy=only
@@ -76,7 +76,8 @@ class TopicWithSubscribers(Construct):
         self.queues.append(queue)
 
     def take_alarms(self) -> None:
-        """Let CloudWatch's alarms of this account publish: a topic with a policy of its own does not by itself."""
+        """Let CloudWatch alarms of this account publish. A topic with a policy of its own does not allow that by
+        itself."""
         stack = Stack.of(self)
         alarms = stack.format_arn(
             service="cloudwatch", resource="alarm", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME

@@ -34,7 +34,7 @@ NOT_IN_THE_IMAGE = [
     "*.md",
     "!README.md",
 ]
-"""What changes without the worker changing: a new text is no new deployment."""
+"""Files that do not change the worker: a new text is no new deployment."""
 PRIVATE_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<name>[^:@]+)[:@](?P<version>.+)"
 )
@@ -50,7 +50,7 @@ RETENTION = {
 
 
 class WorkerService(Construct):
-    """One task that works, and with `standby` one more that is ready.
+    """One task that works, and with `standby` a second one that stands by.
 
     ``statements`` are all that the worker may do. ``environment`` are its settings; there is no secret among them. The
     CDK sets the first two parameters, so it has seven.
@@ -93,15 +93,15 @@ class WorkerService(Construct):
             "IAM knows no resource for ecr:GetAuthorizationToken. What is pulled is named in a statement of its own.",
         )
         task = self._task(config, root, environment)
-        task.node.add_dependency(policy)  # a task that starts before it has its rights would stop again
+        task.node.add_dependency(policy)  # a task without its rights would stop again
         self.service = ecs.FargateService(
             self,
             "Service",
             cluster=self.cluster,
             task_definition=task,
             desired_count=config.tasks,
-            # A lane has one owner: a second task beside the only one would stand by until that one goes, so it goes
-            # first. Of two, one stays while the other is exchanged.
+            # A lane has one owner. A new task beside the only one would stand by until that one stops, so that one
+            # stops first. Of two tasks one stays while the other is replaced.
             min_healthy_percent=50 if config.standby else 0,
             max_healthy_percent=100,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
@@ -143,8 +143,8 @@ class WorkerService(Construct):
             environment=environment,
             logging=ecs.LogDriver.aws_logs(stream_prefix="worker", log_group=self.log_group),
             readonly_root_filesystem=True,
-            # ECS does not look at the image's own check. Five minutes unwell and the task is replaced: what it read
-            # and promised is in the bucket. A worker that stands by is well.
+            # ECS ignores the image's own check. After five minutes unwell the task is replaced: everything committed is
+            # in the bucket. A worker that stands by is well.
             health_check=ecs.HealthCheck(
                 command=["CMD", "battery-watch", "healthcheck"],
                 interval=Duration.seconds(30),

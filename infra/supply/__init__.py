@@ -1,1 +1,1 @@
-"""What the image is made of: the lock as it is installed there, and its licences."""
+"""What the image consists of: the lock as the image installs it, its licences and known flaws."""

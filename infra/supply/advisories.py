@@ -14,7 +14,7 @@ LONGEST_S = 600
 
 
 def ask(requirements: str, options: Sequence[str]) -> int:
-    """Run pip-audit with its own ``options``, and say in one line where it reached nobody. Returns the exit code."""
+    """Run pip-audit with its own ``options``. Says in one line if the service did not answer. Returns the exit code."""
     done = subprocess.run(
         [sys.executable, *ASK, "--requirement", requirements, *options],
         stderr=subprocess.PIPE,
@@ -22,7 +22,7 @@ def ask(requirements: str, options: Sequence[str]) -> int:
         timeout=LONGEST_S,
         check=False,
     )
-    # pip-audit ends with 1 for a flaw, and just so with a traceback where a call fails.
+    # pip-audit ends with 1 for a flaw, and also with a traceback if a call fails.
     if "Traceback" in done.stderr:
         sys.stderr.write(f"not audited: the advisory service did not answer: {done.stderr.splitlines()[-1]}\n")
         return 2

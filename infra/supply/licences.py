@@ -1,4 +1,4 @@
-"""The licences of what the image installs, as the packages' own metadata have them.
+"""The licences of the image's packages, from the packages' own metadata.
 
 `python -m infra.supply.licences docs/licences.md` writes the page.
 """
@@ -27,23 +27,23 @@ image. The system below is the base image's, with its own licences.
 
 
 def licence(package: str) -> str:
-    """A package's licence in a line. Raises `LookupError` where its metadata name none."""
-    told = metadata(package)
-    said: str | None = told["License-Expression"]
+    """A package's licence in a line. Raises `LookupError` if its metadata name none."""
+    about = metadata(package)
+    said: str | None = about["License-Expression"]
     if said:
         return said
     # Older packages: the classifiers have fixed words; the free text may be a name or the whole licence.
-    classified = [each.removeprefix(CLASSIFIER) for each in told.get_all("Classifier", []) if CLASSIFIER in each]
+    classified = [each.removeprefix(CLASSIFIER) for each in about.get_all("Classifier", []) if CLASSIFIER in each]
     if classified:
         return ", ".join(classified)
-    free: str = told["License"] or ""
+    free: str = about["License"] or ""
     if free and "\n" not in free:
         return free
     raise LookupError(f"the metadata of {package} name no licence")
 
 
 def page(packages: Iterable[str]) -> str:
-    """The page for people, a row a package, in the order of names."""
+    """The page for people: one row per package, in the order of names."""
     return PAGE + "".join(f"| {name} | {licence(name)} |\n" for name in sorted(packages))
 
 

@@ -1,4 +1,4 @@
-"""The runtime lock as one Python on Linux installs it; the lock itself serves several and names some packages twice.
+"""The runtime lock as one Python on Linux installs it. The lock serves several Pythons and names some packages twice.
 
 `python -m infra.supply.lock` prints it for the image's Python.
 """

@@ -1,1 +1,1 @@
-"""A bundle as files: writer and model card. Imports scoring, models.detectors and models.evaluation."""
+"""A bundle as files: its writer and its model cards. Imports scoring, models.detectors and models.evaluation."""

@@ -66,7 +66,7 @@ differ by at most {parity["worst_error_ratio"]:.1e} relative, forest scores by
 
 
 def _rules(by: Evidence) -> str:
-    """What is said outside of both models."""
+    """What the policy says without the models."""
     text = f"In the first {by.warm_up_s:g} s and {by.warm_up_samples} samples of a session nothing is said"
     if by.bounds is not None:
         text += f", but a reading outside of {_spans(by.bounds)} is an anomaly at once, whatever else is the case"
@@ -110,7 +110,7 @@ def _episodes(of: Mapping[str, Any]) -> str:
 
 
 def _borne_out(of: Mapping[str, Any]) -> float:
-    """The rate an hour at which so few would be seen once in twenty times (of a Poisson law; for none, three)."""
+    """The hourly rate at which a Poisson law gives so few episodes with a probability of 5 % (for none, 3 / hours)."""
     count = int(of["false_episodes"])
     low, high = 0.0, 10.0 + 3.0 * count
     for _ in range(60):
@@ -127,6 +127,6 @@ def _found(source: str, faults: list[dict[str, Any]]) -> str:
 
 
 def wrapped(text: str) -> str:
-    """Every paragraph that is no heading or table, filled anew: its figures are of any length."""
+    """Wrap every paragraph except headings and tables: the figures in it have any length."""
     blocks = text.strip().split("\n\n")
     return "\n\n".join(b if b.startswith(("#", "|")) else textwrap.fill(b, 110) for b in blocks) + "\n"

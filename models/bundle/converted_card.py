@@ -1,4 +1,4 @@
-"""The model card of a converted bundle: where it comes from, what was proven, and what nobody measured."""
+"""The model card of a converted bundle: its origin, what was proven, and what nobody measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.bundle.card import wrapped
 from scoring.config import BundleConfig
 
 CONVERTED = "converted"
-"""A bundle's ``training["source"]``, as opposed to a training."""
+"""``training["source"]`` of a bundle that was converted, not trained."""
 
 
 def converted_card(

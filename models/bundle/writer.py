@@ -32,7 +32,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Rows (n, 14) and what Keras and scikit-learn say of them, each (n,)."""
+    """Rows (n, 14) and the scores of Keras and scikit-learn for them, each (n,)."""
 
     features: Floats
     reconstruction_error: Floats
@@ -40,14 +40,14 @@ class Golden:
 
     @classmethod
     def drawn(cls, rows: Floats, oracle: Oracle, seed: int) -> Golden:
-        """`GOLDEN_ROWS` of ``rows``, drawn by ``seed``, and what the models say of them."""
+        """`GOLDEN_ROWS` of ``rows``, drawn by ``seed``, and the models' scores for them."""
         picked = rows[np.random.default_rng(seed).permutation(len(rows))[:GOLDEN_ROWS]]
         return cls(picked, *oracle(picked))
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that goes into a bundle. ``training`` and ``metrics`` are JSON objects, without clock or path."""
+    """Everything that goes into a bundle. ``training`` and ``metrics`` are JSON objects without clock or path."""
 
     autoencoder: Any
     scaler: Scaler
@@ -61,9 +61,9 @@ class Parts:
 
 
 def write(parts: Parts, out: Path) -> str:
-    """Write the bundle to ``out``, in place of what is there, and return its id.
+    """Write the bundle to ``out``, replacing what is there, and return its id.
 
-    It appears as a whole: the files are written beside ``out`` and moved in one step each.
+    It appears as a whole: the files are written to a folder beside ``out``, which is then renamed.
     """
     contents = {
         "autoencoder.keras": _keras_bytes(parts.autoencoder),
@@ -114,8 +114,8 @@ def _json(content: Any) -> bytes:
 
 
 def _keras_bytes(model: Any) -> bytes:
-    """The `.keras` archive of ``model`` without what Keras writes of the moment: the time, and addresses in memory
-    as the numbers of shared objects."""
+    """The `.keras` archive of ``model`` without what differs at each write: the time, and the numbers of shared
+    objects, which are addresses in memory."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "autoencoder.keras"
         model.save(path)

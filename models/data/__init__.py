@@ -1,1 +1,2 @@
-"""Recorded charges as training material: files, sessions, the split by session, corruption. Imports window."""
+"""Recorded charges as training material: files, sessions, the split by session, corruption. Imports scoring and
+window."""

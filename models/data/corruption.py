@@ -1,7 +1,7 @@
-"""Spoilt inputs for the autoencoder, which learns to give back what was there before (Vincent et al., 2008).
+"""Corrupts inputs of the autoencoder, which learns to restore the original (Vincent et al., 2008).
 
-Trained on clean rows alone it rebuilds a sudden step as well as the normal start of a charge. Trained to undo steps,
-it expects the charge that would have been, and its residual tells them apart.
+Trained on clean rows alone, it rebuilds a sudden step as well as the normal start of a charge. Trained to undo steps,
+it expects the charge without the step, and its residual shows the difference.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _KINDS = 2
 
 
 def corrupt(clean: Tails, rng: np.random.Generator) -> Tails:
-    """The same tails (n, 5), each with one change of its newest samples, drawn at random: a step of the current up
-    or down, or no current at all."""
+    """The same tails (n, 5), each with one random change of its newest samples: a step of the current up or down, or no
+    current at all."""
     n = len(clean.ts)
     kind = rng.integers(_KINDS, size=n)[:, None]
     onset = rng.integers(1, ROLLING, size=n)[:, None]

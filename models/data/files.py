@@ -1,4 +1,4 @@
-"""Recorded charges from CSV and Parquet files: which files are meant, and which of them are one recording."""
+"""Reads recorded charges from CSV and Parquet files: which files are meant, and which of them form one recording."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def files(inputs: Iterable[Path]) -> list[Path]:
-    """The CSV and Parquet files named by ``inputs``, each once; a folder stands for all that are in it, and a pattern
-    (``*``, ``?``, ``[...]``, ``**``) for all that fit. Raises `RecordingError`."""
+    """The CSV and Parquet files that ``inputs`` name, each once. A folder stands for all files in it, a pattern (``*``,
+    ``?``, ``[...]``, ``**``) for all that match. Raises `RecordingError`."""
     found: dict[Path, None] = {}
     for path in inputs:
         if path.is_dir():
@@ -49,9 +49,9 @@ def read(
     """Read CSV and Parquet files with columns ``ts`` (epoch seconds), ``current`` (A), ``temperature`` (°C) and
     perhaps ``device_key``, which names the device.
 
-    Without that column a file is a recording of its own, of a device named like the file. Files with it, and all of
-    them if ``device`` names one, are one recording: the same devices on one time line. ``labels``: look at the column
-    ``label`` too, where there is one: other than 0 (or nothing) is a known fault. Raises `RecordingError`.
+    A file without that column is a recording of its own, of a device named like the file. Files with that column form
+    one recording, with all devices on one time line; so do all files if ``device`` names one. ``labels``: also read the
+    column ``label`` if there is one; a label that is neither 0 nor empty marks a known fault. Raises `RecordingError`.
     """
     paths = files(inputs)
     named = _names(paths)
@@ -68,7 +68,7 @@ def read(
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """What a file's device is called: its name without the suffix, with as many folders before it as tell it apart."""
+    """The device name for each file: its name without suffix, with as many folders before it as make it unique."""
     named: dict[Path, str] = {}
     depth, waiting = 1, list(paths)
     while waiting:

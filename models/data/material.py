@@ -25,7 +25,8 @@ class Material:
     neither saw these; empty where there are none to spare. ``fault_injected``: faults are put into these to see what is
     found. ``training``: what the manifest and the card say about the material, without clock or path. ``degrees``:
     temperature limits of the severities, medium to critical, where more is known than the sessions show. ``pieces``:
-    short sessions for the models alone."""
+    short sessions for the models alone.
+    """
 
     train: Sequence[Samples]
     validation: Sequence[Samples]

@@ -1,4 +1,4 @@
-"""Recorded charges as the material of a bundle."""
+"""Training material from recorded charges."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NAMED = 6
 
 
 def material(recordings: Sequence[Recording], seed: int) -> Material:
-    """Split recordings into what is learnt from and what is held out: whole recordings, or, of fewer than eight, whole
-    sessions. Broken and labelled samples are left out.
+    """Split recordings into training and validation: whole recordings, or whole sessions if there are fewer than eight
+    recordings. Broken and labelled samples are left out.
 
     Raises `RecordingError` that says how many more charges are needed.
     """

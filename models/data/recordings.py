@@ -1,7 +1,7 @@
-"""Recorded charges: samples of one or more devices in order of time, and how they fall into series and sessions.
+"""Recorded charges: samples of one or more devices in order of time, and their division into series and sessions.
 
-Replay, training and evaluation take what was recorded in this form, wherever it was read: from files by
-`models.data.files`, from a table or an export by the command line, with the worker's decoder.
+Replay, training and evaluation take recordings in this form. `models.data.files` reads them from files; the command
+line reads them from a table or an export with the worker's decoder.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from window.samples import Kind, Samples
 
 Flags = NDArray[np.bool_]
 MILLISECONDS_FROM = 1e11
-"""As seconds this would be the year 5138."""
+"""As seconds this is the year 5138."""
 SESSION_GAP_S = 60.0
 
 
 class RecordingError(Exception):
-    """What was recorded cannot be read. The message is for the user: what is wrong, where, and what to do."""
+    """A recording cannot be used. The message is for the user: what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A row that is no sample: why, and the row as it came."""
+    """A row that is no sample: why, and the row as it was read."""
 
     reason: str
     raw: Mapping[str, Any]
@@ -39,11 +39,11 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was recorded together, in order of time; devices by name where that ties.
+    """Samples that were recorded together, in order of time, and by device name where times are equal.
 
-    ``samples``: their ``device`` are places in ``devices``, ``created`` is ``ts``: nobody knows when they were written.
-    Rows in ``unusable`` are no samples: their kind says so, and malformed ones have NaN in every other column.
-    ``fault``: where a label says that something was wrong, (n,). ``notes``: what a user should know of it.
+    ``samples``: their ``device`` is an index into ``devices``; ``created`` is ``ts``, as nobody knows when they were
+    written. Rows in ``unusable`` are no samples: their kind says so, and malformed ones have NaN in every other column.
+    ``fault``: where a label says that something was wrong, (n,). ``notes``: what the user should know about it.
     """
 
     name: str
@@ -66,9 +66,9 @@ class Recording:
         fault: Flags | None = None,
         notes: tuple[str, ...] = (),
     ) -> Recording:
-        """Put rows in order, by ``created``; one where that is NaN stays behind the row it came after.
+        """Sort rows by ``created``. A row where that is NaN stays behind its predecessor.
 
-        Raises `RecordingError` for what cannot have been meant: no sample at all, or times that are no seconds.
+        Raises `RecordingError` if there is no sample at all, or if the times are not in seconds.
         """
         if len(samples) == 0:
             raise RecordingError(f"{name}: there are no samples in it")
@@ -103,7 +103,7 @@ class Recording:
         )
 
     def before(self, ts: float) -> tuple[Samples, Recording]:
-        """What was recorded before ``ts`` (epoch seconds), and the rest."""
+        """The samples before ``ts`` (epoch seconds), and the rest as a recording."""
         first = int(np.searchsorted(self.samples.created, ts))
         rest = Recording(
             self.name,
@@ -118,9 +118,9 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One device's samples in a recording, in order of time, each time once, and where a fault is known to be, (n,).
+    """One device's samples in a recording, in order of time, each time once. ``fault``: where a fault is known, (n,).
 
-    Rows that were no samples are NaN: the worker sets them aside, as it does with readings that cannot be.
+    Rows that were no samples are NaN. The worker quarantines them, like impossible readings.
     """
 
     name: str
@@ -139,16 +139,16 @@ class Series:
     def healthy(
         self, *, gap_s: float = SESSION_GAP_S, least: int = ROLLING, within: Range = PLAUSIBLE
     ) -> list[Samples]:
-        """Its sessions without broken and labelled samples: a gap longer than ``gap_s`` seconds ends one. Those of less
-        than ``least`` samples are left out: their features say nothing."""
+        """The sessions without broken and labelled samples. A gap longer than ``gap_s`` seconds ends a session.
+        Sessions with fewer than ``least`` samples are left out: their features say nothing."""
         kept = self.samples.take(self.plausible(within) & ~self.fault)
         cuts = [0, *(1 + np.flatnonzero(np.diff(kept.ts) > gap_s)), len(kept)]
         return [kept.take(slice(int(a), int(b))) for a, b in pairwise(cuts) if b - a >= least]
 
 
 def series(recordings: Iterable[Recording]) -> list[Series]:
-    """The series of every device in every recording. Of rows with one time the last counts, as in the table; a row that
-    is no sample takes no sample's place."""
+    """The series of every device in every recording. Of rows with the same time the last one counts, as in the table. A
+    row that is no sample never replaces a sample."""
     found = []
     for recording in recordings:
         of = recording.samples

@@ -24,7 +24,7 @@ PARQUET = "Parquet needs pyarrow, which is not installed: .venv/bin/pip install 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a file as they stand in it. ``device``: names, None where there is no such column."""
+    """The rows of a file as they stand in it. ``device``: names, None if there is no such column."""
 
     name: str
     ts: Floats
@@ -36,7 +36,7 @@ class Rows:
     notes: tuple[str, ...] = ()
 
     def under(self, name: str) -> Rows:
-        """With a device in every row: ``name`` where there is none."""
+        """The same rows with a device in each: ``name`` where there is none."""
         if self.device is None:
             device = np.full(len(self.ts), name, object)
         else:
@@ -56,7 +56,7 @@ class Rows:
         return Recording.of(self.name, samples, names, unusable, self.fault, self.notes)
 
     def _faults(self) -> dict[int, Unusable]:
-        """Rows that are no samples, those among them that were found when the file was parsed."""
+        """Rows that are no samples, including those found while the file was parsed."""
         found = dict(self.unusable)
         columns = dict(zip(COLUMNS, (self.ts, self.current_a, self.temperature_c), strict=True))
         bad = ~(np.isfinite(self.ts) & np.isfinite(self.current_a) & np.isfinite(self.temperature_c)) | (self.ts < 0)
@@ -104,7 +104,7 @@ def read_rows(path: Path, device_key: str, labels: bool) -> Rows:
 
 
 def _columns(path: Path, there: Sequence[str], device_key: str, labels: bool) -> list[str]:
-    """The columns to read, those that must be there first. Raises `RecordingError`."""
+    """The columns to read, required ones first. Raises `RecordingError`."""
     missing = [name for name in COLUMNS if name not in there]
     if missing:
         raise RecordingError(
@@ -144,7 +144,7 @@ def _csv(path: Path, device_key: str, labels: bool) -> Rows:
 
 
 def _chunks(rows: Iterator[list[str]], places: Sequence[int]) -> Iterator[list[tuple[str, ...]]]:
-    """The wanted columns of the rows, many rows at a time; what a short row lacks is empty."""
+    """The chosen columns of the rows, many rows at a time. A short row gets empty texts."""
     pick, most = itemgetter(*places), max(places)
     while lines := list(islice(rows, CHUNK)):
         try:
@@ -156,7 +156,7 @@ def _chunks(rows: Iterator[list[str]], places: Sequence[int]) -> Iterator[list[t
 
 
 def _numbers(name: str, texts: Sequence[str]) -> tuple[Floats, dict[int, str]]:
-    """The texts as numbers, NaN where they are none, and why not."""
+    """The texts as numbers, NaN for those that are none, and the reason by row."""
     try:
         return np.array(texts).astype(np.float64), {}
     except ValueError:
@@ -207,8 +207,8 @@ def _rows(path: Path, by_name: Mapping[str, NDArray[Any]], device_key: str, unus
 
 
 def _faulty(path: Path, labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where a label is neither 0 nor empty."""
-    # Of few kinds: each is looked at once.
+    """Which labels are neither 0 nor empty, (n,)."""
+    # There are few different labels: parse each once.
     meant: dict[Any, bool] = {}
     for each in dict.fromkeys(labels):
         try:
@@ -218,5 +218,5 @@ def _faulty(path: Path, labels: NDArray[Any]) -> NDArray[np.bool_]:
                 f"{path}: column {LABEL!r} says {str(each)[:40]!r}, which is no number. Write 0 where all is well and "
                 "another number where something is known to be wrong, or rename the column"
             ) from None
-        meant[each] = number != 0.0 and number == number  # NaN is nothing
+        meant[each] = number != 0.0 and number == number  # NaN counts as empty
     return np.fromiter((meant[each] for each in labels), bool, len(labels))

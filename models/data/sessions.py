@@ -1,4 +1,4 @@
-"""Normal sessions as training data: which are held out, which rows are learnt from, their features."""
+"""Normal sessions as training data: the split, the rows to train on, their features."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from window.samples import Floats, Samples
 
 One = TypeVar("One")
 HELD_OUT = 0.3
-"""Share of the charges that thresholds and calibration see and the models do not."""
+"""Share of the charges for validation: thresholds and calibration see them, the models do not."""
 
 
 def split(units: Sequence[One], seed: int) -> tuple[list[One], list[One]]:
-    """To learn from, and held out: by charge or file, since neighbouring rows are near copies of each other."""
+    """Training and validation, split by charge or file: rows next to each other are almost copies."""
     order = np.random.default_rng(seed).permutation(len(units))
     count = max(1, round(HELD_OUT * len(units)))
     return [units[k] for k in sorted(order[count:])], [units[k] for k in sorted(order[:count])]
@@ -36,8 +36,8 @@ def features_of(sessions: Iterable[Samples], rules: FeatureRules) -> list[Floats
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """Pairs of rows (n, 14) for the autoencoder: what it is shown and what it shall give back. Some are equal; in the
-    others ``inputs`` is a corrupted version of ``targets``."""
+    """Pairs of rows (n, 14) for the autoencoder. Some pairs are equal; in the others ``inputs`` is a corrupted version
+    of ``targets``."""
 
     inputs: Floats
     targets: Floats
@@ -46,17 +46,17 @@ class TrainingRows:
 def training_rows(
     sessions: Iterable[Samples], rules: FeatureRules, seed: int, *, most: int, corrupted: bool = True
 ) -> TrainingRows:
-    """At most ``most`` rows of each session, so that slow charges do not outweigh fast ones, and half of them spoilt
-    as well, unless not ``corrupted``. The first samples of a session are left out: nothing is said of them."""
+    """At most ``most`` rows of each session, so that slow charges do not outweigh fast ones. With ``corrupted`` half of
+    them also in a corrupted version. Leaves out the first samples of a session, which are not judged."""
     rng = np.random.default_rng(seed)
     inputs, targets = [], []
     for session in sessions:
         of = tails_of(session)
         rows = (ROLLING + rng.permutation(len(session) - ROLLING))[:most]
-        straight = features(_take(of, rows), rules)
+        clean = features(_take(of, rows), rules)
         half = rows[: len(rows) // 2 if corrupted else 0]
-        inputs += [straight, features(corrupt(_take(of, half), rng), rules)]
-        targets += [straight, straight[: len(half)]]
+        inputs += [clean, features(corrupt(_take(of, half), rng), rules)]
+        targets += [clean, clean[: len(half)]]
     return TrainingRows(np.concatenate(inputs), np.concatenate(targets))
 
 

@@ -1,1 +1,2 @@
-"""The two models: autoencoder and forest, their export into one graph, and its parity. Imports scoring and window."""
+"""The two models, autoencoder and forest: their training, their export into one graph, and its parity. Imports scoring
+and window."""

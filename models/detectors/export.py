@@ -14,8 +14,8 @@ from window.features import FEATURES
 from window.samples import Floats
 
 OPSET, ML_OPSET, IR = 18, 3, 10
-# Path lengths are stored in two parts on binary grids this fine. The sum over at most 256 trees then needs no more
-# than float32's 24 bits in either part, so it is exact in any order: equal bits at any batch size.
+# Path lengths are stored in two parts on binary grids of these steps. The sum over at most 256 trees then fits into
+# float32's 24 bits in either part, so it is exact in any order: equal bits at any batch size.
 _COARSE, _FINE = 2.0**-10, 2.0**-27
 MAX_TREES, MAX_PATH = 256, 60.0
 
@@ -28,10 +28,10 @@ def to_onnx(
     error_weights: Sequence[float] | None = None,
     forest_input: str = "raw",
 ) -> bytes:
-    """The graph `scoring.graph.Graph` runs: float64 features in, error, forest score and reconstruction out.
+    """The graph that `scoring.graph.Graph` runs: float64 features in; error, forest score and reconstruction out.
 
-    ``error_weights``: what each feature's squared residual counts in the error; None for 1/14 each. ``forest_input``:
-    whether the trees split ``"raw"`` features or ``"scaled"`` ones, as old models may.
+    ``error_weights``: the weight of each feature's squared residual in the error; None for 1/14 each. ``forest_input``:
+    whether the trees split ``"raw"`` or ``"scaled"`` features. Old models may split scaled ones.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -59,8 +59,8 @@ def to_onnx(
             slope = constant(f"slope_{k}", SLOPE)
             x = add("Max", [x, add("Mul", [x, slope], f"leak_{k}")], f"hidden_{k}")
 
-    # Rounded to float32 as scikit-learn does. Infinite or NaN there means that no score is to be had: x - x is
-    # NaN exactly for those, and spreads over the row.
+    # Round to float32 as scikit-learn does. Where that is infinite or NaN there is no score: x - x is NaN for exactly
+    # those, and spreads over the row.
     split = "scaled" if forest_input == "scaled" else "features"
     rounded = add("Cast", [split], "rounded", to=TensorProto.FLOAT)
     zero_or_nan = add("Cast", [add("Sub", [rounded, rounded], "nothing")], "nothing64", to=TensorProto.DOUBLE)
@@ -76,7 +76,7 @@ def to_onnx(
 
     nodes.append(_trees(helper, forest))
     parts = add("Cast", ["paths"], "paths64", to=TensorProto.DOUBLE)
-    # Exponent: minus the total path length by the normaliser; the fine part rides along in the same product.
+    # The exponent is minus the total path length divided by the normaliser. One product sums coarse and fine part.
     weights = constant("per_path", np.full((2, 1), -1.0 / forest.normaliser))
     exponent = add("MatMul", [parts, weights], "exponent")
     power = add("Pow", [constant("two", 2.0), exponent], "power")
@@ -108,14 +108,14 @@ def weights_of(error_weights: Sequence[float] | None) -> Floats:
 def floored(threshold: Floats) -> Floats:
     """The largest float32 not above each threshold: for a float32 ``x``, the same ``x <= threshold``.
 
-    Rounding to nearest would send a value between both to the wrong leaf.
+    Rounding to nearest would send a value between the two to the wrong leaf.
     """
     nearest = threshold.astype(np.float32)
     return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest).astype(np.float32)
 
 
 def _trees(helper: Any, forest: Forest) -> Any:
-    """One TreeEnsembleRegressor with two targets: each leaf's path length, coarse part and fine part."""
+    """One TreeEnsembleRegressor with two targets: the coarse and the fine part of each leaf's path length."""
     if forest.trees > MAX_TREES:
         raise ValueError(f"the forest has {forest.trees} trees; the graph is exact up to {MAX_TREES}")
     tree = np.repeat(np.arange(forest.trees), np.diff(forest.starts))

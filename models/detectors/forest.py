@@ -1,4 +1,5 @@
-"""The isolation forest: trained by scikit-learn, kept as plain arrays that rebuild every tree exactly."""
+"""The isolation forest: trained by scikit-learn, stored as plain arrays from which every tree can be rebuilt
+exactly."""
 
 from __future__ import annotations
 
@@ -39,12 +40,12 @@ class Forest:
 
     @property
     def normaliser(self) -> float:
-        """The total path length over all trees that scores 0.5."""
+        """The total path length over all trees that gives a score of 0.5."""
         return float(self.trees * average_path_length(np.array([self.max_samples]))[0])
 
     def path_lengths(self) -> Floats:
-        """What a row that ends in a node adds to its total path length: the node's depth, plus what the rows
-        left in it would have needed (Liu, Ting and Zhou, 2008)."""
+        """What a row that ends in a node adds to its total path length: the node's depth, plus the path that the rows
+        left in it would still need (Liu, Ting and Zhou, 2008)."""
         depth = np.zeros(len(self.feature))
         for start, end in zip(self.starts[:-1], self.starts[1:], strict=True):
             # scikit-learn numbers a node before its children.
@@ -81,8 +82,8 @@ class Forest:
 
 
 def fit(features: Floats, *, trees: int, seed: int) -> Any:
-    """A scikit-learn forest on raw features (n, 14): a split does not care for scale, and without a scaler in
-    between the graph sees exactly the float32 numbers scikit-learn saw."""
+    """Train a scikit-learn forest on raw features (n, 14). A split does not depend on scale, and without a scaler the
+    graph gets exactly the float32 numbers that scikit-learn saw."""
     from sklearn.ensemble import IsolationForest
 
     return IsolationForest(n_estimators=trees, max_samples=256, random_state=seed, n_jobs=1).fit(features)

@@ -24,7 +24,7 @@ Pairs = tuple[Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The losses of one epoch on what is learnt and on what is held out; ``dropout``: it was one of the first part."""
+    """The losses of one epoch in training and validation. ``dropout``: it belongs to the first part."""
 
     loss: float
     held_out: float
@@ -40,7 +40,7 @@ class Layer:
 
 
 def build() -> Any:
-    """A fresh, compiled Keras model of the design's layers, (n, 14) to (n, 14) in standardised features."""
+    """A new, compiled Keras model with the design's layers, (n, 14) to (n, 14) in standardised features."""
     import keras
 
     rows = keras.Input((len(FEATURES),), name="features")
@@ -76,18 +76,18 @@ def fit(
     seed: int,
     progress: Callable[[int, float], None],
 ) -> tuple[Any, list[Epoch]]:
-    """A trained model and its epochs; both sets are (shown, wanted) in standardised features (n, 14).
+    """A trained model and its epochs. Both sets are (inputs, targets) in standardised features (n, 14).
 
     First ``epochs`` with dropout, then ``settle_epochs`` of the network as it will score: no dropout, normalisation
-    by its fixed statistics. Without the second part the rare rows, such as a charge's start, stay badly rebuilt.
-    The first part ends early when the held-out loss stops falling; the second falls most at its very end, when its
-    steps are smallest. Either keeps its best weights on ``held_out``. The same seed gives the same weights on one
-    machine. ``progress`` gets the number of epochs done and the held-out loss.
+    with fixed statistics. Without the second part rare rows, such as a charge's start, stay badly rebuilt. The first
+    part ends early when the held-out loss stops falling. In the second part the loss falls most at the very end, where
+    the steps are smallest. Both keep the weights that are best on ``held_out``. The same seed gives the same weights on
+    one machine. ``progress`` gets the number of epochs done and the held-out loss.
     """
     import keras
     import tensorflow as tf
 
-    # Keras numbers the tensors of a process, and writes the numbers into its file.
+    # Keras numbers the tensors of a process and writes the numbers into its file: start at the same number.
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -99,7 +99,7 @@ def fit(
     decay = keras.optimizers.schedules.CosineDecay(3e-3, max(steps, 1))
     scoring.compile(optimizer=keras.optimizers.Adam(decay), loss="mse", steps_per_execution=32)
 
-    told: list[Epoch] = []
+    done_epochs: list[Epoch] = []
     for part, done, count, patience in ((model, 0, epochs, 8), (scoring, epochs, settle_epochs, settle_epochs)):
         history = part.fit(
             *(x.astype(np.float32) for x in train),
@@ -114,8 +114,8 @@ def fit(
             ],
         ).history
         losses = zip(history.get("loss", ()), history.get("val_loss", ()), strict=True)
-        told += [Epoch(loss, held_out, part is model) for loss, held_out in losses]
-    return model, told
+        done_epochs += [Epoch(loss, held_out, part is model) for loss, held_out in losses]
+    return model, done_epochs
 
 
 def _on_epoch_end(done: int, progress: Callable[[int, float], None]) -> Callable[[int, dict[str, float]], None]:
@@ -136,15 +136,15 @@ def folded(model: Any) -> list[Layer]:
 
 
 def reconstruct(model: Any, standardised: Floats) -> Floats:
-    """What Keras gives back for standardised features of shape (n, 14): the oracle of the graph."""
+    """What Keras returns for standardised features (n, 14): the oracle of the graph."""
     rows = standardised.astype(np.float32)
-    # Not `predict`, which compiles the model anew for every call.
+    # Not `predict`, which compiles the model again for every call.
     parts = [model(rows[k : k + _BATCH], training=False) for k in range(0, len(rows), _BATCH)]
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
 def reconstruction_error(model: Any, standardised: Floats, weights: Floats | None = None) -> Floats:
-    """Squared residual (n,) of standardised features by Keras: its mean, or with ``weights`` (14,) its weighted sum."""
+    """Keras' squared residual (n,) of standardised features: its mean, or with ``weights`` (14,) its weighted sum."""
     residual = standardised - reconstruct(model, standardised)
     squares = residual * residual
     return np.asarray(np.mean(squares, axis=1) if weights is None else squares @ weights)

@@ -1,4 +1,4 @@
-"""The proof that the graph scores as Keras and scikit-learn do."""
+"""Proves that the graph scores as Keras and scikit-learn do."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _CHUNK = 50_000
 
 
 class ParityError(Exception):
-    """The graph does not score as the models it was made from; no bundle may be written."""
+    """The graph does not score as the models it was made from. No bundle may be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Over how many rows the graph was compared, the largest differences, and the verdicts that differ.
+    """The result of a comparison: the number of rows, the largest differences, and the verdicts that differ.
 
-    A verdict may differ only where a score equals its threshold to within the tolerance; ``verdicts_differ``
-    counts the others and is 0 for a bundle that was written.
+    A verdict may differ only where a score equals its threshold within the tolerance. ``verdicts_differ`` counts the
+    others, and is 0 in every bundle.
     """
 
     rows: int
@@ -45,8 +45,8 @@ class Parity:
 
 
 def boundary_rows(forest: Forest, features: Floats, seed: int) -> Floats:
-    """For every threshold of the forest three rows: its feature at the threshold's float32, one step below and
-    one above, the other features from a row of ``features`` (n, 14)."""
+    """Three rows for every threshold of the forest: its feature at the threshold's float32, one step below and one step
+    above, the other features from a row of ``features`` (n, 14)."""
     rng = np.random.default_rng(seed)
     inner = forest.left != LEAF
     at = floored(forest.threshold[inner])
@@ -61,7 +61,7 @@ def boundary_rows(forest: Forest, features: Floats, seed: int) -> Floats:
 
 
 def spread_rows(features: Floats, seed: int, count: int) -> Floats:
-    """``count`` rows (count, 14): real ones, real ones shaken by ever more, and columns mixed between rows."""
+    """``count`` rows (count, 14): real ones, real ones with more and more noise, and columns mixed between rows."""
     rng = np.random.default_rng(seed)
     third = count // 3
     near = features[rng.integers(len(features), size=third)]

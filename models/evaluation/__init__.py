@@ -1,1 +1,2 @@
-"""How well a bundle finds faults: injected faults, episodes, baselines, the report. Imports models.data."""
+"""How well a bundle finds faults: injected faults, episodes, baselines, the report. Imports models.data, scoring and
+reporting.anomaly."""

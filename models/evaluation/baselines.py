@@ -1,6 +1,6 @@
-"""Other detectors on the same data: what the bundle's models and policy are worth, beside something simpler.
+"""Simpler detectors on the same data, to show what the bundle's models and policy are worth.
 
-Each is calibrated on normal charges: its threshold is the lowest that keeps to the same budget of false episodes.
+Each is calibrated on normal charges: its threshold is the lowest that stays within the same budget of false episodes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scoring.config import Thresholds
 from window.samples import Floats, Samples
 
 Score = Callable[[Samples], Floats]
-"""How strange each sample of one session is, (n,); larger is stranger."""
+"""How strange each sample of a session is, (n,). Larger is stranger."""
 PLAIN_QUANTILE = 0.999
 _WINDOW = 30
 _TRAINING_ROWS = 20_000
@@ -25,8 +25,8 @@ _NEVER = 1e300
 
 
 def baselines(bundle: Bundle, normal: Sequence[Samples], *, budget: float, seed: int) -> dict[str, Detector]:
-    """By name: the plain rule, either model alone, the policy without the models, a rolling z-score, and river's
-    HalfSpaceTrees where river is installed, calibrated on ``normal`` sessions."""
+    """Detectors by name, calibrated on ``normal`` sessions: the plain rule, each model alone, the policy without the
+    models, a rolling z-score, and river's HalfSpaceTrees if river is installed."""
     error, forest = _error(bundle), _forest(bundle)
     found = {
         "plain rule (MSE, 99.9 % quantile)": _above(
@@ -45,7 +45,8 @@ def baselines(bundle: Bundle, normal: Sequence[Samples], *, budget: float, seed:
 
 
 def rolling_z(session: Samples) -> Floats:
-    """The larger distance of both readings from the mean of the 30 samples before, in their standard deviations."""
+    """For each sample the larger distance of both readings from the mean of the 30 samples before it, in their standard
+    deviations."""
     found = np.zeros(len(session))
     if len(session) <= _WINDOW:
         return found
@@ -57,7 +58,7 @@ def rolling_z(session: Samples) -> Floats:
 
 
 def threshold(scores: Sequence[Floats], sessions: Sequence[Samples], budget: float) -> float:
-    """The lowest of the highest scores such that more than it makes at most ``budget`` episodes an hour."""
+    """The lowest threshold, among the highest scores, above which there are at most ``budget`` episodes per hour."""
     most = int(budget * hours(sessions))
     candidates = np.unique(np.concatenate([np.sort(s)[-200:] for s in scores]))
     low, high = 0, len(candidates) - 1
@@ -85,7 +86,7 @@ def _calibrated(score: Score, normal: Sequence[Samples], budget: float) -> Detec
 
 
 def _error(bundle: Bundle) -> Score:
-    """The plain mean squared residual, whatever weights the bundle gives."""
+    """The plain mean squared residual, without the bundle's weights."""
 
     def score(session: Samples) -> Floats:
         (rows,) = features_of([session], bundle.config.features.rules)

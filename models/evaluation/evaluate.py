@@ -1,6 +1,6 @@
-"""How good a detector is on labelled charges: false episodes, faults found, delay, time in alarm.
+"""Judges a detector on labelled charges: false episodes, faults found, delay, time in alarm.
 
-Pure: series in, figures out. A bundle is judged by what the worker's own scoring path says.
+Pure: series in, figures out. A bundle is judged by the worker's own scoring path.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from window.samples import Samples, concat
 
 Flags = NDArray[np.bool_]
 Detector = Callable[[Sequence[Samples]], list[Flags]]
-"""Which samples of each session alarm; sessions are independent of each other."""
+"""From sessions, which are independent, to the samples of each that alarm."""
 LEAST_SAMPLES = 400
 _BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class FaultResult:
-    """Of a kind of fault, at one strength: how many there were, how many were found, and the median delay of those."""
+    """Faults of one kind and strength: how many there were, how many were found, and the median delay of those."""
 
     fault: str
     strength: float
@@ -41,8 +41,8 @@ class FaultResult:
 
 @dataclass(frozen=True, slots=True)
 class DetectorFigures:
-    """One detector's figures. ``alarm_share``: share of the samples of normal charging that alarm. ``known``: faults
-    the series are labelled with; ``injected``: those put into their healthy sessions."""
+    """One detector's figures. ``alarm_share``: share of the normal samples that alarm. ``known``: faults that labels
+    name. ``injected``: faults put into healthy sessions."""
 
     name: str
     hours: float
@@ -65,7 +65,7 @@ class DetectorFigures:
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """What detectors are judged on: series, and trials with faults put into their healthy sessions."""
+    """The material that detectors are judged on: series, and trials with faults put into their healthy sessions."""
 
     series: Sequence[Series]
     trials: Sequence[Trial]
@@ -73,7 +73,7 @@ class Exam:
 
 
 def exam(series: Sequence[Series], plausible: Range, *, gap_s: float, seed: int, per_grade: int) -> Exam:
-    """``per_grade`` faults of each grade of the catalogue, 0 for none. Raises ValueError where none fits."""
+    """An exam with ``per_grade`` faults of each grade of the catalogue, 0 for none. Raises ValueError if none fits."""
     made: list[Trial] = []
     if per_grade:
         healthy = [s for one in series for s in one.healthy(gap_s=gap_s, least=LEAST_SAMPLES, within=plausible)]
@@ -104,9 +104,9 @@ def of_bundle(bundle: Bundle) -> Detector:
 def judge(name: str, detect: Detector, on: Exam) -> DetectorFigures:
     """Run a detector over an exam.
 
-    A sample that the worker sets aside counts as an alarm, as its quarantine event tells. A false episode is one that
-    neither a labelled fault nor the minute after it takes part in. A fault is found by an alarm from its onset to its
-    end; the edge after it does not count.
+    A sample that the worker quarantines counts as an alarm, as the worker publishes an event about it. An episode is
+    false if no part of it lies in a labelled fault or in the minute after one. A fault is found by an alarm between its
+    onset and its end; the edge after it does not count.
     """
     broken = [~one.plausible(on.plausible) for one in on.series]
     good = [one.samples.take(~bad) for one, bad in zip(on.series, broken, strict=True)]
@@ -134,7 +134,7 @@ def judge(name: str, detect: Detector, on: Exam) -> DetectorFigures:
 
 
 def injected(detect: Detector, on: Sequence[Trial]) -> list[FaultResult]:
-    """What a detector finds of the faults in trials, a row a grade."""
+    """What a detector finds of the faults in trials, one row per grade."""
     by: dict[Grade, list[float | None]] = {}
     for trial, alarm in zip(on, detect([t.samples for t in on]), strict=True):
         by.setdefault(trial.grade, []).append(_delay(alarm, trial.samples.ts, trial.first, trial.last))
@@ -154,8 +154,8 @@ def _delay(alarm: Flags, ts: NDArray[np.float64], first: int, last: int) -> floa
 
 
 def episodes(ts: NDArray[np.float64], alarm: Flags, excused: Flags) -> int:
-    """How many episodes the alarms of one device make, closed after `QUIET_S` without one, without those that any
-    excused sample takes part in."""
+    """The number of episodes in one device's alarms. An episode closes after `QUIET_S` without an alarm. Episodes with
+    an excused sample are not counted."""
     rows = np.flatnonzero(alarm)
     number = np.cumsum(np.diff(ts[rows], prepend=-np.inf) > QUIET_S)
     return len(set(number.tolist()) - set(number[excused[rows]].tolist()))

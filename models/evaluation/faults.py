@@ -1,4 +1,4 @@
-"""Faults put into healthy sessions, to see which ones the models find. Seeded, so that anyone can do it again."""
+"""Puts faults into healthy sessions, to see which ones the models find. Seeded, so that anyone can repeat it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from window.samples import Floats, Samples
 
 
 class Fault(StrEnum):
-    """What may go wrong in a charge; `UNITS` says what the strength of each means."""
+    """What may go wrong in a charge. `UNITS` says what its strength means."""
 
     OVER_CURRENT = "over_current"
     DROP_OUT = "drop_out"
@@ -78,17 +78,17 @@ CATALOGUE = (
     *_lengths(Fault.FROZEN_TEMPERATURE, 30.0, 60.0, 120.0),
     *_lengths(Fault.FROZEN_BOTH, 30.0, 60.0, 120.0),
 )
-"""What `battery-watch train` and `evaluate --inject` put in: faults from barely to plainly visible at 1 Hz."""
+"""The faults of `battery-watch train` and `evaluate --inject`: from barely to clearly visible at 1 Hz."""
 BEFORE_S, AFTER_S = 180.0, 60.0
 LEAST_SHARE = 0.3
-"""A drop-out needs at least this share of the charging current: near a charge's end there is none to miss."""
+"""A drop-out needs at least this share of the charging current. Near a charge's end there is none left to drop."""
 _COOLS_S, _GROWS_S, _PERIOD_S = 600.0, 30.0, 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A fault from sample ``first`` on, over ``count`` samples, with its strength. ``charging_a``: the current that
-    shares are of; None for that of each sample."""
+    """A fault of ``count`` samples from ``first`` on, with its strength. ``charging_a``: the current that shares refer
+    to; None for each sample's own."""
 
     fault: Fault
     strength: float
@@ -99,7 +99,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A piece of a healthy session with a fault in it, from ``first`` to ``last``, both within."""
+    """A piece of a healthy session with a fault in it, from sample ``first`` to ``last`` inclusive."""
 
     samples: Samples
     grade: Grade
@@ -108,13 +108,13 @@ class Trial:
 
 
 def charging_current(session: Samples) -> float:
-    """What the charger delivers while it is not held back: the 95 % quantile of the current's magnitude."""
+    """The charger's full current: the 95 % quantile of the current's magnitude."""
     return float(np.quantile(np.abs(session.current_a), 0.95))
 
 
 def inject(into: Samples, injection: Injection) -> Samples:
-    """The same session with the fault in it. After a fault of the temperature itself the cell stays warm and cools
-    down; all others end at once."""
+    """The same session with the fault in it. After a real heating the cell stays warm and cools down; all other faults
+    end at once."""
     current_a, temperature_c = into.current_a.copy(), into.temperature_c.copy()
     first, strength = injection.first, injection.strength
     rows = slice(first, injection.first + injection.count)
@@ -148,17 +148,17 @@ def inject(into: Samples, injection: Injection) -> Samples:
 
 
 def _heated(fault: Fault, rate: float, since_s: Floats) -> Floats:
-    """Degrees on top: without cooling a cell warms steadily; in a runaway its heat feeds itself."""
+    """Added degrees: without cooling a cell warms steadily; in a runaway the heat makes more heat."""
     if fault == Fault.RUNAWAY:
         return rate * _GROWS_S * np.expm1(since_s / _GROWS_S)
     return rate * since_s
 
 
 def trials(sessions: Sequence[Samples], seed: int, *, count: int, grades: Sequence[Grade] = CATALOGUE) -> list[Trial]:
-    """``count`` faults of each grade at random places of random sessions, each in a piece of its session that begins
-    three minutes before it. The same seed gives the same faults.
+    """``count`` faults of each grade at random places of random sessions. Each comes with a piece of its session that
+    begins three minutes before it. The same seed gives the same faults.
 
-    Sessions too short for a fault are passed by; raises ValueError when all are.
+    Skips sessions that are too short for a fault. Raises ValueError if all are.
     """
     found: list[Trial] = []
     for number, grade in enumerate(grades):

@@ -1,4 +1,4 @@
-"""What a finished bundle says of normal sessions and finds of faults put into them: for its manifest and its card."""
+"""How a finished bundle does on normal sessions and on faults put into them: for its manifest and its card."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from window.samples import Samples
 
 
 def outcome(bundle: Bundle, material: Material, seed: int, per_grade: int) -> dict[str, Any]:
-    """By name: ``held_out`` and, where there are such, ``fresh`` normal sessions; ``faults``: of each grade of the
-    catalogue that fits into the sessions to try, ``per_grade`` each."""
+    """The manifest's ``held_out`` (validation) and ``fresh`` (test sessions, if there are any), and its ``faults``:
+    ``per_grade`` of each grade of the catalogue that fits into the sessions."""
     detect = of_bundle(bundle)
     longest_s = max(float(s.ts[-1] - s.ts[0]) for s in material.fault_injected)
     grades = [grade for grade in CATALOGUE if BEFORE_S + grade.lasts_s + AFTER_S < longest_s]

@@ -11,7 +11,7 @@ from models.evaluation.faults import UNITS, Fault
 
 
 def markdown(results: Sequence[DetectorFigures], baselines: Sequence[DetectorFigures] = ()) -> str:
-    """The tables: every detector, and what the bundles find of each fault (of several bundles, all together)."""
+    """The tables: every detector, and what the bundles find of each fault. Several bundles are summed up."""
     rows = [_row(one) for one in (*results, *baselines)]
     if len(results) > 1:
         rows.insert(len(results), _median(results))
@@ -26,7 +26,7 @@ def markdown(results: Sequence[DetectorFigures], baselines: Sequence[DetectorFig
 
 
 def fault_table(rows: Sequence[Sequence[FaultResult]]) -> list[str]:
-    """The lines of a table: what was found of each grade of fault, by one detector or by several together."""
+    """The lines of a table: what was found of each grade of fault, by one detector or several together."""
     head = ["| fault | strength | lasts | found | median delay |", "|---|---|---|---|---|"]
     return head + [_fault(row) for row in rows]
 
@@ -60,7 +60,7 @@ def _fault(rows: Sequence[FaultResult]) -> str:
 
 
 def picture(results: Sequence[DetectorFigures], baselines: Sequence[DetectorFigures] = ()) -> bytes:
-    """A PNG: false episodes against faults found, one point a detector, and what is found of each kind of fault."""
+    """A PNG: false episodes against faults found, one point per detector, and the share found of each kind of fault."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 5.5), layout="constrained")

@@ -1,1 +1,1 @@
-"""The old service's files: read, checked, and made into a bundle. Imports models.bundle and models.detectors."""
+"""Converts the old service's model files into a bundle. Imports models.bundle and models.detectors."""

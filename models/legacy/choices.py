@@ -1,4 +1,4 @@
-"""What the old service's config.json and feature_names.json say, whatever they call it.
+"""Reads the old service's config.json and feature_names.json, whose settings may have several names.
 
 Nested objects are read as one name: ``{"severity": {"high": {"current": 6}}}`` is ``severity_high_current``.
 """
@@ -40,7 +40,7 @@ _LIST_NAMES = ("feature_names", "features", "feature_columns", "feature_cols", "
 _ROLLING_NAMES = ("rolling", "rolling_window", "rolling_window_size", "rolling_size", "roll_window", "features_rolling")
 _METRIC_NAMES = ("error_metric", "reconstruction_metric", "reconstruction_error_metric")
 _METRICS = ("mse", "mean_squared_error")
-# Words around a setting that add nothing to what it means.
+# Words in a setting's name that add nothing to its meaning.
 _WRAPPERS = {"config", "settings", "model", "models", "params", "parameters", "detection", "anomaly_detection"}
 _QUANTITIES = {"current": "current", "amps": "current", "temperature": "temperature", "temp": "temperature"}
 _FILLERS = {"severity", "severities", "threshold", "thresholds", "limit", "limits", "level", "levels", "a", "c", "degc"}
@@ -63,8 +63,8 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What goes into the bundle's config. ``sources``: each choice and where it comes from. ``unused``: settings of
-    the old service that nothing was made of."""
+    """What goes into the bundle's config. ``sources``: where each choice comes from. ``unused``: settings of the old
+    service that were not used."""
 
     reconstruction_threshold: float
     severity: SeverityLimits
@@ -73,7 +73,7 @@ class Choices:
 
 
 def feature_names(file: File) -> list[str]:
-    """The 14 features in the order of the old models. Raises `LegacyError` when they are not ours."""
+    """The 14 features in the order of the old models. Raises `LegacyError` if they are not ours."""
     content = _json(file)
     lists = [content] if isinstance(content, list) else []
     if isinstance(content, dict):
@@ -98,7 +98,7 @@ def feature_names(file: File) -> list[str]:
 def read(file: File, given: Given) -> Choices:
     """The thresholds and limits of config.json, where ``given`` does not say otherwise.
 
-    Raises `Unanswered`, once for all, for what neither says or what the file says in two ways.
+    Raises one `Unanswered` for everything that neither says, or that the file says in two ways.
     """
     content = _json(file)
     if not isinstance(content, dict):
@@ -177,7 +177,7 @@ def _severity(limits: Mapping[str, list[float]]) -> SeverityLimits:
 
 
 def _check_meant(file: File, settings: list[tuple[str, str, Any]]) -> None:
-    """Refuse settings under which the old numbers would mean something else here."""
+    """Refuse settings that give the old numbers another meaning than here."""
     for path, name, value in settings:
         if _bare(name) in _ROLLING_NAMES and value != ROLLING:
             raise LegacyError(
@@ -218,7 +218,7 @@ def _numbers(settings: list[tuple[str, str, Any]]) -> Iterator[tuple[str, str, f
 
 
 def _bare(name: str) -> str:
-    """A name without what wraps it: ``model_config_ae_threshold`` is ``ae_threshold``."""
+    """A name without the words that wrap it: ``model_config_ae_threshold`` is ``ae_threshold``."""
     for wrapper in sorted(_WRAPPERS, key=len, reverse=True):
         if name.startswith(f"{wrapper}_"):
             return _bare(name.removeprefix(f"{wrapper}_"))
@@ -226,7 +226,7 @@ def _bare(name: str) -> str:
 
 
 def _limit(name: str) -> tuple[str, str] | None:
-    """Which limit a name means, if each of its words is understood: (level, quantity)."""
+    """The limit that a name means, (level, quantity); None if one of its words is unknown."""
     words = name.split("_")
     levels = [word for word in words if word in LEVELS]
     quantities = [_QUANTITIES[word] for word in words if word in _QUANTITIES]

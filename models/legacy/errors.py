@@ -1,4 +1,4 @@
-"""What can stand between the old service's files and a bundle."""
+"""Why the old service's files cannot become a bundle."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class LegacyError(Exception):
 
 
 class Unanswered(LegacyError):
-    """The files leave something open that the command line can say; the message names the option."""
+    """The files leave something open. The message names the option that answers it."""

@@ -1,4 +1,4 @@
-"""The old scaler and forest as plain arrays, after checking that they are what they are taken for."""
+"""The old scaler and forest as plain arrays, after a check of what they are."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from window.samples import Floats
 
 
 def scaler_of(loaded: Any, names: list[str]) -> Scaler:
-    """The scaler's numbers in the old order. Raises `LegacyError` for one that is not fitted to these features."""
+    """The scaler's numbers in the old order. Raises `LegacyError` if it was not fitted to these features."""
     _check_fitted(loaded, SCALER, names, ("mean_", "scale_", "with_mean"))
     width = len(FEATURES)
     try:
-        # scikit-learn keeps None for what the scaler was told to leave alone.
+        # scikit-learn keeps None for what the scaler does not scale.
         mean = np.zeros(width) if loaded.mean_ is None or not loaded.with_mean else np.asarray(loaded.mean_, np.float64)
         scale = np.ones(width) if loaded.scale_ is None else np.asarray(loaded.scale_, np.float64)
     except (TypeError, ValueError) as error:
@@ -40,15 +40,16 @@ def scaler_of(loaded: Any, names: list[str]) -> Scaler:
 
 
 def constant_features(loaded: Any, names: list[str]) -> list[str]:
-    """Features that never changed in the old training data: any change is unheard of for such a model."""
+    """Features that never changed in the old training data. The model takes any change of them for an anomaly."""
     variance = getattr(loaded, "var_", None)
     return [] if variance is None else [name for name, var in zip(names, variance, strict=True) if var == 0]
 
 
 def forest_of(loaded: Any, names: list[str]) -> Forest:
-    """The forest's trees, features numbered in the old order. Raises `LegacyError` for another or an unfit forest.
+    """The forest's trees, features numbered in the old order. Raises `LegacyError` for another forest or one that was
+    not fitted.
 
-    A forest of scikit-learn before 1.3 gets the two tables later versions keep beside the trees.
+    A forest from scikit-learn before 1.3 gets the two tables that later versions keep beside the trees.
     """
     _check_fitted(loaded, FOREST, names, ("estimators_", "estimators_features_", "offset_", "_max_features"))
     try:
@@ -93,7 +94,7 @@ def reordered(forest: Forest, names: list[str]) -> Forest:
 
 
 def quietly(call: Any, rows: Floats) -> Floats:
-    """``call(rows)`` without scikit-learn's remark that an array has no column names; the order was checked."""
+    """``call(rows)`` without scikit-learn's warning about missing column names: the order was checked already."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         return np.asarray(call(rows), np.float64)

@@ -1,4 +1,4 @@
-"""The five files of the old service: found, measured and recognised before anything reads them."""
+"""Finds the five files of the old service, and checks size and kind before anything parses them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from models.legacy.errors import LegacyError, Unanswered
 
 AUTOENCODERS = ("autoencoder_best.h5", "autoencoder_converted.h5")
-"""The first that is there is taken: what the old service converted is further from what was trained."""
+"""The first one that exists is used: the converted file is further away from the training."""
 SCALER, FOREST, NAMES, CONFIG = "scaler.pkl", "isolation_forest.pkl", "feature_names.json", "config.json"
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -26,7 +26,7 @@ _PICKLES = (b"\x80", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's name and content: what was checked is what is used, whatever happens to the folder meanwhile."""
+    """A file's name and content. Read once, so what was checked is what is used, whatever happens to the folder."""
 
     name: str
     content: bytes
@@ -55,9 +55,9 @@ class Files:
 
 
 def find(folder: Path, autoencoder: str | None = None) -> Files:
-    """The files in ``folder``; ``autoencoder`` names one of several. Nothing is unpickled or decoded.
+    """The files in ``folder``. ``autoencoder`` names one of several. Unpickles and decodes nothing.
 
-    Raises `Unanswered` for files that are not there and `LegacyError` for one of another kind or size.
+    Raises `Unanswered` for missing files, and `LegacyError` for a file of another kind or size.
     """
     if not folder.is_dir():
         raise Unanswered(f"{folder} is not a folder. Give the folder with the old service's model files.")

@@ -1,9 +1,9 @@
-"""Was the old forest grown on raw features or on scaled ones? Its split thresholds tell.
+"""Was the old forest grown on raw or on scaled features? Its split thresholds show it.
 
-A forest splits between the values it was shown. Taken as raw features, its thresholds have to lie where the scaler
-says that raw features lie; taken as scaled ones, around zero, a few deviations wide. For each feature the mean
-logarithm of the likelihood ratio under a broad density (Cauchy) is taken; features whose mean is near 0 and whose
-deviation is near 1 say nothing, and nobody should guess from them.
+A forest splits between the values of its training rows. If it was grown on raw features, its thresholds lie where the
+scaler says that raw features lie. If it was grown on scaled ones, they lie around zero, a few deviations wide. For each
+feature this module takes the mean log likelihood ratio under a broad density (Cauchy). A feature whose mean is near 0
+and whose deviation is near 1 says nothing, so it must not decide.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ RAW, SCALED = "raw", "scaled"
 _FEW = 5
 """Features with fewer splits are left out."""
 _CLEAR, _AGAINST, _AGREEING = 1.0, -2.0, 0.75
-"""From which mean log likelihood ratio the answer is clear, at which one feature alone contradicts it, and what share
-of the features has to agree. A feature whose deviation is that of a few spikes leans to raw by about 1 anyway."""
+"""The mean log likelihood ratio from which the answer is clear, the value at which a single feature contradicts it, and
+the share of the features that must agree. A feature whose deviation comes from a few spikes leans to raw by about 1."""
 _STRADDLING = 0.75
-"""Share of the features whose thresholds must lie to both sides of the scaler's mean. Standardised values do; those of
-another scaler (0 to 1, say) do not."""
+"""Share of the features whose thresholds must lie on both sides of the scaler's mean. Those of standardised values do;
+those of another scaler (0 to 1, say) do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForestInput:
-    """``likelihood``: for each feature the mean log likelihood ratio, positive for raw, NaN with too few splits.
-    ``straddling``: share of the features whose thresholds lie to both sides of the scaler's mean, under the reading
-    that is more likely. ``answer``: raw, scaled, or None when unclear."""
+    """What the thresholds say. ``likelihood``: each feature's mean log likelihood ratio, positive for raw, NaN with too
+    few splits. ``straddling``: share of the features whose thresholds lie on both sides of the scaler's mean, for the
+    more likely answer. ``answer``: raw, scaled, or None if unclear."""
 
     likelihood: Floats
     straddling: float

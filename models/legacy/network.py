@@ -20,7 +20,7 @@ def converted(old: OldWeights, order: list[int]) -> Any:
     """The design's Keras network with the old weights; ``order[j]``: where the old file has our feature j."""
     import keras
 
-    # Keras numbers the tensors of a process, and writes the numbers into its file.
+    # Keras numbers the tensors of a process and writes the numbers into its file: start at the same number.
     keras.utils.clear_session()
     model = network.build()
     for k, name in enumerate(old.dense):
@@ -35,7 +35,7 @@ def converted(old: OldWeights, order: list[int]) -> Any:
         layer = model.get_layer(f"norm_{k}")
         layer.set_weights([old.weights[name, weight] for weight in NORM])
         layer.epsilon = epsilon
-    # Without the optimizer of a training to come, of which Keras would miss the state when it opens the file.
+    # Without an optimizer: Keras would miss its state when it opens the file.
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
@@ -48,7 +48,7 @@ def original(file: File, old: OldWeights) -> Any:
         path.write_bytes(file.content)
         try:
             with warnings.catch_warnings():
-                # Of the older spelling of the file's settings.
+                # Keras warns about the older spelling of the file's settings.
                 warnings.simplefilter("ignore")
                 model = keras.models.load_model(path, compile=False)
         except Exception as error:  # Keras raises anything here

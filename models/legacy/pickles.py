@@ -1,8 +1,8 @@
 """Unpickling with a list of what may be loaded.
 
-`pickle.dump` and `joblib.dump` files, compressed or not. Only the classes a fitted scaler or forest consists of are
-let through, by name; the arrays of joblib are read here, because joblib itself unpickles some of them unguarded.
-That makes an attack harder, not impossible: whoever wrote the file has to be trusted all the same.
+For files of `pickle.dump` and `joblib.dump`, compressed or not. Lets through only the classes that a fitted scaler or
+forest consists of, by name. Reads joblib's arrays itself, because joblib unpickles some of them without a guard. That
+makes an attack harder, not impossible: you still have to trust whoever wrote the file.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ _PLAIN = {
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
     *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
 }
-# The key, perhaps noted for later, then a string: its kind, its length, its text.
+# The key, perhaps memoised, then a string: its kind, its length, its text.
 _VERSION = re.compile(rb"_sklearn_version(?:q.|r.{4}|\x94)?(?:X(.)\0\0\0|\x8c(.))(.{3,32})", re.DOTALL)
-# The pure Python unpickler: joblib's arrays lie between its instructions, where the C one has already read ahead.
+# The unpickler in pure Python: joblib's arrays lie between the instructions, and the one in C has read past them.
 _Unpickler: Any = pickle._Unpickler
 
 
@@ -72,12 +72,12 @@ def unpickle(file: File, expected: str) -> tuple[Any, str]:
     written_by = found[3][: ord(found[1] or found[2])].decode(errors="replace") if found else "unknown"
     try:
         with warnings.catch_warnings():
-            # Of another version of scikit-learn: reported by the caller, in our own words.
+            # About another version of scikit-learn. The caller reports it in our own words.
             warnings.simplefilter("ignore")
             loaded = _Guarded(io.BytesIO(content), file.name, expected).load()
     except LegacyError:
         raise
-    except Exception as error:  # a broken pickle leads to anything
+    except Exception as error:  # a broken pickle can raise anything
         import sklearn
 
         raise LegacyError(
@@ -98,7 +98,7 @@ class _Guarded(_Unpickler):  # type: ignore[misc]
         self._handle, self._name, self._expected = handle, name, expected
 
     def find_class(self, module: str, name: str) -> Any:
-        """The class or function a pickle asks for, if a scaler or forest needs it."""
+        """The class or function that a pickle asks for, if a scaler or forest needs it."""
         asked = (module, name)
         if asked == _JOBLIB:
             return _Array
@@ -115,7 +115,7 @@ class _Guarded(_Unpickler):  # type: ignore[misc]
         )
 
     def load_build(self) -> None:
-        """As pickle does; an array of joblib's is then read from behind the instruction."""
+        """As pickle does it. For an array of joblib's, also read the bytes behind the instruction."""
         _Unpickler.load_build(self)
         if isinstance(self.stack[-1], _Array):
             self.stack.append(self._array(self.stack.pop()))
@@ -144,8 +144,8 @@ class _Array:
 
 
 def _tree() -> Callable[..., Any]:
-    """scikit-learn's tree, which also takes the nodes as versions before 1.3 wrote them: without the column that
-    says where missing values go. A forest that saw none does not ask."""
+    """scikit-learn's tree that also accepts nodes from versions before 1.3, which lack the column for missing values. A
+    forest that saw no missing value does not use it."""
     from sklearn.tree._tree import NODE_DTYPE, Tree
 
     class UpgradedTree(Tree):  # type: ignore[misc]
@@ -162,7 +162,7 @@ def _tree() -> Callable[..., Any]:
 
 
 def _unpacked(file: File) -> bytes:
-    """The pickle itself, out of what joblib may have packed it in."""
+    """The pickle itself, without joblib's compression."""
     content = file.content
     try:
         if content[:1] == b"\x78" or content[:2] == b"\x1f\x8b":

@@ -1,4 +1,4 @@
-"""Rows to try converted models with, made without any data: from the scaler's means and deviations alone."""
+"""Rows to compare converted models on, made without data: from the scaler's means and deviations alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made(scaler: Scaler, forest: Forest, forest_input: str, rules: FeatureRules,
 
 
 def _steady(scaler: Scaler, rules: FeatureRules, rng: np.random.Generator) -> Floats:
-    """Charges at one current each, within a deviation of the mean, slowly warming; a sample a second."""
+    """Charges at a constant current each, within one deviation of the mean, warming slowly, one sample per second."""
     parts = []
     ts = np.arange(float(_SAMPLES))
     (mean_a, mean_c), (scale_a, scale_c) = scaler.mean[:2], scaler.scale[:2]

@@ -33,8 +33,8 @@ _ELSE = "Use the file the training wrote (autoencoder_best.h5), or train a new b
 
 @dataclass(frozen=True, slots=True)
 class OldWeights:
-    """The weights of the six Dense and five BatchNormalization layers in order, as the file holds them: for each
-    (layer, weight) an array. ``epsilons``: of the normalisations. ``keras``: the version that wrote the file."""
+    """The weights of the six Dense and five BatchNormalization layers in order, as the file holds them: an array for
+    each (layer, weight). ``epsilons``: of the normalisations. ``keras``: the version that wrote the file."""
 
     dense: tuple[str, ...]
     norm: tuple[str, ...]
@@ -44,8 +44,8 @@ class OldWeights:
 
 
 def read(file: File) -> OldWeights:
-    """Read and check the file; raises `LegacyError` for another architecture, and for weights that are missing, of
-    another shape, not finite, or look as if no training had ever touched them."""
+    """Read and check the file. Raises `LegacyError` for another architecture, and for weights that are missing, have
+    another shape, are not finite, or look untrained."""
     import h5py
 
     try:
@@ -76,7 +76,7 @@ def read(file: File) -> OldWeights:
 
 
 def _stored(groups: Any) -> Iterator[tuple[tuple[str, str, str], Any]]:
-    """Every weight Keras would look for, by group, layer and weight."""
+    """Every weight that Keras would look for, by group, layer and weight."""
     for group in groups:
         for path in groups[group].attrs.get("weight_names", ()):
             text = path.decode() if isinstance(path, bytes) else str(path)
@@ -87,7 +87,7 @@ def _stored(groups: Any) -> Iterator[tuple[tuple[str, str, str], Any]]:
 
 
 def _flat(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The layers that do something, those of models within the model too."""
+    """The layers that compute something, also those of nested models."""
     for layer in config["config"]["layers"]:
         if "layers" in layer["config"]:
             yield from _flat(layer)
@@ -106,7 +106,7 @@ def _check_architecture(file: File, layers: list[dict[str, Any]]) -> None:
 
 
 def _said(layer: dict[str, Any]) -> str:
-    """A layer in a few words, with all in it that changes what the network computes."""
+    """A layer in a few words, with everything that changes what the network computes."""
     kind, config = str(layer["class_name"]), layer["config"]
     if kind == "Dense":
         activation = config.get("activation")
@@ -126,7 +126,7 @@ def _said(layer: dict[str, Any]) -> str:
 def _complete(
     file: File, dense: tuple[str, ...], norm: tuple[str, ...], found: dict[tuple[str, str, str], Any]
 ) -> dict[tuple[str, str], Any]:
-    """Every weight the architecture needs, of its shape; `LegacyError` names each that is not in the file."""
+    """Every weight that the architecture needs, in its shape. `LegacyError` names each that the file lacks."""
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     for name, (inputs, units) in zip(dense, pairwise(_SIZES), strict=True):
         shapes[name, "kernel"], shapes[name, "bias"] = (inputs, units), (units,)
@@ -135,7 +135,7 @@ def _complete(
     weights: dict[tuple[str, str], Any] = {}
     used, missing, misshapen = set(), [], []
     for (layer, weight), shape in shapes.items():
-        # By its group first: a layer that was renamed keeps its old name in the paths of its weights.
+        # Look by group first: a renamed layer keeps its old name in the paths of its weights.
         keys = [key for key in found if key[0] == layer and key[2] == weight]
         keys = keys if len(keys) == 1 else [key for key in found if key[1:] == (layer, weight)]
         if len(keys) != 1:
@@ -160,10 +160,10 @@ def _complete(
 def _check_trained(
     file: File, dense: tuple[str, ...], norm: tuple[str, ...], weights: dict[tuple[str, str], Any]
 ) -> None:
-    """Refuse weights that cannot come out of a training.
+    """Refuse weights that cannot come from a training.
 
-    Training moves every bias, at least in its last digits; a layer whose biases are all exactly zero was made anew
-    after it. The same goes for a normalisation that is exactly as it was born.
+    Training moves every bias, at least in its last digits, so a layer whose biases are all exactly zero was recreated
+    afterwards. The same holds for a normalisation that still has its initial values.
     """
     broken = [f"{layer}/{weight}" for (layer, weight), values in weights.items() if not np.isfinite(values).all()]
     broken += [f"{name}/moving_variance" for name in norm if (weights[name, "moving_variance"] < 0).any()]
@@ -177,12 +177,12 @@ def _check_trained(
         elif not bias.any():
             fresh.append(f"{name} (every bias is 0)")
     fresh += [
-        f"{name} (as it was born)"
+        f"{name} (initial values)"
         for name in norm
         if all((weights[name, weight] == start).all() for weight, start in _FRESH.items())
     ]
     if fresh:
         raise LegacyError(
             f"{file.name}: no training has touched the weights of {', '.join(fresh)}. They were lost on the way and "
-            f"made anew, as the old service's conversion did; such a network knows nothing. {_ELSE}"
+            f"recreated, as the old service's conversion did. Such a network knows nothing. {_ELSE}"
         )

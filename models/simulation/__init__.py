@@ -1,1 +1,1 @@
-"""Simulated charges: a cell, a logger, training material made of them. Imports models.data."""
+"""Simulated charges: a cell, a logger, and training material from them. Imports models.data."""

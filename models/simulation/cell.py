@@ -16,17 +16,18 @@ CAPACITY_AH = 5.0
 FULL_V = 4.2
 C_RATES = (0.15, 1.2)
 AMBIENTS_C = (4.0, 42.0)
-"""Lithium cells are not to be charged below freezing, so no healthy charge is."""
+"""Lithium cells must not be charged below freezing, so no healthy charge is so cold."""
 HOTTEST_C = 50.0
-"""No charger goes on with a cell as hot as this, so no healthy charge gets there."""
+"""A charger stops before a cell gets this hot, so no healthy charge does."""
 _PERIOD_S = 5.0
 _KELVIN = 273.15
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """One charge, before it is run. ``warm_c``: degrees the cell starts above its surroundings; ``drift_c_per_h``:
-    how these warm up; ``cooling_w_per_m2k``: heat transfer; ``resistance_ohm`` and ``capacity_lost`` age the cell."""
+    """The conditions of one charge. ``warm_c``: degrees that the cell starts above its surroundings. ``drift_c_per_h``:
+    how fast these warm up. ``cooling_w_per_m2k``: heat transfer. ``resistance_ohm`` and ``capacity_lost`` age the
+    cell."""
 
     c_rate: float
     ambient_c: float
@@ -42,8 +43,8 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge as it was, without a logger: columns (n,) from 0 s on; ``cv_from_s`` is the knee and
-    ``end_s`` the moment the charger switched off."""
+    """A charge without a logger: columns (n,) from 0 s on. ``cv_from_s``: when constant voltage begins. ``end_s``: when
+    the charger switches off."""
 
     conditions: Conditions
     time_s: Floats
@@ -54,7 +55,7 @@ class Charge:
 
 
 def draw(rng: np.random.Generator) -> Conditions:
-    """Conditions of one charge, drawn over the whole range the default bundle is meant for."""
+    """Draw the conditions of one charge from the whole range that the default bundle is meant for."""
     c_rate = float(rng.uniform(*C_RATES))
     ageing = float(rng.choice([0.0, 0.25, 0.5, 0.75, 1.0]))
     return Conditions(
@@ -74,7 +75,7 @@ def draw(rng: np.random.Generator) -> Conditions:
 def charges(count: int, seed: int) -> Iterator[Charge]:
     """``count`` charges, one after the other (about 0.5 s each); the same seed gives the same charges.
 
-    Conditions under which the cell is full at once (cold, aged and fast) or gets too hot are drawn again.
+    Draws again if the cell would be full at once (cold, aged and fast) or would get too hot.
     """
     rng = np.random.default_rng(seed)
     made = 0
@@ -86,8 +87,8 @@ def charges(count: int, seed: int) -> Iterator[Charge]:
 
 
 def run(conditions: Conditions) -> Charge | None:
-    """The charge under ``conditions``; None when the cell reaches its voltage limit within the first minutes, or gets
-    too hot."""
+    """The charge under ``conditions``. None if the cell reaches its voltage limit within the first minutes or gets too
+    hot."""
     # PyBaMM asks about telemetry at first use, and waits for an answer.
     os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
     import pybamm

@@ -1,4 +1,4 @@
-"""What a data logger makes of a charge: spacing, noise, coarse steps, gaps, a late start."""
+"""Records a charge as a data logger does: spacing, noise, coarse steps, gaps, a late start."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from models.simulation.cell import AMBIENTS_C, C_RATES, CAPACITY_AH, HOTTEST_C, 
 from window.samples import Floats, Samples
 
 EPOCH_S = 1.7e9
-"""Simulated records begin here: stamps as large as real ones, so that their rounding is real too."""
+"""Simulated records begin here: with stamps as large as real ones their rounding is real too."""
 PIECE, PIECE_A, PIECE_C = 16, 1.15 * C_RATES[1] * CAPACITY_AH, (AMBIENTS_C[0] - 5.0, HOTTEST_C + 5.0)
-"""Samples in a piece, and the currents and temperatures of pieces: a little beyond those of charges, so that these lie
-within what is learnt and not at its edge."""
+"""Samples in a piece, and the range of its currents and temperatures: a little wider than that of charges, so that
+charges lie inside the training range and not at its edge."""
 FASTEST_C_PER_S = 0.05
 STEPS_A = (0.01, 0.05)
-"""Resolutions of coarse current sensors: with them a steady current repeats to the last digit, and nothing is stuck."""
+"""Resolutions of coarse current sensors. With them a steady current repeats to the last digit although nothing is
+stuck."""
 QUIET_S = 30.0
-"""No gap falls into the first half minute of a record."""
+"""There is no gap in the first half minute of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Logger:
 
 
 def draw(rng: np.random.Generator, charge: Charge) -> Logger:
-    """A logger for ``charge``: mostly 1 Hz, some slower or faster, a third of them starting late."""
+    """A logger for ``charge``: mostly 1 Hz, some slower or faster; almost a third start late."""
     spacing_s = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.5, 5.0))
     late = rng.random() < 0.3
     coarse = rng.random() < 0.2
@@ -57,7 +58,8 @@ def draw(rng: np.random.Generator, charge: Charge) -> Logger:
         noise_c=_between(rng, 0.005, 0.03) if coarse else _between(rng, 0.01, 0.06),
         step_c=0.1 if coarse else 0.0,
         late_s=float(rng.uniform(0.05, 0.9)) * charge.end_s if late else 0.0,
-        # A fast logger sees the current rise twice as steeply; to learn that too would blind the models for steps.
+        # A fast logger sees the current rise twice as steeply. Training on that too would make the models blind to
+        # steps.
         dead=0 if late or spacing_s < 1.0 else int(rng.integers(0, 4)),
         gaps=int(rng.integers(0, 4)),
     )
@@ -68,7 +70,7 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def record(charge: Charge, logger: Logger, rng: np.random.Generator) -> Samples:
-    """The session ``logger`` writes of ``charge``, charge current positive."""
+    """The session that ``logger`` writes of ``charge``. The charging current is positive."""
     count = max(int((float(charge.time_s[-1]) - logger.late_s) / logger.spacing_s), 8)
     at_s: Floats = logger.late_s + logger.spacing_s * np.arange(count, dtype=np.float64)
     at_s = at_s + np.clip(rng.normal(0.0, logger.jitter_s, count), -0.4, 0.4) if logger.jitter_s else at_s
@@ -89,12 +91,12 @@ def record(charge: Charge, logger: Logger, rng: np.random.Generator) -> Samples:
 
 
 def piece(rng: np.random.Generator) -> Samples:
-    """A quarter of a minute or more of a steady charge, at any current and temperature of the range, `PIECE_A` and
+    """A piece of a steady charge, a quarter of a minute or more, at any current and temperature in `PIECE_A` and
     `PIECE_C`.
 
-    Some tens of charges have but some tens of currents, each at a few temperatures: without these pieces the models
-    would take the corners between them for anomalies. In so short a time a cell warms evenly, and at most as fast as a
-    cold and aged one does at the first; it need not be simulated.
+    A few dozen charges have only a few dozen currents, each at a few temperatures. Without these pieces the models
+    would take the corners between them for anomalies. In so short a time a cell warms evenly, at most as fast as a cold
+    and aged one does at its start, so no simulation is needed.
     """
     spacing_s = 1.0 if rng.random() < 0.75 else float(rng.uniform(0.5, 5.0))
     level_a = float(rng.uniform(0.0, PIECE_A))

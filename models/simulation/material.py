@@ -1,4 +1,4 @@
-"""Simulated charges as the material of a bundle."""
+"""Training material from simulated charges."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from window.samples import Samples
 
 SESSIONS, TEST = 200, 60
 PIECES = 40
-"""So many short pieces go with each charge."""
+"""Short pieces per charge."""
 ORDINARY = logger.Logger(1.0, 0.0, 0.004, 0.03, 0.03, 0.0, 0.0, 0.0, 0, 0)
 """An ordinary 1 Hz logger."""
 DEGREES = (50.0, 55.0, 60.0)
-"""Of this cell more is known than simulated charges show: its maker allows 45 °C when it is charged."""
+"""More is known about this cell than simulated charges show: its maker allows 45 °C while charging."""
 
 
 def material(seed: int, progress: StepProgress, *, sessions: int = SESSIONS, test: int = TEST) -> Material:
-    """``sessions`` charges to learn from and to hold out, and ``test`` ones; the same seed gives the same bits.
+    """``sessions`` charges for training and validation, and ``test`` more. The same seed gives the same bits.
 
-    About 0.6 s a charge. Raises ValueError when there are too few sessions.
+    Takes about 0.6 s per charge. Raises ValueError if there are too few sessions.
     """
     if sessions < LEAST_UNITS:
         raise ValueError(f"{sessions} sessions are too few to learn from and to hold some out: {LEAST_UNITS} at least")
@@ -48,13 +48,13 @@ def material(seed: int, progress: StepProgress, *, sessions: int = SESSIONS, tes
 
 
 def _record(charge: Charge, seed: int, number: int) -> Samples:
-    """What some logger saw of a charge; the same seed gives the same bits."""
+    """A charge as a random logger records it. The same seed gives the same bits."""
     rng = np.random.default_rng([seed, number])
     return logger.record(charge, logger.draw(rng, charge), rng)
 
 
 def _cut(recorded: Sequence[Samples]) -> list[Samples]:
-    """Into sessions: a logger's longest gaps end one."""
+    """Cut recordings into sessions: a logger's longest gaps end one."""
     whole = [Series("", samples, np.zeros(len(samples), bool)) for samples in recorded]
     return [session for one in whole for session in one.healthy(least=LEAST_SAMPLES)]
 

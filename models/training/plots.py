@@ -30,7 +30,7 @@ def training_curve(epochs: Sequence[Epoch]) -> bytes:
         "o-",
         ms=3,
         color=_TRAINING,
-        label="training (half of the rows spoilt as well)",
+        label="training (half of the rows corrupted as well)",
     )
     axes.plot(
         number,
@@ -38,7 +38,7 @@ def training_curve(epochs: Sequence[Epoch]) -> bytes:
         "o-",
         ms=3,
         color=_HELD,
-        label="validation (held-out charges, nothing spoilt)",
+        label="validation (held-out charges, nothing corrupted)",
     )
     settling = sum(e.dropout for e in epochs)
     if 0 < settling < len(epochs):
@@ -81,7 +81,7 @@ def _histogram(axes: Axes, scores: Floats, edges: Floats, limits: Sequence[tuple
     axes.hist(scores, edges.tolist(), color=_TRAINING)
     for at, label, color, style in limits:
         axes.axvline(at, color=color, ls=style, label=f"{label}: {at:.3g}")
-    # So that a single sample near a threshold is seen beside a million ordinary ones.
+    # A single sample near a threshold must be visible beside a million ordinary ones.
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.7)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, frameon=False)

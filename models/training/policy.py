@@ -1,4 +1,4 @@
-"""Thresholds of policy `evidence`, by a budget of false episodes on normal charging."""
+"""Finds the thresholds of policy `evidence` for a budget of false episodes on normal charging."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from window.samples import Floats, Samples
 BUDGET = 0.05
 """False episodes per charge-hour."""
 SCORE_MARGIN, FOREST_MARGIN, CHANGE_MARGIN = 1.1, 0.01, 1.05
-"""Thresholds stand so far beyond the worst that may not alarm: the next charge has a worst sample too."""
+"""How far thresholds lie beyond the worst sample that must not alarm: the next charge has a worst sample too."""
 SPANS = (("current", 1, 20), ("current", 10, 25), ("current", 15, 20), ("temperature", 2, 20), ("temperature", 15, 20))
-"""What is compared: how many newest samples with how many before them."""
+"""What is compared: the mean of so many newest samples with that of so many before them."""
 STILL = 0.5
 WARM_UP_S, WARM_UP_SAMPLES = 8.0, 8
-"""A charge begins with up to three samples of 0 A, which the features of four more look back to."""
+"""A charge begins with up to three samples of 0 A, and the features of four more samples look back to them."""
 BEYOND_A, BEYOND_C = 0.2, 10.0
-"""So far out of what was learnt from, a reading speaks alone: a share of the largest current, and degrees."""
+"""A reading this far outside of the training range is an anomaly alone: a share of the largest current, and degrees."""
 _SCATTER = 20
 _FLOOR_SHARE = 0.95
 _STUCK_TIMES, _STUCK_LEAST, _STUCK_MOST = 3, 12, 35
@@ -41,7 +41,7 @@ class Sessions:
 
 
 def needed_hours(budget: float) -> float:
-    """Hours without a false episode that bear out the budget (rule of three, 95 %)."""
+    """Hours without a false episode that confirm the budget (rule of three, 95 %)."""
     return 3.0 / budget
 
 
@@ -95,7 +95,7 @@ def _ends(readings: Sequence[Floats], digits: int) -> tuple[float, float]:
 
 
 def bounds(known: Range) -> Range:
-    """What lies outside of these is far from all that was ``train`` from: nothing else need speak against it."""
+    """Bounds far outside of the ``known`` range. A reading beyond them is an anomaly without further evidence."""
     (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
     beyond_a = max(BEYOND_A * max(abs(low_a), abs(high_a)), 1e-3)
     return Range(
@@ -105,7 +105,8 @@ def bounds(known: Range) -> Range:
 
 
 def _within(peaks: Floats, spare: int, margin: float) -> Floats:
-    """Limits (k,) beyond the peaks (sessions, k) of all sessions but ``spare``: those that push them up most."""
+    """Limits (k,) beyond the peaks (sessions, k) of all sessions except the ``spare`` ones that raise the limits
+    most."""
     kept = peaks
     for _ in range(min(spare, len(peaks) - 1)):
         worth = [np.log(np.delete(kept, row, axis=0).max(axis=0)).sum() for row in range(len(kept))]
@@ -114,7 +115,7 @@ def _within(peaks: Floats, spare: int, margin: float) -> Floats:
 
 
 def _score_peaks(session: Samples, scores: Scores, by: Evidence, gap_s: float) -> list[float]:
-    """The session's highest error, the highest that ``of`` of ``out_of`` samples pass, and the worst forest score."""
+    """The session's highest error, the highest error that ``of`` of ``out_of`` samples pass, the worst forest score."""
     of = tails(session.ts, session.current_a, session.temperature_c, length=LENGTH)
     seen = session_of(of, by, gap_s)
     lead = np.full(by.out_of - 1, -np.inf)
@@ -135,13 +136,14 @@ def _change_peaks(session: Samples, by: Evidence, gap_s: float) -> list[float]:
 
 
 def _floor(readings: Sequence[Floats]) -> float:
-    """The scatter that hardly any run of samples exceeds: noise as it is where it is largest."""
+    """The scatter that hardly any run of samples exceeds: the noise where it is largest."""
     found = [sliding_window_view(r, _SCATTER).std(axis=1) for r in readings if len(r) >= _SCATTER]
     return max(float(np.quantile(np.concatenate(found), _FLOOR_SHARE)), 1e-6) if found else 1.0
 
 
 def _stuck(readings: Sequence[Floats]) -> int | None:
-    """Three times as often as normal readings ever repeat, at least 12; None where that is too long to tell."""
+    """Three times the longest repetition of normal readings, at least 12. None if that is more than the policy can
+    see."""
     times = max(_STUCK_LEAST, _STUCK_TIMES * max((_longest(r) for r in readings), default=1))
     return times if times <= _STUCK_MOST else None
 

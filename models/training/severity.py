@@ -1,4 +1,4 @@
-"""Limits of an anomaly's severity: given by the user, or laid by what was seen of normal charging."""
+"""Limits of an anomaly's severity: given by the user, or derived from normal charging."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from scoring.config import Range, SeverityLimit, SeverityLimits
 
 LEVELS = ("medium", "high", "critical")
 SHARES, OVER_C = (1.0, 1.2, 1.5), (5.0, 10.0, 20.0)
-"""Without better knowledge: shares of the largest normal current, and degrees above the highest normal temperature."""
+"""Defaults: shares of the largest normal current, and degrees above the highest normal temperature."""
 _LEAST_A = 1e-3
 
 
 def limits(
     given: Mapping[str, Limit], known: Range, degrees: tuple[float, float, float] | None = None
 ) -> SeverityLimits:
-    """The limits, those that are ``given`` by name, the others by the ranges that were ``known`` from, or with
-    ``degrees`` for temperatures.
+    """The limits ``given`` by name. The others follow from the ``known`` range of normal charging, or from ``degrees``
+    for temperatures.
 
-    Raises ValueError where they do not rise from medium over high to critical, or where a current is not positive.
+    Raises ValueError if they do not rise from medium over high to critical, or if a current is not positive.
     """
     most_a = max(map(abs, known.current_a))
     found: dict[str, Limit] = {}
@@ -42,5 +42,5 @@ def limits(
 
 def _said(level: str, found: Mapping[str, Limit], given: Mapping[str, Limit]) -> str:
     current_a, temperature_c = found[level]
-    source = "" if level in given else ", laid by the data (give it too)"
+    source = "" if level in given else ", from the data (give it too)"
     return f"{level} ({current_a:g} A, {temperature_c:g} °C{source})"

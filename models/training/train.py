@@ -1,4 +1,4 @@
-"""The pipeline from normal sessions to a bundle with policy `evidence`."""
+"""Trains a bundle with policy `evidence` from normal sessions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from window.features import ROLLING
 from window.samples import Floats, Samples
 
 FEATURES_CONFIG = FeaturesConfig(ratio_floor_c=5.0)
-"""Near the freezing point current / temperature would outgrow every other feature."""
+"""Near 0 °C current / temperature would become larger than every other feature."""
 RUNNING = 2 * ROLLING
-"""From this sample of a session on its scores count for calibration."""
+"""From this sample of a session on, scores count for calibration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The size of a training, and ``budget``: false episodes per charge-hour to aim at. ``per_grade``: faults of each
-    grade that are put in to see what is found."""
+    """The size of a training. ``budget``: false episodes per charge-hour to aim at. ``per_grade``: injected faults of
+    each grade."""
 
     rows_per_session: int = 800
     trees: int = 100
@@ -53,12 +53,12 @@ def train(
     *,
     limits: Mapping[str, Limit] | None = None,
 ) -> Bundle:
-    """Make a bundle at ``out``, replacing what is there, and beside it the pictures of `pictures`. The same material
-    and seed give the same bytes with the same versions on the same kind of processor. ``limits``: of severities, by
-    name; the others follow from the data.
+    """Make a bundle at ``out``, replacing what is there, and the two `pictures` beside it. The same material and seed
+    give the same bytes with the same versions on the same kind of processor. ``limits``: of severities, by name; the
+    others follow from the data.
 
-    Raises ValueError for limits that cannot be and `parity.ParityError` when the graph is not the models; warns when
-    the held-out hours cannot bear out the budget.
+    Raises ValueError for impossible limits, and `parity.ParityError` if the graph does not score as the models. Warns
+    if there are too few held-out hours to confirm the budget.
     """
     train, validation = material.train, material.validation
     every = [*train, *validation]
@@ -67,7 +67,8 @@ def train(
     _warn(hours(validation), recipe.budget)
     rules = FEATURES_CONFIG.rules
     taught = training_rows([*train, *material.pieces], rules, seed, most=recipe.rows_per_session)
-    # Weights are kept by how well they rebuild normal rows: what nobody can undo of a spoilt one would drown that.
+    # Choose the weights by how well they rebuild clean rows. The loss on corrupted rows, which nothing can fully undo,
+    # would hide that.
     checked = training_rows(validation, rules, seed, most=recipe.rows_per_session, corrupted=False)
     scaler = Scaler(taught.targets.mean(axis=0), np.maximum(taught.targets.std(axis=0), 1e-9))
     total = recipe.epochs + recipe.settle_epochs
@@ -142,8 +143,8 @@ def train(
 
 
 def pictures(out: Path) -> tuple[Path, Path]:
-    """Where the training curve and the histograms of held-out scores lie: beside the bundle's folder, not in it, since
-    a bundle is what its id vouches for."""
+    """The paths of the training curve and of the score histograms: beside the bundle's folder, not in it, because the
+    id vouches for everything in a bundle."""
     folder = out.resolve()
     return folder.with_name(f"{folder.name}-training.png"), folder.with_name(f"{folder.name}-scores.png")
 
@@ -158,7 +159,7 @@ def _warn(held_h: float, budget: float) -> None:
 
 
 def _weights(graph: Graph, scaler: Scaler, train: Sequence[Samples]) -> tuple[float, ...]:
-    """One over the mean square of each feature's residual on what was learnt: each counts by how surprising it is."""
+    """One over the mean square of each feature's residual in training: each counts by how surprising it is."""
     parts = []
     for rows in features_of(train, FEATURES_CONFIG.rules):
         residual = scaler.standardise(rows) - scaler.standardise(graph.score(rows).reconstruction)
@@ -168,7 +169,7 @@ def _weights(graph: Graph, scaler: Scaler, train: Sequence[Samples]) -> tuple[fl
 
 
 def _running(scores: Sequence[Scores]) -> tuple[Floats, Floats]:
-    """Errors and forest scores of all samples but the first of each session."""
+    """Errors and forest scores of all samples except the first of each session."""
     return (
         np.concatenate([s.reconstruction_error[RUNNING:] for s in scores]),
         np.concatenate([s.forest_score[RUNNING:] for s in scores]),
@@ -176,7 +177,7 @@ def _running(scores: Sequence[Scores]) -> tuple[Floats, Floats]:
 
 
 def _versions(source: str) -> dict[str, str]:
-    """Of what made the bundle."""
+    """Versions of everything that made the bundle."""
     libraries = ["battery-watch", "keras", "numpy", "onnx", "onnxruntime", "scikit-learn", "tensorflow"]
     libraries += ["pybamm"] if source == "simulation" else []
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}

@@ -178,7 +178,7 @@ def test_archived_anomalies_are_read(account: Any) -> None:
     account.world.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b'nonsense\n{"device":"c","ts":1}\n')
     done = account.ask(*interval, "--json")
     assert (done.returncode, done.stdout) == (1, "".join(lines))
-    assert done.stderr.count(f"{key} holds what is no line of the archive") == 2
+    assert done.stderr.count(f"{key} holds something that is no line of the archive") == 2
 
     for options, environment, words in (
         (["--since", "1h", "--until", "2h"], {}, "--until must be later"),

@@ -78,7 +78,7 @@ def test_every_device_can_be_muted_and_notices_too(run: Any, s3: Any) -> None:
         (["--device", "d", "--until", "2020-11-22T15:00Z", "--reason", "r"], "has passed"),
         (["--device", "d", "--until", "0m", "--reason", "r"], "has passed"),
         (["--device", "d", "--until", "7d1m", "--reason", "r"], "more than 7 days: add --force"),
-        (["--device", "d", "--until", "367d", "--reason", "r", "--force"], "nothing is muted for ever"),
+        (["--device", "d", "--until", "367d", "--reason", "r", "--force"], "every mute must end"),
         (["--device", "d", "--until", "2h", "--reason", " "], "is one line"),
         (["--device", "d", "--until", "2h", "--reason", "a\nb"], "is one line"),
         (["--device", "d", "--until", "2h", "--reason", "r" * 201], "is one line"),

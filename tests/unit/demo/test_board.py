@@ -125,7 +125,7 @@ def test_only_the_first_sentence_about_a_fault_is_printed_whole_and_a_repetition
     board.show(view(0, [long, replace(long, id="2"), replace(long, again=True)]))
     lines = [line for line in out.getvalue().splitlines() if "It is hot" in line]
     assert ["what stands out" in line for line in lines] == [True, False, False]
-    assert ["told again" in line for line in lines] == [False, False, True]
+    assert ["sent again" in line for line in lines] == [False, False, True]
 
 
 def test_steps_of_episodes_are_called_so() -> None:

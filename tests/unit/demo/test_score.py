@@ -202,7 +202,7 @@ def test_a_step_is_no_message_about_a_sample() -> None:
 def test_an_end_without_a_beginning_fails_the_run() -> None:
     """Nobody was told that there was an episode."""
     summary = summarise(replace(GOOD, messages=(*GOOD.messages, step("closed", 59))))
-    assert summary.failures == ("Episodes that nobody was told the beginning of: 1.",)
+    assert summary.failures == ("Episodes whose opening was never published: 1.",)
 
 
 def test_latency_is_that_of_the_live_part_alone() -> None:

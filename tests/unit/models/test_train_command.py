@@ -128,7 +128,7 @@ def test_limits_that_contradict_the_data(small: Any, tmp_path: Path) -> None:
     result = run("--input", small.charges, "--out", tmp_path / "new", "--medium", "50", "80")
     assert result.exit_code == 1
     assert "medium (50 A, 80 °C) is not below high (" in flat(result)
-    assert "laid by the data (give it too)" in flat(result)
+    assert "from the data (give it too)" in flat(result)
     assert not (tmp_path / "new").exists()
 
 

@@ -107,7 +107,7 @@ def test_what_differs_is_shown_once(checked: Checked) -> None:
         ({"of_message": [SCORE]}, "no", ["a later record changed the sample or one before it"]),
         ({"of_message": [READING, SCORE], "of_archive": [READING, SCORE]}, "no", ["with other readings; the worker"]),
         ({"of_message": [SCORE], "of_archive": None, "line": None}, "no", ["one before it", "has no line of it"]),
-        ({"now": None, "of_message": None, "of_archive": None}, "no", ["no score comes of"]),
+        ({"now": None, "of_message": None, "of_archive": None}, "no", ["gets no score"]),
         ({"now": None, "present": False, "of_message": None, "of_archive": None}, "no", ["was deleted"]),
         (
             {"now": None, "present": False, "table": TableDescription("t", 1, ("device",)), "of_message": None},

@@ -12,8 +12,8 @@ RULES = FeatureRules()
 SESSIONS = [Samples.of(np.arange(n, dtype=float), 3.0 + np.arange(n) / 1e3, np.full(n, 25.0)) for n in (40, 300)]
 
 
-def test_rows_are_drawn_from_each_session_but_its_first_and_half_are_spoilt_as_well() -> None:
-    """At most so many of each; a spoilt row is to be given back as it was."""
+def test_rows_are_drawn_from_each_session_but_its_first_and_half_are_corrupted_as_well() -> None:
+    """At most so many of each; a corrupted row is to be given back as it was."""
     found = training_rows(SESSIONS, RULES, 1, most=100)
     assert len(found.inputs) == len(found.targets) == 35 + 17 + 100 + 50
     equal = (found.inputs == found.targets).all(axis=1)
@@ -26,7 +26,7 @@ def test_rows_are_drawn_from_each_session_but_its_first_and_half_are_spoilt_as_w
     assert not targets & first
 
 
-def test_nothing_is_spoilt_of_what_weights_are_kept_by() -> None:
+def test_nothing_is_corrupted_of_what_weights_are_kept_by() -> None:
     """The same rows, shown as they are wanted."""
     found = training_rows(SESSIONS, RULES, 1, most=100, corrupted=False)
     assert len(found.targets) == 135

@@ -141,7 +141,7 @@ def test_a_fresh_normalisation_is_named(old: Any, changed: Any) -> None:
         for weight, start in (("gamma", 1.0), ("beta", 0.0), ("moving_mean", 0.0), ("moving_variance", 1.0)):
             opened[path(opened, "batch_normalization_3", weight)][...] = start
 
-    with pytest.raises(LegacyError, match=r"of batch_normalization_3 \(as it was born\)\."):
+    with pytest.raises(LegacyError, match=r"of batch_normalization_3 \(initial values\)\."):
         weights.read(file(changed(old.h5["keras3"], change)))
 
 

@@ -1,4 +1,4 @@
-"""Limits of severity: given, or laid by the data, and always rising."""
+"""Limits of severity: given, or from the data, and always rising."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_hardly_any_current_at_all() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"medium": (3.7, 36.0)}, r"medium \(3.7 A, 36 °C\) is not below high \(3.6 A, 40 °C, laid by the data"),
-        ({"critical": (9.0, 40.0)}, r"high .*laid by the data.* is not below critical \(9 A, 40 °C\)"),
+        ({"medium": (3.7, 36.0)}, r"medium \(3.7 A, 36 °C\) is not below high \(3.6 A, 40 °C, from the data"),
+        ({"critical": (9.0, 40.0)}, r"high .*from the data.* is not below critical \(9 A, 40 °C\)"),
         ({"medium": (-1.0, 36.0)}, "--medium: a current of -1 A is not positive"),
         ({"medium": (float("nan"), 36.0)}, "not positive"),
     ],
