@@ -407,7 +407,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, where: str, call: int, *, afte
         "reporting.health.watch.Watch.apply",
         "consumer.state.ledger.Ledger.classed",
         "consumer.outgoing.outbox.LaneOutbox.emit",
-        "reporting.anomaly.evidence.Evidence.message",
+        "reporting.anomaly.evidence.Evidence.finding",
         "consumer.intake.shards.Shards.move_past",
     ],
 )

@@ -176,7 +176,7 @@ def test_rule_17_a_bad_bundle_is_refused_and_the_old_one_goes_on(script: Script,
             opened, closed = told
             assert (opened["data"]["state"], closed["data"]["state"]) == ("opened", "closed")
             assert str(BAD) in opened["data"]["summary"]
-            assert f"{OLD.id} goes on" in opened["data"]["summary"]
+            assert f"{OLD.id} stays active" in opened["data"]["summary"]
             assert closed["data"]["model"] == OLD.id
         assert world.durable_head().refused is None
 

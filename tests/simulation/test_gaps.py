@@ -216,7 +216,7 @@ def test_rule_19_deleted_items_cannot_be_seen(bundle: Bundle) -> None:
     script = stream(readings(), ONE)
     world = away(script, bundle, later=Later(ttl_s=24.0 * HOUR + 300.0)).run()
     _, closed = told(world, "health.gap")
-    assert "how many are missing is unknown" in closed["data"]["summary"]
+    assert "their number is unknown" in closed["data"]["summary"]
     unseen = len(script.writes) - books(world)["scored"] - books(world)["backfilled"]
     assert unseen == 70 + 2
     assert closed["data"]["count"] == books(world)["backfilled"]
