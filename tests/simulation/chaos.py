@@ -19,6 +19,9 @@ from time import monotonic
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the twins that all tests share
+
 from sim_bundle import arithmetic_bundle
 from sim_schedule import Judge, Verdict
 
