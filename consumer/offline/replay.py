@@ -165,28 +165,11 @@ class _Kept:
         return sums
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Rows as they were judged in one go; ``device`` holds codes, ``episode`` ids, empty where there is none."""
-
-    device: Codes
-    ts: Floats
-    current_a: Floats
-    temperature_c: Floats
-    expected_current_a: Floats
-    expected_temperature_c: Floats
-    reconstruction_error: Floats
-    forest_score: Floats
-    stages: NDArray[np.uint8]
-    severity: NDArray[np.int8]
-    episode: NDArray[np.object_]
-
-
 class _Rows:
     """A `LaneObserver` that keeps what the lane judged: its windows forget."""
 
     def __init__(self) -> None:
-        self._pages: list[_Page] = []
+        self._pages: list[Judged] = []
         self._episode: dict[tuple[int, float], str] = {}
 
     def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
@@ -199,7 +182,8 @@ class _Rows:
                 self._episode[key] = episodes[int(row)]
             episode[row] = self._episode.get(key, "")
         self._pages.append(
-            _Page(
+            Judged(
+                devices=(),
                 device=scored.device,
                 ts=scored.ts,
                 current_a=scored.current_a,
@@ -218,11 +202,12 @@ class _Rows:
         """Every sample as it was judged last: one that was written again, or that one out of order touched, was judged
         more than once."""
         devices = np.array([names[code] for code in range(len(names))], object)
-        pages = self._pages or [_Page(*(np.empty(0, np.int32) for _ in fields(_Page)))]  # type: ignore[arg-type]
-        whole = _Page(*(np.concatenate([getattr(page, f.name) for page in pages]) for f in fields(_Page)))
-        order = np.lexsort((np.arange(len(whole.ts)), whole.ts, whole.device))
-        device, ts = whole.device[order], whole.ts[order]
+        columns = [field.name for field in fields(Judged) if field.name != "devices"]
+        pages = self._pages or [Judged((), *(np.empty(0, np.int32) for _ in columns))]  # type: ignore[arg-type]
+        whole = {name: np.concatenate([getattr(page, name) for page in pages]) for name in columns}
+        order = np.lexsort((np.arange(len(whole["ts"])), whole["ts"], whole["device"]))
+        device, ts = whole["device"][order], whole["ts"][order]
         last = order[np.append((device[1:] != device[:-1]) | (ts[1:] != ts[:-1]), True)[: len(order)]]
-        rank = np.argsort(np.argsort(devices))[whole.device[last]]
-        rows = last[np.lexsort((rank, whole.ts[last]))]
-        return Judged(tuple(devices), **{f.name: getattr(whole, f.name)[rows] for f in fields(_Page)})
+        rank = np.argsort(np.argsort(devices))[whole["device"][last]]
+        rows = last[np.lexsort((rank, whole["ts"][last]))]
+        return Judged(tuple(devices), **{name: column[rows] for name, column in whole.items()})
