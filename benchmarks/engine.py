@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -28,7 +29,7 @@ from consumer.state.committer import Sinks, publishing, steps
 from consumer.stream.client import Stream
 from consumer.stream.direct import DirectSource
 from consumer.worker import assembly
-from consumer.worker.liveness import PulseFile
+from consumer.worker.liveness import LivenessFile
 from consumer.worker.worker import Worker
 from reporting.message import Message
 from scoring.bundle import Bundle, load
@@ -64,7 +65,7 @@ class Engine:
             for name, part in (self._parts() if stepped else {}).items():
                 exchanged.enter_context(patch.object(assembly, name, part))
             put_together = assembly.Assembly(cast(boto3.Session, self.account), settings(), bundle, stream)
-            worker = put_together.worker(PulseFile(Path("/dev/null/pulse")), threading.Event())
+            worker = put_together.worker(LivenessFile(Path("/dev/null/liveness")), threading.Event())
             assert worker is not None
             self.worker: Worker = worker
             if stepped:
@@ -73,7 +74,12 @@ class Engine:
 
     def run_to(self, watermark: float) -> None:
         """Turn until everything before ``watermark`` (epoch seconds) is processed."""
-        self._until(lambda: self.worker.watermark >= watermark)
+        self._until(lambda: self.watermark >= watermark)
+
+    @property
+    def watermark(self) -> float:
+        """Of the lane that is furthest behind, epoch seconds."""
+        return min((owned.watermark for owned in self.worker._lanes.reading), default=-inf)
 
     def turn(self) -> float:
         """Read at most one page and process it; when to read again (`time.monotonic`)."""
@@ -120,7 +126,8 @@ class AtOnce:
     def resend(self, messages: Sequence[Message]) -> None:
         """See `Committer`."""
         if messages:
-            publishing(messages, self._to.topic).call()
+            for step in publishing(messages, self._to.publishers):
+                step.call()
 
     def stop(self) -> None:
         """See `Committer`."""

@@ -70,7 +70,7 @@ def run(pipe: Connection) -> None:
         stop = threading.Event()
 
         def end() -> None:
-            behind_s.append(time.time() - engine.worker.watermark)
+            behind_s.append(time.time() - engine.watermark)
             stop.set()
 
         threading.Timer(SECONDS, end).start()
