@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+BENCH_ARGS ?=
 
 BUILD ?= build
 # Else ONNX Runtime reports what tests, benchmarks and training do to its maker.
@@ -22,7 +23,7 @@ help:
 	@echo "make hooks    have git make these checks before each commit"
 	@echo "make setup    only set up: the worker, the command line, the embedded AWS"
 	@echo "make chaos    20,000 schedules of faults and every crash point, about half an hour (ARGS=\"--first 20000\"); writes docs/reliability.md"
-	@echo "make bench    the benchmarks"
+	@echo "make bench    how fast, small and smooth the worker is, about ten minutes (BENCH_ARGS=--help)"
 	@echo "make bundle   train the default bundle again from its seed"
 	@echo "make lock     pin the dependencies again"
 	@echo "make contract the contract's documents, from its models (ARGS=--release: those of a release too)"
@@ -67,8 +68,9 @@ chaos: .venv/.dev
 	$(BIN)/pytest -n 2 -q tests/simulation -k crash_at
 	$(BIN)/python tests/simulation/chaos.py --seeds 20000 --write docs/reliability.md $(ARGS)
 
+# Its output is for programs too: what make says of itself would stand in front of it.
 bench: .venv/.dev .venv-emulator/.done
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 bundle: .venv/.dev
 	$(BIN)/battery-watch train --simulated --seed 7 --out models/default --force

@@ -1,7 +1,7 @@
 """How many samples a second `battery-watch replay` takes from end to end on one core: start, reading, the worker's way,
 scores, events and a chart.
 
-python benchmarks/replay.py [SAMPLES]
+python -m benchmarks.replay [SAMPLES]
 """
 
 from __future__ import annotations

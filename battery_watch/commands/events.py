@@ -13,7 +13,7 @@ import click
 
 from battery_watch.events.filters import LEVELS, levels_from
 from battery_watch.options.failure import complain, fail
-from battery_watch.options.times import PastTime
+from battery_watch.options.times import TimeInPast
 
 if TYPE_CHECKING:
     from battery_watch.events.printer import Output
@@ -34,9 +34,9 @@ the settings or the bucket must be fixed; 130 ended by Ctrl-C; 141 the reader le
 
 @click.command("events", epilog=EPILOG)
 @click.option(
-    "--since", type=PastTime(), metavar="T", help="Start: 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
+    "--since", type=TimeInPast(), metavar="T", help="Start: 2h is 2 hours ago, or 2026-11-22T15:00Z. Default: 24h."
 )
-@click.option("--until", type=PastTime(), metavar="T", help="End. Default: now.")
+@click.option("--until", type=TimeInPast(), metavar="T", help="End. Default: now.")
 @click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be repeated.")
 @click.option("--severity", type=click.Choice(LEVELS), help="This severity and the graver ones.")
 @click.option("--json", "as_json", is_flag=True, help="The archive's lines, byte for byte.")

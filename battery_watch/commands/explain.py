@@ -10,7 +10,7 @@ import click
 
 from battery_watch.explain.request import parse_request
 from battery_watch.options.failure import fail
-from battery_watch.options.times import PastTime
+from battery_watch.options.times import TimeInPast
 
 LOOKED_AT = timedelta(hours=24)
 EPILOG = """\b
@@ -31,11 +31,11 @@ bucket, the table or the bundle must be fixed."""
 @click.option("--device", metavar="NAME", help="With an id: search this device alone.")
 @click.option(
     "--since",
-    type=PastTime(),
+    type=TimeInPast(),
     metavar="T",
     help="With an id: start of the search; 3d is 3 days ago, or 2026-11-22T15:00Z. Default: the last 24 h.",
 )
-@click.option("--until", type=PastTime(), metavar="T", help="With an id: end of the search. Default: now.")
+@click.option("--until", type=TimeInPast(), metavar="T", help="With an id: end of the search. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def command(
     event: str,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from battery_watch.options.progress import StepProgress
-from battery_watch.options.times import PastTime
+from battery_watch.options.times import TimeInPast
 
 if TYPE_CHECKING:
     from consumer.stream.records import Decoded
@@ -40,11 +40,11 @@ def input_options(command: Command) -> Command:
             click.option("--export", metavar="S3-URL", help="An export of a table: s3://bucket/prefix."),
             click.option(
                 "--since",
-                type=PastTime(),
+                type=TimeInPast(),
                 metavar="T",
                 help="With --table: start; 24h is 24 hours ago, or 2026-11-22T15:00Z.",
             ),
-            click.option("--until", type=PastTime(), metavar="T", help="With --table: end."),
+            click.option("--until", type=TimeInPast(), metavar="T", help="With --table: end."),
             click.option("--device", metavar="NAME", help="With --input: the device of rows without one."),
             click.option(
                 "--device-key",

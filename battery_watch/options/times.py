@@ -25,7 +25,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stu
             self.fail(str(error), param, ctx)
 
 
-class PastTime(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
+class TimeInPast(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs of click 8.3 only
     """A time in the past on the command line: 2h for two hours ago, or ISO 8601 with a zone."""
 
     name = "time"

@@ -1,0 +1,1 @@
+"""How fast, small and smooth the worker is, measured beside what else a user could pick: ``python -m benchmarks``."""
