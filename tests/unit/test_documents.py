@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -41,18 +41,25 @@ def text(path: str) -> str:
 
 
 @cache
+def files_of_tests() -> list[str]:
+    """The paths of all files of tests."""
+    return [str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("test_*.py")]
+
+
+@cache
 def known_tests() -> set[str]:
     """The names of all tests."""
-    files = (ROOT / "tests").rglob("test_*.py")
-    return {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))}
+    return {name for path in files_of_tests() for name in re.findall(r"def (test_\w+)", text(path))}
 
 
-def own(files: Iterable[Path]) -> Iterator[Path]:
-    """Those that are no product of a command."""
-    for file in files:
-        parts = file.relative_to(ROOT).parts
-        if not any(part in MADE or part.startswith(".") for part in parts[:-1]):
-            yield file
+def own(folder: Path, ending: str) -> Iterator[Path]:
+    """The files below a folder whose names end so, but for what commands write: an environment has ten thousands."""
+    for each in sorted(folder.iterdir()):
+        if each.is_dir():
+            if each.name not in MADE and not each.name.startswith("."):
+                yield from own(each, ending)
+        elif each.name.endswith(ending):
+            yield each
 
 
 def paths(page: str) -> set[str]:
@@ -102,7 +109,7 @@ def test_a_name_in_parentheses_after_a_file_is_in_that_file(page: str) -> None:
 def test_every_test_that_is_named_exists(page: str) -> None:
     """With or without its file."""
     named = {name for word in WORDS.findall(text(page)) for name in re.findall(r"\b(test_\w+)(?!\w*\.py)", word)}
-    files = {file.stem for file in (ROOT / "tests").rglob("test_*.py")}
+    files = {Path(path).stem for path in files_of_tests()}
     prefixes = {name for name in named if re.fullmatch(r"test_(rule|bug)_\d\d", name)}
     assert sorted(named - known_tests() - files - prefixes) == []
     assert sorted(name for name in prefixes if not any(test.startswith(name) for test in known_tests())) == []
@@ -125,8 +132,8 @@ def test_the_readme_names_every_setting() -> None:
 def test_every_rule_that_the_code_cites_has_its_heading() -> None:
     """A rule that is built moves from the table of those that are not to a heading of its own."""
     cited = set()
-    for file in own(file for folder in CODE for file in (ROOT / folder).rglob("*.py")):
-        source = file.read_text(encoding="utf-8")
+    for file in (file for folder in CODE for file in own(ROOT / folder, ".py")):
+        source = text(str(file.relative_to(ROOT)))
         for first, last in RULE.findall(source):
             cited |= {int(first), int(last or first)}
         cited |= {int(number) for number in re.findall(r"def test_rule_(\d\d)", source)}
@@ -143,7 +150,7 @@ def test_every_rule_names_its_files_and_a_test_of_its_number(number: int) -> Non
     assert f"`test_rule_{number:02}_" in section
 
 
-PAGES_WITH_LINKS = sorted(str(file.relative_to(ROOT)) for file in own(ROOT.rglob("*.md")))
+PAGES_WITH_LINKS = sorted(str(file.relative_to(ROOT)) for file in own(ROOT, ".md"))
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_LINKS)
