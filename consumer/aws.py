@@ -25,17 +25,17 @@ CALLS = Config(
     connect_timeout=CONNECT_TIMEOUT_S,
     read_timeout=READ_TIMEOUT_S,
     retries={"mode": "standard", "total_max_attempts": 4},
-    signature_version="v4",  # without it botocore signs links the old way, which young regions refuse
+    signature_version="v4",  # without it botocore signs links with v2, which newer regions refuse
     max_pool_connections=32,
     user_agent_extra="battery-watch",
 )
 ONE_TRY = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-"""For the fenced write: a retry of the SDK's would meet its own first attempt and look like a foreign writer."""
+"""For the fenced write: if its first attempt was written after all, a retry by the SDK looks like another writer."""
 
 
 class _RecordsParser(JSONParser):
-    """Leaves the body of GetRecords and Scan as the JSON it is: botocore walks every attribute of every record, 50 us
-    each."""
+    """Returns the body of GetRecords and Scan as plain JSON. botocore would walk every attribute of every record, which
+    takes 50 us for each record."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> Any:
         if shape is not None and shape.name in ("GetRecordsOutput", "ScanOutput"):
@@ -59,9 +59,9 @@ class _ParserFactory(ResponseParserFactory):
 
 
 def session(region: str | None) -> boto3.Session:
-    """A session whose credentials come from wherever boto3 finds them. Makes no call.
+    """A session with the credentials that boto3 finds. Makes no call.
 
-    Raises `ConfigurationError` for a profile that does not exist: boto3 reads it here already.
+    Raises `ConfigurationError` for a profile that does not exist: boto3 reads it here.
     """
     core = BotocoreSession()
     core.register_component("response_parser_factory", _ParserFactory())
@@ -72,9 +72,9 @@ def session(region: str | None) -> boto3.Session:
 
 
 def read_object(client: S3Client, bucket: str, key: str, most: int | None = None) -> tuple[bytes, str] | None:
-    """The bytes of an object, at most ``most`` of them, and its ETag; None where there is no such object.
+    """The bytes of an object, at most ``most`` of them, and its ETag; None if it does not exist.
 
-    Raises botocore's errors. Without the right to list the bucket S3 answers 403 for a missing object: that raises.
+    Raises botocore's errors. Without permission to list the bucket, S3 answers 403 for a missing object: that raises.
     """
     try:
         found = client.get_object(Bucket=bucket, Key=key)
@@ -86,9 +86,9 @@ def read_object(client: S3Client, bucket: str, key: str, most: int | None = None
 
 
 def list_objects(client: S3Client, bucket: str, prefix: str, *, after: str = "") -> Iterator[ObjectTypeDef]:
-    """The objects under ``prefix`` in the order of their keys; with ``after`` only those behind that key.
+    """The objects under ``prefix`` in the order of their keys; with ``after`` only those after that key.
 
-    Asks for a page when the caller needs it. Raises botocore's errors.
+    Fetches a page when the caller needs it. Raises botocore's errors.
     """
     start = {"StartAfter": after} if after else {}
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **start):  # type: ignore[arg-type]

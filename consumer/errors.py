@@ -1,7 +1,7 @@
-"""What can go wrong, by what is done about it: each kind is handled in exactly one place.
+"""The errors, by what the code does about them. Each kind is handled in exactly one place.
 
-`Retry` by the code that made the call, within its budget; `ConfigurationError` by the command line (exit code 2);
-`Fenced` by the worker (exit code 75). A record that is not a sample is no error: it is quarantined.
+The code that made the call handles `Retry`, within its budget; the command line `ConfigurationError` (exit code 2); the
+worker `Fenced` (exit code 75). A record that is not a sample is no error: it is quarantined.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from botocore.exceptions import BotoCoreError, ClientError
 
 AWS_ERRORS = (ClientError, BotoCoreError)
-"""What a call of boto3 raises: AWS refused it, or gave no answer."""
+"""What a call of boto3 raises: AWS refused it, or did not answer."""
 
 
 class BatteryWatchError(Exception):
-    """The root. The message is for the user: what is wrong, where, and what to do."""
+    """The root of the tree. The message is for the user: what is wrong, where, and what to do."""
 
 
 class ConfigurationError(BatteryWatchError):
-    """Something outside the worker must be put right before it can run."""
+    """The user must fix something outside the worker before it can run."""
 
 
 class Retry(BatteryWatchError):
@@ -28,24 +28,24 @@ class Retry(BatteryWatchError):
 
 
 class Fenced(BatteryWatchError):
-    """Another worker owns the lane: this one may not commit any more."""
+    """Another worker owns the lane. This one must not commit any more."""
 
 
 class Expired(BatteryWatchError):
-    """A shard iterator has expired; a new one is taken where reading stood."""
+    """A shard iterator has expired. Take a new one after the last record read."""
 
 
 class Trimmed(BatteryWatchError):
-    """The records asked for are older than the stream keeps."""
+    """The stream has dropped the requested records: they are older than 24 h."""
 
 
 class Vanished(BatteryWatchError):
-    """The shard, or its stream, does not exist any more."""
+    """The shard or its stream does not exist any more."""
 
 
 @contextmanager
 def retryable(what: str) -> Iterator[None]:
-    """Turn a failed call into `Retry`. ``what`` says what was tried: "reading s3://bucket/key"."""
+    """Turn a failed call into `Retry`. ``what``: what was tried, as in "reading s3://bucket/key"."""
     try:
         yield
     except AWS_ERRORS as error:

@@ -1,4 +1,4 @@
-"""What a check found: fine, a note, or a fault with the advice that mends it."""
+"""The result of a check: fine, a note, or a fault with advice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, and what to do where that is not fine."""
+    """What a check found, and what to do if that is not fine."""
 
     subject: str
     state: State
@@ -37,14 +37,14 @@ class Finding:
 
 
 def require(findings: Iterable[Finding]) -> None:
-    """Raise `ConfigurationError` that names every fault at once."""
+    """Raise one `ConfigurationError` with all faults, if there are any."""
     faults = [f"  {f.subject}: {f.sentence}" for f in findings if f.state is State.FAULT]
     if faults:
         raise ConfigurationError("cannot start:\n" + "\n".join(faults))
 
 
 def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
-    """The finding of a call that AWS did not answer as hoped; ``settings``: what to look at."""
+    """The fault of a call that AWS refused or did not answer. ``settings``: what to check."""
     reason = str(error)
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
@@ -58,7 +58,7 @@ def refused(subject: str, what: str, error: Exception, settings: str) -> Finding
 
 @contextmanager
 def advised(what: str, settings: str) -> Iterator[None]:
-    """Turn a failed call into `ConfigurationError` with advice. ``what`` was called; ``settings``: what to look at."""
+    """Turn a failed call into `ConfigurationError` with advice. ``what``: the call; ``settings``: what to check."""
     try:
         yield
     except AWS_ERRORS as error:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line for machines, or lines for people. To stdout, which the container keeps."""
+"""Logs to stdout, which the container keeps: one JSON object on each line, or lines for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Format = Literal["json", "console"]
 
 
 def configure(log_format: Format, level: str) -> None:
-    """Set up structlog, and the standard library's loggers from warnings up, for the whole process."""
+    """Set up structlog for the whole process, and the standard library's loggers from warnings on."""
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(name)s: %(message)s", force=True)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()

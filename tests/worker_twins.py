@@ -13,7 +13,7 @@ from consumer.worker.backfill import Backfill, FirstWindow
 from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.lanes import Lanes
 from consumer.worker.table_reader import Tables
-from consumer.worker.worker import Beside, Charts
+from consumer.worker.worker import Background, Charts
 from reporting.mutes import Mutes
 
 
@@ -55,7 +55,7 @@ class NoBundles:
         """See `KnownBundles`."""
 
 
-def beside(
+def background(
     lanes: Lanes,
     charts: Charts,
     *,
@@ -64,9 +64,9 @@ def beside(
     mutes: KnownMutes | None = None,
     bundles: KnownBundles | None = None,
     replace: Callable[[Any], None] = lambda _: None,
-) -> Beside:
+) -> Background:
     """All of it, with twins for what a test does not give."""
-    return Beside(
+    return Background(
         backfill=Backfill(tables or NoTables(), lanes, first or FirstWindow()),
         mutes=mutes or NoMutes(),
         rollout=BundleRollout(bundles or NoBundles(), lanes, replace),

@@ -1,2 +1,2 @@
-"""What the source delivers, up to the merge: shards, credit, gaps, stalls, what is read again. Imports stream and
+"""The way of a record from the source to the merge: shards, credit, gaps, stalls, re-reading. Imports stream and
 state."""

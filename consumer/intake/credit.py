@@ -1,4 +1,4 @@
-"""How much each shard may still be read: memory stays bounded, and no shard runs away from the others (rule 6)."""
+"""How many records of each shard may still be read. It bounds memory, and keeps the shards close together (rule 6)."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ from collections.abc import Mapping
 
 PAGE = 1000
 TOTAL = 20_000
+"""Records in memory, of all shards. Without a bound a catch-up over many shards would read 24 h into memory."""
 AHEAD_S = 120.0
-WORTH_TELLING = 200
+LEAST_CHANGE = 200
+"""A smaller change waits for the next turn, unless the shard has no credit left: a call for every record is slow."""
 
 
 class Credit:
-    """Counts, for each shard, the records that may still be delivered and those that were and are not committed.
+    """Counts, for each shard, the records that may still be delivered, and those delivered but not committed.
 
-    The bound of `TOTAL` records is divided over the shards, but is never less than a page each. A shard that was read
-    more than `AHEAD_S` of stamps past the lowest hold gets none until the others have followed.
+    The shards share `TOTAL` records; each has at least a page. A shard that was read more than `AHEAD_S` of stamps past
+    the lowest hold gets none until the others have come closer.
     """
 
     def __init__(self) -> None:
         self._granted: Counter[str] = Counter()
-        self._held: Counter[str] = Counter()
-        self._leaving: Counter[str] = Counter()
+        self._uncommitted: Counter[str] = Counter()
+        self._in_next_commit: Counter[str] = Counter()
 
     def delivered(self, shard: str, records: int) -> None:
-        """Records came in."""
+        """The source has delivered records."""
         self._granted[shard] -= records
-        self._held[shard] += records
+        self._uncommitted[shard] += records
 
     def processed(self, shard: str, records: int) -> None:
-        """Records left the merge for the commit being filled."""
-        self._leaving[shard] += records
+        """Records have left the merge. They are in the next commit."""
+        self._in_next_commit[shard] += records
 
     def cut(self) -> None:
-        """The commit was cut: what went into it no longer counts."""
-        self._held.subtract(self._leaving)
-        self._held = +self._held  # without those that hold nothing: shards come and go
-        self._leaving.clear()
+        """The commit was cut: its records no longer count."""
+        self._uncommitted.subtract(self._in_next_commit)
+        self._uncommitted = +self._uncommitted  # drop the zeros: shards come and go for years
+        self._in_next_commit.clear()
 
-    def closed(self, shard: str) -> None:
-        """The shard will not be read again."""
+    def close(self, shard: str) -> None:
+        """The shard was read to its end."""
         del self._granted[shard]
 
-    def left(self, shard: str) -> None:
-        """The shard is not read any more, and what was delivered of it is void."""
-        del self._granted[shard], self._held[shard], self._leaving[shard]
+    def drop(self, shard: str) -> None:
+        """The shard is not read any more, and its delivered records are void."""
+        del self._granted[shard], self._uncommitted[shard], self._in_next_commit[shard]
 
     def grants(self, read_to: Mapping[str, float], holds: Mapping[str, float], *, idle: bool) -> dict[str, int]:
-        """What to add to each shard's credit, or take back from it (negative).
+        """The change of each shard's credit (negative: taken back).
 
-        ``read_to``: the last stamp read of each open shard; ``holds``: the holds of the lineages that are waited for
-        (those passed by, rule 7, would hold the reading of the others two minutes further on). ``idle``: nothing
-        waits to be processed; then the lineage that holds all others gets a page even beyond its share, or the merge
-        would wait for a record that it does not allow to be read.
+        ``read_to``: the last stamp read of each open shard. ``holds``: the holds of the lineages that the merge waits
+        for. Those that it has passed by (rule 7) must not be among them: they would stop the others `AHEAD_S` later.
+        ``idle``: nothing waits to be processed. Then the lineage with the lowest hold gets a page beyond its share.
+        Otherwise the merge would wait for a record that it does not allow to be read, for ever.
         """
         if not read_to:
             return {}
@@ -60,11 +62,11 @@ class Credit:
         lowest = min(holds.values(), default=0.0)
         changes = {}
         for shard, last in read_to.items():
-            wanted = 0 if last > lowest + AHEAD_S else max(0, share - self._held[shard])
+            wanted = 0 if last > lowest + AHEAD_S else max(0, share - self._uncommitted[shard])
             if idle and holds.get(shard) == lowest:
                 wanted = max(wanted, PAGE)
             change = wanted - self._granted[shard]
-            if change < 0 or change >= WORTH_TELLING or (change > 0 and self._granted[shard] <= 0):
+            if change < 0 or change >= LEAST_CHANGE or (change > 0 and self._granted[shard] <= 0):
                 changes[shard] = change
                 self._granted[shard] += change
         return changes

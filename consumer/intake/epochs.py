@@ -1,18 +1,18 @@
-"""The epochs in which shards are read: events of one that is over are void."""
+"""The epochs in which shards are read. Events of an epoch that has ended are void."""
 
 from __future__ import annotations
 
 
 class Epochs:
-    """Knows of each shard in which epoch it is read now, and in which it was read last.
+    """Keeps for each shard the epoch in which it is read now, and the last one that ended.
 
-    A shard comes back in a higher epoch: a lease that moved away and returned, a reader that lost it and did not know.
+    A shard that a reader loses and gets again comes back in a higher epoch.
     """
 
     def __init__(self) -> None:
         self._current: dict[str, int] = {}
         self._over: dict[str, int] = {}
-        self._again: set[str] = set()
+        self._reopened: set[str] = set()
 
     def __contains__(self, shard: str) -> bool:
         """Is the shard being read, or was it read to its end?"""
@@ -23,7 +23,7 @@ class Epochs:
         return self._current.get(shard)
 
     def stale(self, shard: str, epoch: int) -> bool:
-        """True for an opening that is older news than what is known."""
+        """True for an opening in an epoch that has ended, or is older than the present one."""
         return epoch < self._current.get(shard, -1) or epoch <= self._over.get(shard, -1)
 
     def begin(self, shard: str, epoch: int) -> None:
@@ -31,21 +31,21 @@ class Epochs:
         self._current[shard] = epoch
 
     def end(self, shard: str) -> None:
-        """Its epoch is over: the shard is another reader's, or begins anew."""
+        """Its epoch has ended: another reader has the shard, or it is opened again."""
         self._over[shard] = self._current.pop(shard)
-        self._again.add(shard)
+        self._reopened.add(shard)
 
-    def again(self, shard: str) -> bool:
-        """True for a shard that was read in an earlier epoch, until `fresh`: a source may begin again before the last
-        record that was processed."""
-        return shard in self._again
+    def reopened(self, shard: str) -> bool:
+        """True for a shard that was read in an earlier epoch, until `caught_up`. A source may begin it again before the
+        last processed record."""
+        return shard in self._reopened
 
-    def fresh(self, shard: str) -> None:
-        """A record has come that was not processed in an earlier epoch."""
-        self._again.discard(shard)
+    def caught_up(self, shard: str) -> None:
+        """A record was delivered that no earlier epoch has processed."""
+        self._reopened.discard(shard)
 
     def forget(self, shard: str) -> None:
-        """The stream has the shard no more."""
+        """The stream does not have the shard any more."""
         self._current.pop(shard, None)
         self._over.pop(shard, None)
-        self._again.discard(shard)
+        self._reopened.discard(shard)

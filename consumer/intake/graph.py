@@ -1,4 +1,4 @@
-"""The stream's shard graph as openings and listings show it: parents, and whose children are all known."""
+"""The stream's shard graph, from openings and listings: parents, and which shards have all their children known."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Collection
 from consumer.stream.source import Topology
 
 ENDED_LISTINGS, CHILDLESS_LISTINGS = 5, 8
-"""So many listings with a child name all children of a shard; so many without any prove that it has none. A listing may
-miss shards for a while, so one alone proves nothing."""
+"""After this many listings with a child, all children of a shard are known; after this many without one, it has none.
+DescribeStream is eventually consistent, so one listing proves nothing. If a child comes later than that, records of it
+may be older than the watermark."""
 
 
 class ShardGraph:
-    """Parents of shards, and how often each ended shard was listed with a child and without."""
+    """The parents of shards, and how many listings showed each ended shard with a child and without."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str | None] = {}
@@ -25,21 +26,21 @@ class ShardGraph:
         self._parents[shard] = parent
 
     def listed(self, listing: Topology, ended: Collection[str]) -> None:
-        """A complete listing; ``ended``: the shards that were read to their end and still hold."""
+        """A complete listing. ``ended``: the shards that were read to their end and still hold the watermark."""
         parents = {node.parent for node in listing.shards}
         for node in listing.shards:
             if node.parent is not None and node.shard in self._parents:
-                self._parents[node.shard] = node.parent  # a shard opened while the listing missed it came without
+                self._parents[node.shard] = node.parent  # unknown if it was opened while a listing missed it
         for shard in ended:
             (self._with_child if shard in parents else self._childless)[shard] += 1
 
     def complete(self, shard: str) -> bool:
-        """True when all children of an ended shard are known: it need not hold for them any more (rule 5)."""
+        """True if all children of an ended shard are known. They hold the watermark then, and it need not (rule 5)."""
         alone = shard not in self._with_child and self._childless[shard] >= CHILDLESS_LISTINGS
         return alone or self._with_child[shard] >= ENDED_LISTINGS
 
     def close(self, shard: str) -> None:
-        """An ended shard does not hold any more."""
+        """An ended shard does not hold the watermark any more."""
         del self._with_child[shard], self._childless[shard]
 
     def lineage(self, shard: str) -> list[str]:
@@ -52,5 +53,5 @@ class ShardGraph:
         return found
 
     def forget(self, shard: str) -> None:
-        """The stream has the shard no more."""
+        """The stream does not have the shard any more."""
         self._parents.pop(shard, None)

@@ -1,4 +1,4 @@
-"""Records that the head already stands for: read again after a restart, for the windows alone (rules 1 and 11)."""
+"""Records that were committed before a restart and are re-read, for the windows alone (rules 1 and 11)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from window.samples import Names
 
 
 class Reread:
-    """By shard, the sequence number up to which everything was committed before the restart.
+    """By shard, the sequence number up to which all records were committed before the restart.
 
-    A record that is read again is recognised by its position, never by what it holds. A shard is done once it was read
-    again up to there, or cannot be read any more.
+    The position decides what is re-read, never the values: a device may send equal samples twice. A shard is done when
+    it was re-read up to that number, or cannot be read any more.
     """
 
     def __init__(self, head: Mapping[str, ShardPosition], begin: Mapping[str, ShardPosition], shards: Names) -> None:
         self._shards = shards
         self._until = {shard: int(at.sequence) for shard, at in head.items() if at.sequence is not None}
-        self.reached(begin)
+        self.advance(begin)
 
     def __bool__(self) -> bool:
-        """True while something is still to be read again."""
+        """True while a shard is not done."""
         return bool(self._until)
 
     @property
@@ -41,7 +41,7 @@ class Reread:
         until = [self._until.get(self._shards[int(code)], -1) for code in records.samples.shard]
         return np.array([int(s) <= last for s, last in zip(records.sequence, until, strict=True)])
 
-    def reached(self, positions: Mapping[str, ShardPosition]) -> None:
+    def advance(self, positions: Mapping[str, ShardPosition]) -> None:
         """Records were processed up to these positions."""
         for shard in [*self._until]:
             at = positions.get(shard)
@@ -49,10 +49,10 @@ class Reread:
                 del self._until[shard]
 
     def extend(self, gap: str, stamp: float) -> None:
-        """What the backfill of a gap brings up to this stamp (epoch seconds) was committed before, from the stream."""
+        """The backfill of a gap re-reads, up to this stamp (epoch seconds), what was committed from the stream."""
         self._until[gap] = max(self._until.get(gap, 0), backfill_sequence(stamp, MOST_TIES - 1))
 
     def drop(self, shards: Iterable[str]) -> None:
-        """These shards will not be read again up to where the head stands."""
+        """These shards cannot be re-read up to the head's positions."""
         for shard in shards:
             self._until.pop(shard, None)

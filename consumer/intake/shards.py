@@ -1,4 +1,4 @@
-"""The shards of a lane: what they deliver, where they hold, how far they were processed, what they have lost."""
+"""The shards of a lane: their records, positions, holds and losses."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ from window.merge import IDLE_SLACK_S, Merge, Released
 from window.samples import Names, Samples
 
 FORGET_S = 30 * 3600.0
-"""A stream keeps 24 h: after this a listing that lacks an ended shard proves that it is gone."""
+"""A stream keeps a record for 24 h, and a listing may be hours behind. Only after this time does a listing without an
+ended shard prove that it is gone. A position that is dropped earlier would let the shard be read twice."""
 log = structlog.get_logger(__name__)
 
 
 class Shards:
-    """Takes what a source delivers into the merge, and keeps the positions.
+    """Takes the source's events into the merge, and keeps the positions.
 
-    ``names``: the table of shard codes that the decoder fills. A gap is a lineage of its own among the shards.
-    ``before``: the positions in the head that the lane began with; ``positions``: where it begins to read.
+    ``names``: the table of shard codes that the decoder fills. Each gap is one more lineage among the shards.
+    ``before``: the positions in the head that the lane began with; ``positions``: where reading begins.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class Shards:
         self._credit = Credit()
         self._epochs = Epochs()
         self._graph = ShardGraph()
-        self._heard: set[str] = set()
+        self._responded: set[str] = set()
 
     @classmethod
     def restore(cls, head: Head, snapshot: Snapshot | None, names: Names) -> Shards:
-        """The shards where the windows stand (``snapshot``), which is at the head's positions or before."""
+        """The shards at the positions of the windows (``snapshot``). They are those of the head or earlier ones."""
         before = {shard: at.model_copy() for shard, at in head.positions.items()}
         positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
         shards = cls(names, before, positions, Gaps(head.gaps, head.filled, watermark=head.watermark))
@@ -85,8 +86,8 @@ class Shards:
 
     @property
     def watching(self) -> bool:
-        """True once the shards have been listed and every open one was heard of."""
-        return self.merge.ready and self._heard.issuperset(s for s in self.merge.shards if not is_backfill(s))
+        """True once the shards have been listed and every open one has answered."""
+        return self.merge.ready and self._responded.issuperset(s for s in self.merge.shards if not is_backfill(s))
 
     @property
     def rebased(self) -> bool:
@@ -98,25 +99,25 @@ class Shards:
         return self._epochs.of(shard)
 
     def take(self, event: Event, now: float) -> list[Notice]:
-        """Take an event of the source in; returns what is to be reported of it. ``now``: epoch seconds."""
+        """Take in an event of the source; returns the notices to publish. ``now``: epoch seconds."""
         match event:
             case Topology():
-                self._listed(event, now)
+                self._take_listing(event, now)
             case Failed():
                 log.error("the source failed", shard=event.shard, reason=event.reason)
             case ShardOpened() if not self._epochs.stale(event.shard, event.epoch):
                 self._open(event)
-                return self._losses.look_behind(event.shard, now)
+                return self._losses.check_horizon(event.shard, now)
             case _ if event.epoch != self._epochs.of(event.shard):
                 log.info("void: of an epoch that is over", shard=event.shard, epoch=event.epoch)
             case ShardBatch():
                 notices = self._batch(event)
-                self._heard.add(event.shard)
+                self._responded.add(event.shard)
                 return notices
             case ShardEnded():
-                self._heard.add(event.shard)
+                self._responded.add(event.shard)
                 self.merge.end(event.shard)
-                self._credit.closed(event.shard)
+                self._credit.close(event.shard)
             case Gap():
                 log.error("records are missing", shard=event.shard, reason=event.reason)
                 return self._losses.trimmed(event.shard, event.reason, now)
@@ -124,27 +125,27 @@ class Shards:
                 log.error("records are missing", shard=event.shard, reason=event.reason)
                 notices = self._losses.gone(event.shard, event.reason, now)
                 self.merge.end(event.shard)
-                self._credit.closed(event.shard)
+                self._credit.close(event.shard)
                 return notices
             case ShardLost():
                 log.info("the shard is another reader's now", shard=event.shard, reason=event.reason)
-                self._leave(event.shard)
+                self._stop_reading(event.shard)
         return []
 
     def take_items(self, gap: TableGap, decoded: Decoded) -> None:
-        """Take in all that the table has of a gap, in order of time, but for what was processed before a restart."""
+        """See `Losses.take_items`."""
         self._losses.take_items(gap, decoded)
 
     def declare_gap(self, since: float, reason: str, now: float, known_to: float | None = None) -> None:
-        """Records after ``since`` (a stamp, epoch seconds) cannot be read from the stream; see `Lane`."""
+        """See `Losses.declare`."""
         self._losses.declare(since, reason, now, None, known_to)
 
     def overdue(self, now: float) -> list[Notice]:
-        """Gaps that have waited long enough for the stream to go on end now; what is to be reported of them."""
+        """See `Losses.overdue`; returns the notices to publish."""
         return self._losses.overdue(now)
 
     def move_past(self, run: Released) -> None:
-        """Records were processed: move the positions past them, and give back the room they took."""
+        """Records were processed: move the positions past them, and free their credit at the next commit."""
         codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
         counts = np.bincount(run.samples.shard)
         for code, back in zip(codes, first_from_end, strict=True):
@@ -154,17 +155,18 @@ class Shards:
             self.positions[shard].stamp = float(run.stamp[last])
             if not is_backfill(shard):
                 self._credit.processed(shard, int(counts[code]))
-        self.reread.reached(self.positions)
+        self.reread.advance(self.positions)
 
-    def found(self, samples: Samples) -> None:
-        """These came from the table, and nobody had seen them before."""
+    def count_backfilled(self, samples: Samples) -> None:
+        """Samples of gaps came from the table and are new."""
         for code, count in zip(*np.unique(samples.shard, return_counts=True), strict=True):
             self.gaps.count(self._names[int(code)], int(count))
 
-    def end(self, now: float) -> list[Notice]:
-        """Nothing delivered waits any more: ended shards are done with, and gaps closed; what is to be reported.
+    def close_drained(self, now: float) -> list[Notice]:
+        """Mark ended shards as ended and close gaps, once all their records have left the merge; returns the notices.
 
-        Not before: a restart would skip what is left. A shard goes on holding until its children do (rule 5).
+        Not earlier: a restart would skip the records that are left. An ended shard holds the watermark until its
+        children are known and hold it (rule 5).
         """
         notices = []
         for shard in [shard for shard in self.merge.shards if self.merge.drained(shard)]:
@@ -176,33 +178,33 @@ class Shards:
                 self.reread.drop({shard})
                 at.ended, at.ended_at = True, now
                 if at.stamp is None and isfinite(last := self.merge.last(shard)):
-                    at.stamp = last  # it had no record, and its children's stamps begin where its parent's ended
+                    at.stamp = last  # it had no record, so its children begin at the stamp of its parent
         self._close_ended()
         return notices
 
     def cut(self) -> None:
-        """What was processed has gone into a commit, or needs none: its credit is free."""
+        """The processed records are in a commit, or need none: free their credit."""
         self._credit.cut()
 
     def next_commit(self, *, windows: bool) -> None:
-        """The last commit is durable, and the next is cut, with the windows or without."""
+        """See `Losses.next_commit`."""
         self._losses.next_commit(windows=windows)
 
     def grants(self, *, idle: bool) -> dict[str, tuple[int, int]]:
-        """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
-        idle = idle and self.merge.ready  # before that nothing waits for a record, and none leaves
-        # A gap's lineage holds the others back, but it is no shard that anyone reads.
+        """By shard: its epoch, and the change of its credit in records (negative: taken back)."""
+        idle = idle and self.merge.ready  # before that the merge releases nothing, so it waits for no record
+        # The lineage of a gap holds the others, but no reader reads it.
         read_to = {shard: last for shard, last in self.merge.read_to().items() if not is_backfill(shard)}
         changes = self._credit.grants(read_to, self.merge.waited_for, idle=idle)
         return {shard: (epoch, n) for shard, n in changes.items() if (epoch := self._epochs.of(shard)) is not None}
 
     def _open(self, event: ShardOpened) -> None:
-        """A shard holds at its own last stamp, or its parent's, whichever is known; or at the time since which it is
-        wanted: without that, one that cannot be read from the start on would hold the lane for ever.
+        """A shard holds at its own last stamp, at its parent's, or at the time since which it is read. Without the last
+        one, a shard that cannot be read from the start would hold the lane for ever.
 
-        One that is opened again, in a new epoch, starts afresh where processing stands."""
+        A shard that is opened again, in a new epoch, begins at its processed position."""
         if event.shard in self._epochs and self._epochs.of(event.shard) != event.epoch:
-            self._leave(event.shard)
+            self._stop_reading(event.shard)
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
         since = -inf if event.since is None else event.since - IDLE_SLACK_S
@@ -217,35 +219,35 @@ class Shards:
             self.merge.empty(event.shard, event.asked_at)
             return []
         self._credit.delivered(event.shard, len(event.samples))
-        notices = self._goes_on(event)
-        known = self._processed(event) if self._epochs.again(event.shard) else 0
+        notices = self._resumed(event)
+        known = self._already_processed(event) if self._epochs.reopened(event.shard) else 0
         self._credit.processed(event.shard, known)
         if known < len(event.samples):
             rest = slice(known, None)
             self.merge.push(event.shard, event.samples.take(rest), event.sequence[rest], full=event.full)
         return notices
 
-    def _processed(self, event: ShardBatch) -> int:
-        """How many leading records of a shard that was opened again were processed in an earlier epoch. A source may
-        begin before them, where the last acknowledgement stands."""
+    def _already_processed(self, event: ShardBatch) -> int:
+        """How many leading records of a reopened shard were processed in an earlier epoch. A source may begin before
+        them, at the last acknowledgement."""
         reached = self.positions[event.shard].sequence
         known = 0 if reached is None else sum(int(sequence) <= int(reached) for sequence in event.sequence)
         if known < len(event.samples):
-            self._epochs.fresh(event.shard)
+            self._epochs.caught_up(event.shard)
         return known
 
-    def _leave(self, shard: str) -> None:
-        """The shard is not read any more, for now: what waits in the merge is void, its position stays."""
+    def _stop_reading(self, shard: str) -> None:
+        """The shard is not read for now: drop its records in the merge, keep its position."""
         self._epochs.end(shard)
-        self._credit.left(shard)
+        self._credit.drop(shard)
         if shard in self.merge.shards:
             self.merge.close(shard)
 
-    def _listed(self, listing: Topology, now: float) -> None:
-        """The shards, as a listing has them: it may miss some for a while, so what it misses proves nothing at once.
+    def _take_listing(self, listing: Topology, now: float) -> None:
+        """Take in a listing. It may miss shards for a while, so one listing does not prove that a shard is gone.
 
-        A shard that has ended goes on holding until further listings have had the time to name all its children. The
-        position of an ended one is kept until the stream has forgotten it for sure, or it would be read again.
+        An ended shard holds the watermark until enough listings have named its children. Its position stays until the
+        stream has certainly dropped it (`FORGET_S`).
         """
         self.merge.listed()
         for node in listing.shards:
@@ -258,7 +260,7 @@ class Shards:
                 del self.positions[shard]
                 self._epochs.forget(shard)
                 self._graph.forget(shard)
-                self._heard.discard(shard)
+                self._responded.discard(shard)
 
     def _close_ended(self) -> None:
         for shard in self.merge.ended:
@@ -267,11 +269,11 @@ class Shards:
                 self._graph.close(shard)
                 self.merge.close(shard)
 
-    def _goes_on(self, event: ShardBatch) -> list[Notice]:
-        """A shard that lost something, or one that came after it, has records again."""
+    def _resumed(self, event: ShardBatch) -> list[Notice]:
+        """A shard that lost records, or a descendant of one, delivers again: gaps may end."""
         if not self.gaps.open:
             return []
         lineage = self._graph.lineage(event.shard)
-        new = event.shard not in self._heard and event.shard not in self._before
+        new = event.shard not in self._responded and event.shard not in self._before
         orphan = new and lineage[-1] != event.shard and lineage[-1] not in self._epochs
-        return self._losses.goes_on(lineage, orphan=orphan, created=float(event.samples.created[0]))
+        return self._losses.resumed(lineage, orphan=orphan, created=float(event.samples.created[0]))

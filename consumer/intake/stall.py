@@ -1,4 +1,4 @@
-"""When the watermark stands still: may the lane go on without the shard that holds it? (rule 7)"""
+"""When the watermark stands still: may the lane pass by the shard that holds it? (rule 7)"""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from reporting.health.notice import Notice
 
 RELEASE_AFTER_S = 60.0
 NEAR_NOW_S = 120.0
+"""A watermark that is older belongs to a catch-up: the shard has records to read, and passing it by would put them out
+of order."""
 ALIVE_S = 30.0
+"""Another lineage must be this far ahead. Otherwise the whole stream is unreachable, and not one shard."""
 MOST_AHEAD_S = 20 * 60.0
-"""Stamps processed are never further than this ahead of the slowest lineage."""
+"""Processed stamps are at most this far ahead of the slowest lineage. Its late records must still find their window
+(25 minutes)."""
 
 
 class Stall:
-    """Watches the watermark. ``lagging``: it has stood still for too long, and going on without the shard that holds
-    it would be a guess: the lane holds, and says so. ``told``: since which stamp the topic knows that it does."""
+    """Watches the watermark. ``lagging``: it has not moved for too long, and it is not safe to pass by the shard that
+    holds it. So the lane waits and reports it. ``reported``: the stamp of the open notice."""
 
-    def __init__(self, told: float | None = None, *, lane: str = "") -> None:
+    def __init__(self, reported: float | None = None, *, lane: str = "") -> None:
         self._lane = lane
-        self.told = told
+        self.reported = reported
         self._watermark = -inf
         self._since: float | None = None
         self.lagging = False
 
     @classmethod
     def restore(cls, head: Head) -> Stall:
-        """As the topic knows it from the last owner."""
+        """With the open notice of the last owner."""
         return cls(head.lagging, lane=head.lane)
 
     def stored(self) -> dict[str, Any]:
         """For the head."""
-        return {"lagging": self.told}
+        return {"lagging": self.reported}
 
-    def look(self, watermark: float, furthest: float, now: float) -> bool:
-        """True when the lineages that hold may be passed by. All in epoch seconds.
-
-        ``furthest``: the highest hold. Where no lineage has come on, the whole stream is out of reach: there is nothing
-        to gain by passing one by, and its records would only be out of order later.
-        """
+    def may_release(self, watermark: float, furthest: float, now: float) -> bool:
+        """True if the merge may pass by the lineages that hold it. All in epoch seconds; ``furthest``: the highest
+        hold."""
         if self._since is None or watermark > self._watermark:
             self._watermark, self._since, self.lagging = watermark, now, False
             return False
@@ -52,24 +53,22 @@ class Stall:
         self.lagging = not (near and alive)
         return near and alive
 
-    def excuse(self, now: float) -> None:
-        """It stands still because nothing may be processed: no shard is to blame."""
+    def restart_wait(self, now: float) -> None:
+        """The watermark stands still because the lane may not process: no shard is the cause."""
         self._since = now
 
     def notices(self, now: float) -> list[Notice]:
-        """What the topic does not know yet."""
+        """The notices that are due: one when the lag begins, one when it has ended."""
         at = self._watermark if isfinite(self._watermark) else now
-        if self.lagging and self.told is None:
-            self.told = at
-            said = (
-                f"Paused since {utc(at):%Y-%m-%d %H:%M:%S} UTC: a shard of the stream cannot be read, and later events "
-                "wait for it. Run `battery-watch doctor`."
+        if self.lagging and self.reported is None:
+            self.reported = at
+            text = (
+                f"Paused since {utc(at):%Y-%m-%d %H:%M:%S} UTC: a shard of the stream cannot be read; later events "
+                "wait. Run `battery-watch doctor`."
             )
-            return [Notice("health.lagging", None, at, "opened", said, since=at, lane=self._lane)]
-        if self.told is not None and self._watermark > self.told:
-            since, self.told = self.told, None
-            said = (
-                f"Resumed: the shard that all events since {utc(since):%Y-%m-%d %H:%M:%S} UTC waited for is read again."
-            )
-            return [Notice("health.lagging", None, at, "closed", said, since=since, until=at, lane=self._lane)]
+            return [Notice("health.lagging", None, at, "opened", text, since=at, lane=self._lane)]
+        if self.reported is not None and self._watermark > self.reported:
+            since, self.reported = self.reported, None
+            text = f"Resumed: the shard can be read again. Events waited since {utc(since):%Y-%m-%d %H:%M:%S} UTC."
+            return [Notice("health.lagging", None, at, "closed", text, since=since, until=at, lane=self._lane)]
         return []

@@ -1,2 +1,2 @@
-"""The lane: records in merged order, from the merge to a commit. Pure; imports the rooms below, and nothing imports it
-but worker and offline."""
+"""The lane: records in merged order, from the merge to a commit. Pure. Imports the rooms below; only worker and offline
+import it."""

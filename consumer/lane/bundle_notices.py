@@ -1,4 +1,4 @@
-"""A bundle that was refused is told once, and so is the good one that puts an end to it, whoever owns the lane."""
+"""Notices about bundles: one when a bundle is refused, one when no refused bundle is left. Each once, over restarts."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from reporting.health.notice import Notice
 
 
 class BundleNotices:
-    """Says of what was refused, and that it is over. ``told``: what is open; ``lane``: whose head remembers it."""
+    """Reports refused bundles. ``reported``: the refusal of the open notice; ``lane``: the lane whose head keeps it."""
 
-    def __init__(self, told: Refused | None = None, *, lane: str = "") -> None:
-        self.told = told
+    def __init__(self, reported: Refused | None = None, *, lane: str = "") -> None:
+        self.reported = reported
         self._lane = lane
 
     @classmethod
     def restore(cls, head: Head) -> BundleNotices:
-        """As the topic knows it from the last owner."""
+        """With the open notice of the last owner."""
         return cls(head.refused, lane=head.lane)
 
     def stored(self) -> dict[str, Any]:
         """For the head."""
-        return {"refused": self.told}
+        return {"refused": self.reported}
 
-    def refuse(self, refusal: Refusal, in_force: str, now: float) -> list[Notice]:
-        """A bundle was refused, ``in_force`` goes on. Told again where it is another one, or the reason is another."""
-        if self.told is not None and self.told.refusal == refusal:
+    def refuse(self, refusal: Refusal, active: str, now: float) -> list[Notice]:
+        """A bundle was refused, ``active`` stays. Reported again if the bundle or the reason is another one."""
+        if self.reported is not None and self.reported.refusal == refusal:
             return []
-        self.told = Refused(now, refusal)
-        said = f"Bundle {refusal.bundle} was refused; {in_force} stays active. {refusal.reason}"
-        return [Notice("health.bundle", None, now, "opened", said, since=now, model=refusal.bundle, lane=self._lane)]
+        self.reported = Refused(now, refusal)
+        text = f"Bundle {refusal.bundle} was refused; {active} stays active. {refusal.reason}"
+        return [Notice("health.bundle", None, now, "opened", text, since=now, model=refusal.bundle, lane=self._lane)]
 
-    def accept(self, in_force: str, now: float) -> list[Notice]:
-        """What lies there is good, and in force."""
-        if self.told is None:
+    def accept(self, active: str, now: float) -> list[Notice]:
+        """The bundle that was found is good, and ``active``."""
+        if self.reported is None:
             return []
-        since, self.told = self.told.since, None
-        said = f"Bundle {in_force} is active, and no refused bundle is left where bundles are looked for."
+        since, self.reported = self.reported.since, None
+        text = f"Bundle {active} is active, and no refused bundle is left where the worker looks for bundles."
         return [
-            Notice("health.bundle", None, now, "closed", said, since=since, until=now, model=in_force, lane=self._lane)
+            Notice("health.bundle", None, now, "closed", text, since=since, until=now, model=active, lane=self._lane)
         ]

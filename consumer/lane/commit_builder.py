@@ -1,4 +1,4 @@
-"""When a commit is due, and what it holds (rule 10)."""
+"""When a commit is due, and what is in it (rule 10)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from math import inf, isfinite
 
 from consumer.lane.parts import Parts
 from consumer.state.commit import Commit
-from consumer.state.head import Head, InForce, Outbox
+from consumer.state.head import ActiveBundle, Head, Outbox
 from consumer.state.snapshot import Snapshot
 from reporting.sinks.archive import StoredObject
 
 MAX_MESSAGES = 50
+"""Messages of a commit. The head carries them all in its outbox."""
 SNAPSHOT_EVERY_S = 60.0
+"""A restart re-reads about this much. Windows are large, so they do not go into every commit."""
 LEDGER_EVERY_S = 5.0
 
 
 class CommitBuilder:
-    """Cuts what the parts of a lane have gathered into commits, and keeps the head of the last one.
+    """Makes commits of what the parts of a lane have collected, and keeps the head of the last one.
 
-    ``heartbeat_s``: a head is due that often at the latest, as the owner's heartbeat.
+    ``heartbeat_s``: a head is due after this time at the latest. It is the owner's heartbeat.
     """
 
     def __init__(self, parts: Parts, head: Head, heartbeat_s: float) -> None:
@@ -35,14 +37,13 @@ class CommitBuilder:
         return now - self._last_cut >= self._heartbeat_s
 
     def heartbeat(self, now: float) -> Commit:
-        """The last head with a new heartbeat and all its promises, while nothing may be committed."""
+        """The last head with a new heartbeat. It keeps its outbox: a successor still has to publish that."""
         self._last_cut = now
         self.head = self.head.model_copy(update={"heartbeat": now})
         return Commit(self.head)
 
     def cut(self, now: float, watermark: float, *, final: bool) -> Commit:
-        """All that was processed, as one commit. It releases the lane if it is ``final``. ``now``, ``watermark``: epoch
-        seconds."""
+        """All that was processed, as one commit. ``final`` releases the lane. ``now``, ``watermark``: epoch seconds."""
         parts = self._parts
         self._last_cut = now
         batch = parts.outbox.drain()
@@ -53,7 +54,8 @@ class CommitBuilder:
         parts.shards.next_commit(windows=windows)
         if windows:
             self._last_snapshot = now
-            self._reread_from = watermark  # for the next cut: until this one is durable, the last one's counts
+            # For the next cut: until this commit is durable, a restart re-reads from the windows before.
+            self._reread_from = watermark
             snapshot = Snapshot.of(
                 self.head.commit + 1, parts.scorer.windows, parts.known, parts.shards.positions, parts.watch.states
             )
@@ -71,17 +73,17 @@ class CommitBuilder:
             messages=batch.messages,
             minutes=tuple(parts.outbox.minute(minute) for minute in batch.minutes),
             quarantine=parts.quarantine.drain(),
-            books=tuple(self._ledger(now, final=final)),
+            ledger=tuple(self._ledger(now, final=final)),
             snapshot=snapshot,
         )
 
     def scores_with(self, bundle: str, watermark: float) -> bool:
-        """Is the bundle of that id, the last one offered, active already?"""
-        (*_, last) = self.head.bundles or [InForce(self.head.bundle)]
+        """Is the bundle with that id, the last one offered, active already?"""
+        (*_, last) = self.head.bundles or [ActiveBundle(self.head.bundle)]
         return last.bundle == bundle and (last.since is None or last.since <= watermark)
 
     def _ledger(self, now: float, *, final: bool) -> list[StoredObject]:
-        """The ledger's objects of the days that changed, now and then: the head holds them all the same."""
+        """The ledger's objects of the days that changed, every `LEDGER_EVERY_S`. In between the head has the counts."""
         if not final and now - self._last_ledger < LEDGER_EVERY_S:
             return []
         self._last_ledger = now

@@ -1,7 +1,7 @@
 """The lane: the unit of order, ownership and state. Pure: events in, commits out, time is an argument.
 
-For every record, in merged order: count it, score it, judge it, report it. Messages wait for the next commit; nothing
-leaves before the head that promises it is durable.
+For every record, in merged order: count it, score it, judge it, report it. Messages wait for the next commit. None is
+published before the head that promises it is durable: after a crash nobody would know that it was sent.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ from window.merge import Released
 from window.samples import Samples
 
 PAUSE_S = 10.0
+"""After a longer pause between two steps, every watermark is old. That is no reason to pass by a shard (rule 7)."""
 log = structlog.get_logger(__name__)
 
 
 class Lane:
-    """Takes what its source delivers, processes it step by step, and cuts it into commits.
+    """Takes the events of its source, processes the records step by step, and makes commits of the results.
 
-    ``head``: where the last owner stood, claimed already; ``snapshot``: the windows as of some time before. The source
+    ``head``: the claimed head of the last owner; ``snapshot``: the windows at that commit or an earlier one. The source
     must begin at the snapshot's positions: records up to the head's are processed silently, for the windows alone.
-    ``scorer``: the bundles over the windows, which the lanes of a worker share; each lane has devices of its own.
+    ``scorer``: the bundles over the windows. All lanes of a worker share the windows; each lane has its own devices.
     """
 
     def __init__(
@@ -67,12 +68,12 @@ class Lane:
 
     @property
     def promised(self) -> tuple[Message, ...]:
-        """The last owner's outbox: to be published, word for word, before anything else."""
+        """The last owner's outbox. Publish it byte for byte before anything else."""
         return self._recovery.promised
 
     @property
     def recovering(self) -> bool:
-        """True while records are read again that the head already stands for."""
+        """True while records are re-read that were committed before the restart."""
         return self._recovery.active
 
     @property
@@ -82,12 +83,12 @@ class Lane:
 
     @property
     def shards(self) -> list[str]:
-        """The shards it has positions in."""
+        """The shards that have a position."""
         return self._parts.shards.known
 
     @property
     def watching(self) -> bool:
-        """True once the shards have been listed and every open one was heard of."""
+        """True once the shards have been listed and every open one has answered."""
         return self._parts.shards.watching
 
     @property
@@ -97,7 +98,7 @@ class Lane:
 
     @property
     def lagging(self) -> bool:
-        """True while the lane waits for a shard that it may not pass by."""
+        """True while the lane waits too long for a shard that it may not pass by."""
         return self._parts.stall.lagging
 
     @property
@@ -118,7 +119,7 @@ class Lane:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger with all that was processed so far, committed or not."""
+        """The ledger of all that was processed, committed or not."""
         return self._parts.ledger
 
     def tally(self) -> Counter[str]:
@@ -128,23 +129,23 @@ class Lane:
         return tally
 
     def take(self, event: Event, now: float) -> None:
-        """Take an event of the source in. ``now``: epoch seconds."""
+        """Take in an event of the source. ``now``: epoch seconds."""
         if isinstance(event, ShardBatch):
             self._parts.quarantine.keep(event.shard, event.sequence, event.rejects)
         self._parts.outbox.notify(self._parts.shards.take(event, now), now=now)
-        self._recovery.check()
+        self._recovery.check_finished()
 
     def mute(self, mutes: Mutes) -> None:
-        """These are the mutes from now on: they decide what is published of the records processed next."""
+        """Use these mutes for the records that are processed from now on."""
         self._parts.muting.learn(mutes, self._parts.processed.up_to)
 
     def offer(self, bundle: Bundle | None) -> None:
-        """Activate this bundle from a minute on that the next head names (rule 17); None: keep the active one. A
-        successor must find it stored."""
+        """Activate this bundle from a minute on that the next head has (rule 17); None: keep the active one. Store the
+        bundle first: a successor needs it."""
         self._parts.rollout.offer(bundle)
 
     def scores_with(self, bundle: str) -> bool:
-        """Is the bundle of that id, the last one offered, active already?"""
+        """Is the bundle with that id, the last one offered, active already?"""
         return self._commits.scores_with(bundle, self.watermark)
 
     def refuse(self, refusal: Refusal, now: float) -> None:
@@ -153,20 +154,20 @@ class Lane:
         self._parts.outbox.notify(notices, now=now)
 
     def accept(self, now: float) -> None:
-        """Report that no refused bundle is there any more, if one was reported."""
+        """Report that no refused bundle is left, if one was reported."""
         self._parts.outbox.notify(self._parts.bundle_notices.accept(self._commits.head.bundle, now), now=now)
 
     def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
-        """The stream has nothing after ``since`` (a stamp, epoch s); the head stands for what is up to ``known_to``."""
+        """Records after ``since`` (a stamp, epoch seconds) are missing; those up to ``known_to`` were committed."""
         self._parts.shards.declare_gap(since, reason, now, known_to)
-        self._recovery.missing()
+        self._recovery.gap_declared()
 
     def gaps_to_read(self) -> list[Gap]:
-        """Gaps that are to be read from the table now; each is named once. `take_items` takes what was found."""
+        """Gaps to read from the table now; each is returned once. Give `take_items` what was found."""
         return self._parts.shards.gaps.to_read()
 
     def of_own_devices(self, decoded: Decoded) -> Decoded:
-        """Of what the table has, that of the devices seen so far: the others are another lane's, or unknown."""
+        """The records of this lane's devices. The others belong to another lane, or to a device nobody knows yet."""
         return decoded.of_devices([*self._parts.known.values()])
 
     def take_items(self, gap: Gap, decoded: Decoded) -> None:
@@ -175,38 +176,38 @@ class Lane:
         self._parts.shards.take_items(gap, decoded)
 
     def await_fill(self) -> None:
-        """The windows are to be filled: until then nothing is committed, so that a successor fills them too."""
+        """The windows wait for `fill`. Until then nothing is committed, or a successor would not fill them."""
         self._recovery.awaits_fill = True
 
     def fill(self, samples: Samples, *, own: bool = True) -> None:
-        """Fill the windows at a first start, silently: the samples are context, and are not scored, counted or
-        published. The first stream record of one of them is scored as new (rule 18). ``own``: their devices are this
-        lane's; else each becomes that lane's which gets its first record."""
+        """Fill the windows at a first start. The samples are context: they are not scored, counted or published. If the
+        stream delivers one of them, it is scored as new (rule 18). ``own``: their devices belong to this lane;
+        otherwise a device belongs to the lane that gets its first record."""
         self._recovery.fill(samples, own=own)
 
     def step(self, now: float) -> None:
-        """Process all that may leave the merge, as far as the commit being filled has room for messages."""
+        """Process all that the merge releases, while the next commit has room for messages."""
         parts = self._parts
-        # An exception in the middle leaves a record half processed: no commit may hold that, a restart does it again.
+        # An exception in the middle leaves a record half processed. No commit may have that; a restart repeats it.
         self._sound = False
         parts.outbox.notify(parts.shards.overdue(now), now=now)
         self._full = not self._process_released(now)
         if self._full or now - self._stepped > PAUSE_S:
-            # Nothing may be processed, or nothing was done for a while: no shard is to blame.
-            parts.stall.excuse(now)
+            # The lane may not process, or was paused: no shard is the cause.
+            parts.stall.restart_wait(now)
         self._stepped = now
         if self.recovering:
-            parts.shards.cut()  # what is read again goes into no commit
+            parts.shards.cut()  # re-read records go into no commit, so free their credit here
         if self._ready is None:
-            parts.outbox.notify(parts.shards.end(now), now=now)
-            self._recovery.check()
+            parts.outbox.notify(parts.shards.close_drained(now), now=now)
+            self._recovery.check_finished()
         self._sound = True
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
-        """The next commit, or None while none is due: at once with a message, else every 5 s, as a heartbeat.
+        """The next commit, or None while none is due. It is due at once with a message, else at the next heartbeat.
 
-        ``final`` releases the lane: the next worker may take it over without waiting. None also after a fault: what
-        was being processed is not known to be whole.
+        ``final`` releases the lane: the next worker takes it over without waiting. None also after a fault: a record
+        may be half processed.
         """
         if not self._sound:
             return None
@@ -221,7 +222,7 @@ class Lane:
         return commit
 
     def grants(self) -> dict[str, tuple[int, int]]:
-        """By shard: its epoch, and the records by which its credit changes (negative: taken back)."""
+        """By shard: its epoch, and the change of its credit in records (negative: taken back)."""
         return self._parts.shards.grants(idle=not self._full)
 
     def epoch(self, shard: str) -> int | None:
@@ -229,7 +230,7 @@ class Lane:
         return self._parts.shards.epoch(shard)
 
     def _process_released(self, now: float) -> bool:
-        """Timers and records in the order of their stamps. False when the commit has no room for more."""
+        """Process timers and records in the order of their stamps. False if the commit has no room for more."""
         parts = self._parts
         merge = parts.shards.merge
         while (
@@ -249,11 +250,11 @@ class Lane:
         return False
 
     def _pass_by(self, now: float) -> None:
-        """Stop waiting for a shard that has said nothing for too long, where the rules allow it (rule 7)."""
+        """Stop waiting for a shard that has not answered for too long, if rule 7 allows it."""
         parts, merge = self._parts, self._parts.shards.merge
         if not merge.shards:
-            return  # the table's own lane where every lineage is one
-        if parts.stall.look(merge.watermark, merge.furthest, now) and (passed := merge.pass_by()):
+            return  # the table's lane of a table keyed by device: it has no shards
+        if parts.stall.may_release(merge.watermark, merge.furthest, now) and (passed := merge.pass_by()):
             parts.processed.forced += 1
             log.warning("forced release", shards=passed, watermark=merge.watermark)
         parts.outbox.notify(parts.stall.notices(now), now=now)

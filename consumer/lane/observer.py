@@ -1,4 +1,4 @@
-"""Who listens to a lane beside its commits: a replay, which wants a row for every sample and not only the anomalies."""
+"""An observer of a lane beside its commits: a replay needs a row for every sample, not only for anomalies."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from scoring.scorer import Scored
 
 
 class LaneObserver(Protocol):
-    """Is told of what the lane judges, in its order. It must change nothing."""
+    """Gets what the lane judges, in its order. It must change nothing."""
 
     def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
-        """Rows were scored and reported. A row comes again when it is scored again. ``episodes``: by row, the id of the
-        episode of a sample that has become an anomaly, or another one."""
+        """Rows were scored and reported. A row that is scored again comes again. ``episodes``: by row, the episode id
+        of a sample that is now an anomaly, or now another one."""
 
 
-class Nobody:
-    """A `LaneObserver` that does nothing: a worker's."""
+class NoObserver:
+    """A `LaneObserver` that does nothing. The worker uses it."""
 
     def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
         """See `LaneObserver`."""

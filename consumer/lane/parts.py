@@ -1,4 +1,4 @@
-"""The parts of a lane that remember something: restored from a head in one place, stored into the next in one place."""
+"""The stateful parts of a lane. One place restores them from a head, one place stores them into the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from consumer.heartbeat import HEARTBEAT_S
 from consumer.intake.shards import Shards
 from consumer.intake.stall import Stall
 from consumer.lane.bundle_notices import BundleNotices
-from consumer.lane.observer import LaneObserver, Nobody
+from consumer.lane.observer import LaneObserver, NoObserver
 from consumer.lane.processed import Processed
 from consumer.lane.rollout import Rollout
 from consumer.lane.single_device import SingleDevice
@@ -30,22 +30,22 @@ from scoring.scorer import Scorer
 
 @dataclass(frozen=True, slots=True)
 class LaneOptions:
-    """What a lane may be told beside its world. ``heartbeat_s``: how often it gives a heartbeat; ``one_device``: the
-    table's key cannot tell two devices apart; ``charts``: it asks for charts; ``observer`` hears what it judges."""
+    """Options of a lane. ``heartbeat_s``: how often it writes a heartbeat; ``one_device``: the table can hold only one
+    device; ``charts``: it asks for charts; ``observer``: gets what it judges."""
 
     heartbeat_s: float = HEARTBEAT_S
     one_device: bool = False
     charts: bool = True
-    observer: LaneObserver = field(default_factory=Nobody)
+    observer: LaneObserver = field(default_factory=NoObserver)
 
 
 @dataclass(slots=True)
 class Parts:
-    """One part for each thing that a lane does.
+    """One part for each task of a lane.
 
-    What a part must remember beyond a restart it gives in `stored`, by field of the head, and takes back in `restore`.
-    ``known``: the devices of the lane, with their codes. Windows, known devices and due charts are no fields of the
-    head: they come back from the snapshot of the windows.
+    A part returns what a restart needs in `stored`, by field of the head, and takes it back in `restore`. ``known``:
+    the devices of the lane, with their codes. Windows, known devices and due charts are not in the head: they come from
+    the snapshot.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Parts:
         names: NameTables,
         options: LaneOptions,
     ) -> Parts:
-        """The parts as ``head`` has them. Health is restored by `Recovery`, which knows how much is read again."""
+        """The parts as ``head`` has them. `Recovery` restores the health: it knows how much is re-read."""
         known: dict[str, int] = {}
         muting = Muting.restore(head)
         return cls(
@@ -104,7 +104,7 @@ class Parts:
         )
 
     def stored(self) -> dict[str, Any]:
-        """What a successor must know of all parts, by field of the head."""
+        """What a successor needs of all parts, by field of the head."""
         return {
             **self.processed.stored(),
             **self.shards.stored(),
@@ -120,12 +120,12 @@ class Parts:
         }
 
     def newest(self, device: str) -> float:
-        """The ``ts`` of a device's newest sample in the window, epoch seconds; -inf for a device that has none."""
+        """The ``ts`` of a device's newest sample in its window, epoch seconds; -inf if it has none."""
         return self.scorer.windows.newest(self.known[device]) if device in self.known else -inf
 
     def forget(self, device: str) -> None:
-        """Drop all that is kept of a device. While records are read again its episodes stay: they are the head's, which
-        is further on."""
+        """Drop all that is kept of a device. While records are re-read its episodes stay: they are the head's, which is
+        ahead of the windows."""
         code = self.known.pop(device, None)
         if code is not None:
             self.scorer.windows.forget(code)

@@ -1,4 +1,4 @@
-"""How far a lane has processed, and how often it had to guess."""
+"""How far a lane has processed, and how often records came out of order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from window.samples import Floats, Samples
 class Processed:
     """Stamps and times, epoch seconds.
 
-    ``up_to``: records and timers below this stamp were processed by this owner. ``before``: the last owner's watermark.
-    ``newest``: the latest ``ts`` scored of a device whose clock is not known to be wrong. ``forced``: how often the
-    lane went on without a shard, or met a record below ``up_to``.
+    ``up_to``: this owner has processed all records and timers below this stamp. ``before``: the last owner's watermark.
+    ``newest``: the latest scored ``ts`` of a device whose clock is not known to be wrong. ``forced``: how often the
+    lane passed by a shard, or got a record below ``up_to``.
     """
 
     def __init__(self, watermark: float | None = None, newest: float | None = None, forced: int = 0) -> None:
@@ -30,7 +30,7 @@ class Processed:
 
     @classmethod
     def restore(cls, head: Head) -> Processed:
-        """Where the last owner stood."""
+        """At the watermark of the last owner."""
         return cls(head.watermark, head.newest, head.forced)
 
     def stored(self) -> dict[str, Any]:
@@ -42,27 +42,26 @@ class Processed:
         self.up_to = max(self.up_to, stamp)
 
     def restart(self) -> None:
-        """What is read again is timed and classed as it was the first time: from the beginning."""
+        """Records are re-read: time and class them from the beginning, as the first time."""
         self.up_to = -inf
 
     def times(self, run: Released) -> Floats:
-        """When each record shows its device to be alive, shape (n,). Health goes by a record's own time, not by what
-        else its shard holds. A record that comes below what was processed, after a guess (rule 7), shows that its
-        device is alive now."""
+        """The stamp at which each record shows that its device is alive, shape (n,). It is the record's own time, not
+        its shard's. A record that comes late, after a forced release (rule 7), shows that its device is alive now."""
         return np.where(run.stamp < self.up_to, self.up_to, own_stamps(run.samples))
 
-    def count_broken_promises(self, run: Released, *, reread: bool) -> None:
-        """Count records that came below what was processed: a shard was taken for idle and was not (rule 7). Among
-        records that are read again (``reread``), those below what this owner has processed."""
+    def count_out_of_order(self, run: Released, *, reread: bool) -> None:
+        """Count records below what was processed: a shard counted as idle and was not (rule 7). Of re-read records
+        (``reread``), only those below what this owner has processed: the others are expected."""
         reached = self.up_to if reread else max(self.up_to, self.before)
         self.forced += int((run.stamp < reached).sum())
 
     def scored(self, samples: Samples) -> None:
-        """Take the newest ``ts`` of samples that were scored. A sample from the future is not on time."""
+        """Keep the newest ``ts`` of scored samples. A sample from the future does not count: its clock is wrong."""
         on_time = samples.ts <= samples.created + FUTURE_S
         self.newest = float(np.max(samples.ts, where=on_time, initial=self.newest))
 
     def newly_forced(self) -> int:
-        """How often since the last call."""
+        """The increase of ``forced`` since the last call."""
         count, self._counted = self.forced - self._counted, self.forced
         return count

@@ -1,4 +1,4 @@
-"""What is done with the records that the merge releases: classed, scored, counted, reported, in their order."""
+"""Processes the records that the merge releases: class, score, count and report them, in their order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Processing:
-    """Processes one run after the other. Per record the outcome is the same wherever a run ends (rule 4)."""
+    """Processes one run after the other. The result for a record does not depend on where a run ends (rule 4)."""
 
     def __init__(self, parts: Parts, recovery: Recovery, timers: Timers) -> None:
         self._parts = parts
@@ -27,7 +27,7 @@ class Processing:
         self._runs = Runs(parts, timers)
 
     def process(self, ready: Released, now: float) -> Released | None:
-        """Process a leading run of records of one class; returns those that are left. ``now``: epoch seconds."""
+        """Process a leading run of records of one class; returns the rest. ``now``: epoch seconds."""
         parts = self._parts
         room = MAX_MESSAGES - MOST_NOTICES - parts.outbox.messages
         if not self._recovery.rereads(ready):
@@ -46,7 +46,7 @@ class Processing:
         run = self._runs.settled(run)
         parts.watch.apply(run.seen)
         parts.single_device.seen(run.records.samples, run.records.stamp)
-        parts.processed.count_broken_promises(run.records, reread=run.reread)
+        parts.processed.count_out_of_order(run.records, reread=run.reread)
         if not run.reread:
             self._account(run, scored, now)
         elif scored is not None:
@@ -54,12 +54,12 @@ class Processing:
         return self._done(run.records, ready)
 
     def _score(self, run: Run, room: int) -> tuple[Scored, Run]:
-        """Score as many leading samples as bring no more than ``room`` messages; the run of these."""
+        """Score leading samples, as many as cause at most ``room`` messages; returns the run of these too."""
         parts, samples = self._parts, run.records.samples
         if run.reread:
             scored, count = parts.scorer.take(samples, most_anomalies=len(run) + parts.scorer.touches)
         else:
-            # What an episode that begins in the run leads to must not be late because records came in one page.
+            # An episode that opens in this run must close on time. So scoring ends before the first close that is due.
             ends = np.searchsorted(run.records.stamp, run.records.stamp + CLOSED_AFTER_S)
             scored, count = parts.scorer.take(samples, most_anomalies=parts.outbox.capacity(room), ends=ends)
         run = run.leading(count)
@@ -75,7 +75,7 @@ class Processing:
         self._recovery.new_among_reread(names)
         from_stream = samples.kind != Kind.BACKFILL
         parts.ledger.read(samples.take(from_stream))
-        parts.shards.found(samples.take(~from_stream))
+        parts.shards.count_backfilled(samples.take(~from_stream))
         parts.ledger.duplicate(samples) if run.duplicate else parts.ledger.classed(samples)
         if scored is None:
             parts.outbox.notify((notice for _, notice in run.seen.notices), now=now)
@@ -83,7 +83,8 @@ class Processing:
                 parts.quarantine.set_aside(records)
             return
         if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
-            # Older than its window, which only a guess (rule 7) can bring about: it is not scored, and not booked so.
+            # Older than its window, which happens only after a forced release (rule 7). It is not scored, so it counts
+            # as late.
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(records.sequence[0]))
             parts.ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
         parts.outbox.emit(scored, records, run.times, run.seen.notices, now=now)
@@ -101,5 +102,5 @@ class Processing:
         parts.processed.advance(float(records.stamp[-1]))
         parts.shards.move_past(records)
         parts.quarantine.let_go(records)
-        self._recovery.check()
+        self._recovery.check_finished()
         return ready.take(slice(len(records), None)) if len(records) < len(ready) else None

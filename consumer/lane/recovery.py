@@ -1,4 +1,4 @@
-"""How a lane gets back its windows before it goes on: snapshot, records read again, the table (rules 11, 18, 19)."""
+"""How a lane restores its windows before it continues: snapshot, re-read records, the table (rules 11, 18, 19)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from window.samples import Kind, Samples
 
 
 class Recovery:
-    """Brings the windows silently to where the head stands. Until then nothing new is committed.
+    """Brings the windows silently to the head's positions. Until then nothing new is committed.
 
-    The windows of ``snapshot`` are older than ``head``, or of the same commit. Records between the two are read again:
-    for the windows alone, not scored as new, counted or published. What the head says of health holds once they are
-    read; until then the snapshot's health does, so that each record means what it meant the first time.
+    The windows of ``snapshot`` are older than ``head``, or of the same commit. Records between the two are re-read for
+    the windows alone: they are not scored as new, counted or published. Meanwhile the snapshot's health counts, so that
+    each record means what it meant the first time; then the head's health does.
 
-    ``promised``: the last owner's outbox, to be published word for word before anything else. Empty where the windows
-    are of the head's own commit: they are the last step of a commit, so all that it promised was done.
+    ``promised``: the last owner's outbox, to publish byte for byte before anything else. It is empty if the windows are
+    of the head's own commit: they are its last step, so all that it promised was done.
     """
 
     def __init__(self, parts: Parts, head: Head, snapshot: Snapshot | None) -> None:
@@ -46,7 +46,8 @@ class Recovery:
         fulfilled = snapshot is not None and snapshot.commit == head.commit
         self.promised: tuple[Message, ...] = () if fulfilled else tuple(head.outbox.messages)
         if not fulfilled:
-            # A minute that the windows do not hold whole was written before they were: they are a commit's last step.
+            # Rewrite only minutes that the windows have as a whole. Any other minute was written before these windows
+            # were stored, since windows are the last step of a commit: its object is complete.
             outbox = parts.outbox
             outbox.promise(m for m in head.outbox.minutes if outbox.whole(m, parts.newest(m[0])))
         if not self._under_way:
@@ -56,32 +57,33 @@ class Recovery:
 
     @property
     def active(self) -> bool:
-        """True while records are to be read again that the head already stands for."""
+        """True while committed records are still to be re-read."""
         return bool(self._parts.shards.reread)
 
     @property
     def holds_commits(self) -> bool:
-        """True while nothing may be committed but a heartbeat: a successor would have to do the same again."""
+        """True while only a heartbeat may be committed: the windows are behind the head, or not filled yet. Windows
+        stored now would lack these samples, and a successor would not read them."""
         return self.active or self.awaits_fill
 
     def rereads(self, records: Released) -> bool:
-        """True when the first record was committed before the restart."""
+        """True if the first record was committed before the restart."""
         return bool(self._parts.shards.reread.rows(records.take(slice(0, 1)))[0])
 
-    def missing(self) -> None:
-        """A gap was declared: what the head stands for may have to be read from the table, from the beginning."""
+    def gap_declared(self) -> None:
+        """A gap was declared: committed records may have to be re-read from the table, from the beginning."""
         if self.active and not self._under_way:
             self._under_way = True
             self._parts.processed.restart()
 
     def new_among_reread(self, devices: Iterable[str]) -> None:
-        """Records were processed that are not read again. After a guess (rule 7) they may come among those that are:
-        the head does not know all of their devices' health."""
+        """New records were processed. After a forced release (rule 7) they may come between re-read ones. The head does
+        not have the health of their devices as of now."""
         if self._under_way:
             self._fresh.update(devices)
 
-    def check(self) -> None:
-        """Once all is read again the head's word counts: timers that fired since the snapshot must not fire again."""
+    def check_finished(self) -> None:
+        """Once all is re-read, the head's health counts: timers that fired since the snapshot must not fire again."""
         if not self._under_way or self.active:
             return
         self._under_way = False
@@ -113,6 +115,6 @@ class Recovery:
         }
 
     def _forget_unwatched(self) -> None:
-        """The windows may be older than the head: devices that were forgotten in between."""
+        """The windows may be older than the head. Forget the devices that were forgotten in between."""
         for device in self._parts.known.keys() - self._parts.watch.states.keys():
             self._parts.forget(device)

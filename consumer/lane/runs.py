@@ -1,4 +1,4 @@
-"""Runs: leading records of one class, as many as can be processed at once without changing what comes of them."""
+"""Runs: leading records of one class, as many as can be processed at once with the same result as one by one."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from window.merge import Released
 from window.samples import Floats, Kind, Samples
 
 LONGEST_RUN = 2048
-"""Records scored at once. Where all are anomalous the room of a commit ends the run, and what was scored beyond it is
-scored again."""
+"""Records scored at once. If many are anomalous, the room of a commit ends the run earlier, and the rest is scored
+again."""
 MOST_NOTICES = 10
-"""That many notices at most come of one run, so that they fit into a commit (`consumer.lane.commit_builder`)."""
+"""A run causes at most this many notices, so that they fit into a commit (`consumer.lane.commit_builder`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """Records of one class in merged order, and what is known of them before they are processed.
 
-    ``times``: when each record shows its device to be alive, stamps of shape (n,); ``seen``: what they mean for health;
-    ``reread``: they were committed before a restart; ``duplicate``: one record that the window holds already.
+    ``times``: the stamp at which each record shows that its device is alive, shape (n,); ``seen``: what they mean for
+    health; ``reread``: they were committed before a restart; ``duplicate``: one record that the window has already.
     """
 
     records: Released
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def kind(self) -> Kind:
-        """What health makes of them: a late sample of a clock known to be wrong is a sample."""
+        """Their kind according to health: a late sample of a device with a known wrong clock is a sample."""
         return Kind(int(self.seen.kind[0]))
 
     @property
@@ -50,19 +50,19 @@ class Run:
 
     @property
     def sets_back(self) -> bool:
-        """True when the first record shows its device's clock to be further behind than before."""
+        """True if the first record shows that its device's clock is further behind than before."""
         return bool(self.seen.set_back) and self.seen.set_back[0] == 0
 
     def leading(self, count: int) -> Run:
-        """The first ``count`` records. `Runs.settled` makes what is known of them true again."""
+        """The first ``count`` records. Then `Runs.settled` must update what is known of them."""
         return replace(self, records=self.records.take(slice(0, count)))
 
 
 class Runs:
-    """Finds the next run of what the merge has released. It changes nothing: what is cut off here waits.
+    """Finds the next run of the released records. It changes nothing: records after the run wait.
 
-    Processing is per record and only scoring is batched (rule 4), so a run ends where a record must be processed
-    before the next one can be judged.
+    Processing is per record, only scoring is batched (rule 4). So a run ends at a record that must be processed before
+    the next one can be judged.
     """
 
     def __init__(self, parts: Parts, timers: Timers) -> None:
@@ -70,7 +70,7 @@ class Runs:
         self._timers = timers
 
     def next(self, ready: Released) -> Run:
-        """The first run of ``ready``, which holds at least one record; so does the run."""
+        """The first run of ``ready``. ``ready`` has at least one record, and so does the run."""
         parts = self._parts
         records = ready.take(slice(0, LONGEST_RUN))
         again = parts.shards.reread.rows(records)
@@ -89,7 +89,7 @@ class Runs:
         return self._of_one_class(run)
 
     def settled(self, run: Run) -> Run:
-        """A run whose records are all to be processed, after it was cut: what they mean without those cut off."""
+        """A run after it was cut to the records that are processed: what these mean for health without the others."""
         if len(run) == len(run.seen.kind):
             return run
         times = run.times[: len(run)]
@@ -97,7 +97,7 @@ class Runs:
 
     @staticmethod
     def _of_one_class(run: Run) -> Run:
-        """The leading records that have one kind, bring few notices, and set no clock back."""
+        """The leading records that have one kind, cause few notices, and set no clock back."""
         seen, count = run.seen, len(run)
         if len(seen.notices) > MOST_NOTICES:
             count = min(count, max(1, seen.notices[MOST_NOTICES][0]))
@@ -105,8 +105,8 @@ class Runs:
         return run.leading(_run_length(seen.kind[:count]))
 
     def _met_before(self, records: Released) -> bool:
-        """Is the first record a sample that the window holds with the same values, from the table or from the stream
-        before it (rule 19)? The table's has then nothing new, and the stream's is a duplicate."""
+        """Does the window have the first record already, with the same values (rule 19)? Table and stream may both
+        deliver a sample of a gap. The table's copy is then dropped, and the stream's is a duplicate."""
         first = records.samples.take(slice(0, 1))
         kind = Kind(int(first.kind[0]))
         twice = kind is Kind.BACKFILL or (kind is Kind.SAMPLE and self._parts.shards.gaps.covers(float(first.ts[0])))

@@ -12,11 +12,11 @@ from window.samples import Floats, Kind, Kinds, Names, Samples
 
 
 class SingleDevice:
-    """Tells the table's device from foreign ones, by the records in merged order.
+    """Finds samples of foreign devices, by the records in merged order.
 
-    ``required``: the table's key cannot tell two devices apart; otherwise every device is welcome and nothing is
-    remembered. ``name``: the device, None before the first sample; ``last``: the stamp of its last one. A device that
-    was silent for as long as its window lasts makes room for another: a battery was exchanged.
+    ``required``: the table can hold one device only; otherwise no device is foreign and nothing is kept. ``name``: the
+    device, None before the first sample; ``last``: the stamp of its last one. After a silence as long as its window
+    another device may follow: a battery was exchanged.
     """
 
     def __init__(self, names: Names, name: str | None, last: float | None, *, required: bool = True) -> None:
@@ -27,7 +27,7 @@ class SingleDevice:
 
     @classmethod
     def restore(cls, head: Head, names: Names, *, required: bool) -> SingleDevice:
-        """The device that the last owner knew."""
+        """With the device of the last owner."""
         name, last = (head.device, head.device_last) if required else (None, None)
         return cls(names, name, last, required=required)
 
@@ -36,7 +36,7 @@ class SingleDevice:
         return {"device": self.name, "device_last": self.last}
 
     def classes(self, samples: Samples, stamp: Floats) -> Kinds:
-        """The kinds of these records, shape (n,), with `Kind.STRANGER` for samples of another device. Changes
+        """The kinds of these records, shape (n,), with `Kind.STRANGER` for samples of foreign devices. Changes
         nothing."""
         return self._follow(samples, stamp)[0] if self._required else samples.kind
 

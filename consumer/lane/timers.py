@@ -1,4 +1,4 @@
-"""What is due at a time: timers run on the watermark, never on a clock (rule 15)."""
+"""Deadlines. Timers run on the watermark, so a catch-up gives the same events as watching does (rule 15)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from consumer.lane.recovery import Recovery
 
 
 class Timers:
-    """All deadlines of a lane, stamps in epoch seconds. One that lies before the next record fires first."""
+    """All deadlines of a lane, stamps in epoch seconds. A deadline before the next record fires first."""
 
     def __init__(self, parts: Parts, recovery: Recovery) -> None:
         self._parts = parts
@@ -17,17 +17,17 @@ class Timers:
 
     @property
     def due(self) -> float:
-        """The next deadline; infinite where none is."""
+        """The next deadline; infinite if there is none."""
         parts = self._parts
         return min(parts.charts.due, parts.watch.due, parts.warming.due, self._messages_due)
 
     def before(self, stamp: float) -> float:
-        """The stamp before which a run of records that begins at ``stamp`` must end. It may set deadlines itself, and
-        these must not fire late because its records came in one page."""
+        """The stamp before which a run that begins at ``stamp`` must end. The run may set deadlines itself, and these
+        must fire on time even if its records came in one page."""
         return min(self._parts.charts.until(stamp), self._parts.warming.due, self._messages_due)
 
     def fire(self, due: float, now: float) -> None:
-        """The watermark has reached ``due``; ``now``: epoch seconds, for what is written down."""
+        """The watermark has reached ``due``. ``now``: epoch seconds, for the times in messages."""
         parts, rereading = self._parts, self._recovery.active
         if self._messages_due <= due:
             if parts.outbox.due <= due:
@@ -44,11 +44,11 @@ class Timers:
             notices = parts.watch.fire()
             for code in parts.watch.forgotten():
                 parts.forget(parts.names.devices[code])
-            # Those that the head's watermark had reached were published before the restart.
+            # Notices below the head's watermark were published before the restart.
             parts.outbox.notify([] if rereading and due <= parts.processed.before else notices, now=now)
 
     @property
     def _messages_due(self) -> float:
-        """The stamp at which a step of an episode is due, or something that was muted. A step that the head has not
-        published lies behind all that is read again; what was muted may be due before that is known to be done."""
+        """The stamp at which an episode's step or a suppressed message is due. Steps that were not published lie after
+        all re-read records. Suppressed messages may not, so they wait until re-reading is done."""
         return min(self._parts.outbox.due, inf if self._recovery.active else self._parts.muting.due)

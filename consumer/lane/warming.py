@@ -12,10 +12,10 @@ from window.rolling import SHOWN_S
 
 
 class Warming:
-    """Says when the windows begin to fill, and when they show their full 25 minutes; on the watermark, once.
+    """Reports when the windows begin to fill, and when they show their full 25 minutes. On the watermark, each once.
 
-    ``cold``: nothing was processed yet, it has yet to begin. ``since``: the stamp at which it began; None before, and
-    after its end. ``lane``: whose windows.
+    ``cold``: nothing was processed yet. ``since``: the stamp at which the windows began to fill; None before that, and
+    after the end. ``lane``: the lane of the windows.
     """
 
     def __init__(self, *, cold: bool, since: float | None = None, lane: str = "") -> None:
@@ -25,7 +25,7 @@ class Warming:
 
     @classmethod
     def restore(cls, head: Head) -> Warming:
-        """As the last owner left it."""
+        """With the open notice of the last owner."""
         return cls(cold=head.cold, since=head.warming, lane=head.lane)
 
     def stored(self) -> dict[str, Any]:
@@ -34,24 +34,24 @@ class Warming:
 
     @property
     def due(self) -> float:
-        """The stamp of its end; infinite where there is none."""
+        """The stamp at which the windows are full; infinite if they do not fill."""
         return inf if self.since is None else self.since + SHOWN_S
 
     def begin(self, stamp: float) -> list[Notice]:
-        """A record is processed."""
+        """A record with this stamp is processed."""
         if not self.cold:
             return []
         self.cold, self.since = False, stamp
-        said = (
+        text = (
             f"The windows are empty at {utc(stamp):%Y-%m-%d %H:%M:%S} UTC, the oldest record of the stream. For 25 "
             "minutes charts show less, and a fault that began earlier cannot be seen."
         )
-        return [Notice("health.warming", None, stamp, "opened", said, since=stamp, lane=self._lane)]
+        return [Notice("health.warming", None, stamp, "opened", text, since=stamp, lane=self._lane)]
 
     def fire(self) -> list[Notice]:
         """The watermark has reached `due`."""
         if self.since is None:
             return []
         since, until, self.since = self.since, self.due, None
-        said = "The windows are full: they show 25 minutes."
-        return [Notice("health.warming", None, until, "closed", said, since=since, until=until, lane=self._lane)]
+        text = "The windows are full: they show 25 minutes."
+        return [Notice("health.warming", None, until, "closed", text, since=since, until=until, lane=self._lane)]

@@ -1,7 +1,7 @@
-"""Recorded samples on the worker's own way: a lane fed from memory, its commits kept there.
+"""Replays recorded samples through the worker's own lane, from memory, and keeps its commits there.
 
-Nothing of the way is written a second time. What is different: there is no stream, so records count as written at
-their ``ts``, and none is late or in the future; no charts are asked for; nothing is muted.
+So a replay gives the worker's results by construction. The differences: there is no stream, so records count as written
+at their ``ts``, and none is late or in the future; it asks for no charts; nothing is muted.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _CURRENT, _TEMPERATURE = FEATURES.index("current"), FEATURES.index("temperature"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """``records`` in order of time, which count as written at their ``ts``; ``name``: the shard that they get;
-    ``devices``: the table of their codes; ``context``: samples from before, for the windows alone, as at the worker's
-    first start."""
+    """``records`` in order of time, which count as written at their ``ts``; ``name``: the name of their shard;
+    ``devices``: the table of their codes; ``context``: earlier samples, for the windows alone, as at the worker's first
+    start."""
 
     records: Decoded
     name: str
@@ -46,8 +46,8 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class WatchedTable:
-    """The table that the records are of, as in the worker's settings: the messages name it, and the bucket. In
-    ``one_device`` tables the key cannot tell two devices apart."""
+    """The table of the records, as in the worker's settings: the messages name it, and the bucket. ``one_device``: the
+    table is keyed by time alone, so it can hold one device only."""
 
     name: str
     bucket: str = ""
@@ -57,10 +57,10 @@ class WatchedTable:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the models said of every sample: columns of shape (n,), in order of time.
+    """The models' results for every sample: columns of shape (n,), in order of time.
 
-    ``device`` holds places in ``devices``, ``stages`` `Stage` bits, ``severity`` `Severity` values, ``episode`` ids,
-    empty where there is none. A sample that was set aside because no score came of it has NaN for scores.
+    ``device`` has indexes into ``devices``, ``stages`` `Stage` bits, ``severity`` `Severity` values, ``episode`` ids,
+    empty if there is none. A sample that was quarantined because it has no finite score has NaN scores.
     """
 
     devices: tuple[str, ...]
@@ -82,8 +82,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the worker would have said, and counted by device and class; ``quarantine``: the objects with what was set
-    aside and why."""
+    """What the worker would have published, and its counts by device and class. ``quarantine``: the objects with the
+    quarantined records and the reasons."""
 
     judged: Judged
     messages: tuple[Message, ...]
@@ -94,9 +94,9 @@ class Replayed:
 def replay(
     recorded: Recorded, bundle: Bundle, table: WatchedTable, *, progress: Callable[[int], None] = lambda _: None
 ) -> Replayed:
-    """Replay what was recorded. ``progress`` gets the number of records done since its last call.
+    """Replay a recording. ``progress`` gets the number of records processed since its last call.
 
-    The same records and bundle give the same bytes: what is written down is written at the end of the recording.
+    The same records and bundle give the same bytes: the clock stands at the end of the recording.
     """
     rows = _Rows()
     now = float(recorded.records.samples.created.max(initial=0.0))
@@ -134,11 +134,11 @@ def _pages(recorded: Decoded, name: str, shard: int) -> Iterator[ShardBatch]:
 
 @dataclass(slots=True)
 class _Kept:
-    """What a lane's commits bring."""
+    """The results in a lane's commits."""
 
     messages: list[Message] = field(default_factory=list)
     quarantine: list[StoredObject] = field(default_factory=list)
-    books: dict[str, bytes] = field(default_factory=dict)
+    ledger: dict[str, bytes] = field(default_factory=dict)
 
     def settle(self, lane: Lane, now: float) -> None:
         """Process all that was delivered, commit after commit."""
@@ -152,12 +152,12 @@ class _Kept:
         if commit is not None:
             self.messages += commit.messages
             self.quarantine += commit.quarantine
-            self.books.update((book.key, book.body) for book in commit.books)
+            self.ledger.update((item.key, item.body) for item in commit.ledger)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By device, over all days."""
         sums: dict[str, dict[str, int]] = {}
-        for body in self.books.values():
+        for body in self.ledger.values():
             for device, counts in orjson.loads(body)["devices"].items():
                 so_far = sums.setdefault(device, dict.fromkeys(CLASSES, 0))
                 for name, count in counts.items():
@@ -167,7 +167,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Rows as they were judged in one go; ``device`` holds codes, ``episode`` ids, empty where there is none."""
+    """Rows that were judged together. ``device`` has codes, ``episode`` ids, empty if there is none."""
 
     device: Codes
     ts: Floats
@@ -183,7 +183,7 @@ class _Page:
 
 
 class _Rows:
-    """A `LaneObserver` that keeps what the lane judged: its windows forget."""
+    """A `LaneObserver` that keeps all that the lane judged. The lane's windows keep minutes only."""
 
     def __init__(self) -> None:
         self._pages: list[_Page] = []
@@ -215,8 +215,8 @@ class _Rows:
         )
 
     def judgements(self, names: Names) -> Judged:
-        """Every sample as it was judged last: one that was written again, or that one out of order touched, was judged
-        more than once."""
+        """Every sample as it was judged last. A sample is judged again if it is written again, or if a neighbour comes
+        out of order."""
         devices = np.array([names[code] for code in range(len(names))], object)
         pages = self._pages or [_Page(*(np.empty(0, np.int32) for _ in fields(_Page)))]  # type: ignore[arg-type]
         whole = _Page(*(np.concatenate([getattr(page, f.name) for page in pages]) for f in fields(_Page)))

@@ -1,2 +1,2 @@
-"""What a successor needs: head, windows, ledger, ownership, and the commit that makes them durable. Imports errors and
+"""The state of a lane: head, windows, ledger, ownership, and the commit that makes them durable. Imports errors and
 reporting."""

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "muted")
 ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
-"""A record read is exactly one of these."""
+"""Every record that was read is exactly one of these."""

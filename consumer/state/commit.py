@@ -12,16 +12,15 @@ from reporting.sinks.archive import StoredObject
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What is made durable together, in this order (rule 10): what is set aside, which is a function of the record
-    alone; the head with its outbox; archive, books and topic; the windows where it carries them. Only then are the
-    positions acknowledged.
+    """What becomes durable together. `consumer.state.committer.steps` has the order and its reasons (rule 10).
 
-    ``minutes`` are written under the head's revision.
+    ``minutes``: archive objects, written under the head's revision. ``ledger``: the ledger's objects. ``snapshot``: the
+    windows; most commits have none.
     """
 
     head: Head
     messages: tuple[Message, ...] = ()
     minutes: tuple[StoredObject, ...] = ()
     quarantine: tuple[StoredObject, ...] = ()
-    books: tuple[StoredObject, ...] = ()
+    ledger: tuple[StoredObject, ...] = ()
     snapshot: Snapshot | None = None

@@ -24,23 +24,24 @@ from reporting.sinks.publisher import Publisher
 
 HEAD = "head"
 PARALLEL_PUTS = 16
-BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 2.5  # shorter than the time between two signs of life
+BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 2.5
+"""The longest back-off is shorter than the time between two heartbeats: a thread that waits writes none."""
 log = structlog.get_logger(__name__)
 
 
 class Objects(Protocol):
-    """Where archive, books and quarantine go: `reporting.sinks.archive.Archive`, or its twin in tests."""
+    """Where archive, ledger and quarantine go: `reporting.sinks.archive.Archive`, or its twin in tests."""
 
     def put(self, item: StoredObject) -> None:
-        """Write an object whose bytes are the same whoever writes it."""
+        """Write an object whose bytes are the same for every owner."""
 
     def put_revision(self, item: StoredObject, revision: Revision) -> bool:
-        """Write an object that grows, unless a higher revision is there."""
+        """Write an object that grows, unless a higher revision is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
-    """All that a commit is written to."""
+    """Everything that a commit writes to."""
 
     state: StateStore
     objects: Objects
@@ -56,39 +57,42 @@ class Step:
 
 
 class Abandoned(Exception):
-    """The committer was told to stop while a sink kept failing. The head, if it was written, tells the successor."""
+    """The committer was stopped while a sink kept failing. If the head was written, a successor does the rest."""
 
 
 def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
-    """A commit as groups of steps: a group begins when all of the one before is done; within one, any order does."""
+    """A commit as groups of steps. A group begins when the one before is done; the steps of a group have no order."""
     revision = (commit.head.epoch, commit.head.commit)
-    # Before the head: it moves the positions past these records, and nobody would set them aside again.
+    # Before the head, which moves the positions past these records: after a crash nobody would quarantine them again.
     yield [Step("quarantine", partial(to.objects.put, item)) for item in commit.quarantine]
+    # The head before all that is published. It fences other owners, and its outbox promises what follows: after a crash
+    # a successor sends the messages and rewrites the minutes.
     yield [Step(HEAD, partial(to.state.write, commit.head))]
     yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
-    yield [Step("books", partial(to.objects.put, item)) for item in commit.books]
+    yield [Step("ledger", partial(to.objects.put, item)) for item in commit.ledger]
     yield publishing(commit.messages, to.publishers)
+    # The windows last: windows of the head's own commit prove to a successor that all that the head promised was done.
     if commit.snapshot is not None:
         body = commit.snapshot.encode()
         yield [Step("windows", partial(to.state.write_windows, body, revision))]
 
 
 def publishing(messages: Sequence[Message], publishers: Sequence[Publisher]) -> list[Step]:
-    """The group of steps that publishes messages, one for each publisher. A step that is repeated goes on with the
-    messages that its own publisher has not taken."""
+    """The group of steps that publishes messages, one for each publisher. A repeated step sends the messages that its
+    own publisher has not accepted yet."""
     return [Step(each.name, partial(_publish, each, list(messages))) for each in publishers]
 
 
 def _publish(publisher: Publisher, waiting: list[Message]) -> None:
     waiting[:] = publisher.publish(waiting)
     if waiting:
-        raise Retry(f"{len(waiting)} messages were not taken")
+        raise Retry(f"{len(waiting)} messages were not accepted")
 
 
 class Committer:
-    """Writes commits on a thread of its own; a failing sink is tried again until it works or `stop` is called.
+    """Writes commits on its own thread. It retries a failing sink until it works or `stop` is called.
 
-    Nothing is dropped for it: meanwhile the lane fills its one next commit, credit dries up, and reading stops.
+    Nothing is dropped: meanwhile the lane fills its one next commit, the credit runs out, and reading stops.
     """
 
     def __init__(
@@ -99,12 +103,12 @@ class Committer:
         heartbeat_s: float = HEARTBEAT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``head``: the one that stands, so that a sign of life can be given before the first commit, and then every
-        ``heartbeat_s`` while a sink is slow."""
+        """``head``: as it was claimed. It is written with a new heartbeat every ``heartbeat_s`` while a sink is slow,
+        also before the first commit."""
         self._heartbeat_s = heartbeat_s
         self._to = to
         self._clock = clock
-        self._head = head  # the one last written
+        self._head = head  # as last written
         self._failing: dict[int, tuple[float, str]] = {}
         self._owner: threading.Thread | None = None
         self._stop = threading.Event()
@@ -112,23 +116,23 @@ class Committer:
         self._puts = ThreadPoolExecutor(PARALLEL_PUTS, thread_name_prefix="put")
 
     def submit(self, commit: Commit) -> Future[Commit]:
-        """Begin to write a commit. The future gives it back when all of it is durable, or raises `Fenced` or
-        `Abandoned`. One at a time: submit no other before that."""
+        """Begin to write a commit. The future returns it when all of it is durable, or raises `Fenced` or `Abandoned`.
+        Submit the next one only after that."""
         return self._thread.submit(self._write, commit)
 
     @property
     def trouble(self) -> tuple[float, str] | None:
-        """Since when (epoch seconds) a sink has been failing, and how; None while all is well."""
+        """Since when (epoch seconds) a sink has been failing, and why; None while all is well."""
         return min(self._failing.values(), default=None)
 
     def resend(self, messages: Sequence[Message]) -> None:
-        """Send again what the last owner promised; it goes before the first commit."""
+        """Publish again what the last owner promised. Call it before the first commit."""
         if messages:
             self._thread.submit(self._resend, messages)
 
     def stop(self) -> None:
         """Give up retrying and end the threads."""
-        # Without waiting: a call to a sink that hangs ends with its own time-out, and whoever stops us has less time.
+        # Without waiting: a call that hangs ends with its own time-out, and a stop has less time than that.
         self._stop.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._puts.shutdown(wait=False, cancel_futures=True)
@@ -146,19 +150,21 @@ class Committer:
         return commit
 
     def _carry_out(self, group: list[Step]) -> None:
-        """Carry out all steps of a group, at the same time where there are several."""
+        """Carry out all steps of a group, in parallel if there are several."""
         if len(group) == 1:
-            self._until_done(group[0])
+            self._retry_until_done(group[0])
             return
-        waiting = {self._puts.submit(self._until_done, step) for step in group}
+        waiting = {self._puts.submit(self._retry_until_done, step) for step in group}
         while waiting:
             done, waiting = wait(waiting, timeout=self._heartbeat_s / 2, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()
-            self._beat()
+            self._write_heartbeat()
 
-    def _beat(self) -> None:
-        """A sign of life in the head while a sink is slow or down: a lane whose owner waits for SNS has an owner."""
+    def _write_heartbeat(self) -> None:
+        """Write a heartbeat while a sink is slow or down. Without it a stand-by would take the lane over, only to wait
+        for the same sink."""
+        # Only the thread that writes commits: two writers would fence each other by the head's ETag.
         if self._head is None or threading.current_thread() is not self._owner:
             return
         now = self._clock()
@@ -171,7 +177,7 @@ class Committer:
             else:
                 self._head = beat
 
-    def _until_done(self, step: Step) -> None:
+    def _retry_until_done(self, step: Step) -> None:
         backoff_s = BACKOFF_FROM_S
         while True:
             try:
@@ -179,7 +185,7 @@ class Committer:
             except (Retry, ClientError, BotoCoreError) as error:
                 log.warning("commit step failed, will retry", step=step.name, error=str(error), retry_in_s=backoff_s)
                 self._failing.setdefault(id(step), (self._clock(), f"{step.name}: {error}"))
-                self._beat()
+                self._write_heartbeat()
                 if self._stop.wait(backoff_s):
                     raise Abandoned(f"{step.name}: {error}") from error
                 backoff_s = min(backoff_s * 2, BACKOFF_TO_S, self._heartbeat_s / 2)

@@ -1,6 +1,7 @@
-"""The head of a lane: all that a successor needs to go on, in one JSON object that a person can read at 3 a.m.
+"""The head of a lane: all that a successor needs to continue, in one JSON object that a person can read at 3 a.m.
 
-The values it is made of stand here too. What computes them lies in other rooms.
+The values of its fields are defined here too. Other rooms compute them. The names of all fields are stored: a renamed
+field makes the heads of older versions unreadable.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ Counts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
-    """A bundle, by its id, and since when it scores: event time, epoch seconds, None for the first. ``own``: the same
-    by device, on the clock of each that is known to be wrong."""
+class ActiveBundle:
+    """A bundle by its id, and since when it is active: event time, epoch seconds, None for the first. ``own``: the same
+    for each device with a wrong clock, on that clock."""
 
     bundle: str
     since: float | None = None
@@ -32,11 +33,10 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Records with a stamp between ``since`` and ``until`` (epoch seconds) are not in the stream; ``until`` is None
-    until the stream has said where it goes on. ``name`` is that of the lineage which brings them from the table;
-    ``shards``: those that lost them; ``found``: samples that the table had, and nobody had seen before; ``closed``: all
-    of it was processed, but the windows that are stored do not have it yet. Up to ``known_to`` the last owner had
-    committed all: that part is read for the windows alone, and missing for nobody."""
+    """Records with a stamp between ``since`` and ``until`` (epoch seconds) are not in the stream. ``until`` is None
+    until the stream has resumed. ``name``: the lineage that delivers them from the table; ``shards``: those that lost
+    them; ``found``: new samples that the table had; ``closed``: all was processed, but the stored windows do not have
+    it yet. ``known_to``: all up to there was committed before, so it is read for the windows alone and not reported."""
 
     name: str
     since: float
@@ -50,18 +50,18 @@ class Gap:
 
     @property
     def silent(self) -> bool:
-        """True where the stream goes on before anything new is missing: there is nothing to tell."""
+        """True if the stream resumes before anything new is missing. Then nothing is reported."""
         return self.known_to is not None and self.until is not None and self.until <= self.known_to + 1.0
 
     @property
     def begins(self) -> float:
-        """From when on something new is missing."""
+        """The stamp from which new records are missing."""
         return self.since if self.known_to is None else max(self.since, self.known_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A bundle that cannot be used: its id, or where it lies if it has none, and why not."""
+    """A bundle that cannot be used: its id, or its place if it has none, and the reason."""
 
     bundle: str
     reason: str
@@ -69,7 +69,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal that was told, and when (epoch seconds)."""
+    """A refusal that was reported, and when (epoch seconds)."""
 
     since: float
     refusal: Refusal
@@ -77,9 +77,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """What of an episode was muted: the time of the first such message, epoch seconds, and how many.
+    """The muted messages of an episode: the time of the first, epoch seconds, and how many.
 
-    ``unopened``: its opening was muted, and no subscriber knows that it goes on.
+    ``unopened``: its opening was muted, so no subscriber knows the episode.
     """
 
     since: float
@@ -87,7 +87,7 @@ class Suppressed:
     unopened: bool = False
 
     def and_one(self, at: float, *, unopened: bool = False) -> Suppressed:
-        """With one more that was muted."""
+        """With one more muted message."""
         return Suppressed(min(self.since, at), self.count + 1, unopened)
 
 
@@ -96,8 +96,8 @@ class _Part(BaseModel):
 
 
 class ShardPosition(_Part):
-    """Committed up to ``sequence``; ``stamp`` is that record's (rule 3). ``since``: nothing read yet, and records
-    written before it (epoch seconds) are not wanted. ``ended_at``: when it was read to its end."""
+    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``since``: nothing was read yet, and records
+    written before it (epoch seconds) are skipped. ``ended_at``: when the shard was read to its end."""
 
     sequence: str | None = None
     since: float | None = None
@@ -107,7 +107,7 @@ class ShardPosition(_Part):
 
 
 class Outbox(_Part):
-    """What this commit promises: a successor sends it again, word for word. ``minutes``: (device, epoch seconds)."""
+    """What this commit promises: a successor publishes the same bytes again. ``minutes``: (device, epoch seconds)."""
 
     messages: list[Message] = Field(default_factory=list)
     minutes: list[tuple[str, int]] = Field(default_factory=list)
@@ -127,8 +127,8 @@ class Head(_Part):
     heartbeat: float = 0.0
     released: bool = False
     bundle: str
-    """The latest of ``bundles``, the succession, oldest first."""
-    bundles: list[InForce] = Field(default_factory=list)
+    """The latest of ``bundles``, which are in order, oldest first."""
+    bundles: list[ActiveBundle] = Field(default_factory=list)
     watermark: float | None = None
     newest: float | None = None
     """The latest ``ts`` scored of a device whose clock is not known to be wrong."""
@@ -140,20 +140,20 @@ class Head(_Part):
     ledger: dict[str, dict[str, Counts]] = Field(default_factory=dict)
     """By day and device."""
     untold: dict[str, Suppressed] = Field(default_factory=dict)
-    """By episode: what was muted and is made up for when the mute has ended; so is what is ``held``."""
+    """By episode: suppressed messages, published in one after the mute. ``held``: deferred notices, likewise."""
     held: list[Notice] = Field(default_factory=list)
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
-    """By shard: an hour, and how many records of it were set aside."""
+    """By shard: an hour, and how many records of it were quarantined."""
     device: str | None = None
-    """The only one there can be in this table, and the stamp of its last sample."""
+    """The one device that a table keyed by time can hold, and the stamp of its last sample."""
     device_last: float | None = None
     lagging: float | None = None
-    """Since which stamp the topic knows that the lane waits."""
+    """The stamp of the open `health.lagging` notice."""
     refused: Refused | None = None
-    """The bundle of which the topic knows that it is no good."""
+    """The refusal of the open `health.bundle` notice."""
     cold: bool = False
-    """It is ``warming`` from the first record on; then, since that stamp."""
+    """True until the first record. ``warming``: its stamp, while the windows fill."""
     warming: float | None = None
     outbox: Outbox = Field(default_factory=Outbox)
 
@@ -183,10 +183,10 @@ INHERITED = frozenset(
         "outbox",
     }
 )
-"""Fields that a lane takes over from its state under another stream (rule 14). All others are of one stream, one owner
-or one commit; a test asks every field of the head for its side."""
+"""Fields that a lane inherits from its state under another stream (rule 14). All others belong to one stream, one owner
+or one commit. A test demands that every field of the head is on one of the two lists."""
 
 
 def is_backfill(shard: str) -> bool:
-    """True for the lineage of a gap, which is no shard of the stream."""
+    """True for the lineage of a gap. It is not a shard of the stream."""
     return shard.startswith(PREFIX)

@@ -1,11 +1,10 @@
-"""The head as text that a person can read at 3 a.m. and that stays small: a line a device, a shard, a message.
+"""The head as small text that a person can read at 3 a.m.: one line for each device, shard and message.
 
-All that is known of a device stands on its one line: the fields of its health, its episodes, its books. What
-repeats from line to line is named once, above them: ``columns`` for the rows of figures, ``asked`` for the bundles that
-devices were compared with (a device's line has the place in it where that is not the first), ``days`` for the books,
-which have a count for each of these days (null: none), and ``read`` only where it is not the sum of what the records
-became. A column ``a - b`` holds the seconds from b to a: a figure with a point is exact, one without goes from b's
-whole second. Where that would lose a bit of a, a itself stands there, as text.
+The line of a device has its health, its episodes and its ledger (``books``). What repeats on every line is named once,
+above: ``columns`` of the rows of numbers; ``asked``, the bundles that devices were compared with (a line has an index
+into it, if it is not 0); ``days`` of the ledger. A line has one count for each day (null: none), and ``read`` only if
+it is not the sum of its classes. A column ``a - b`` has the seconds from b to a: a number with a decimal point is
+exact, one without counts from b's whole second. If that would change a bit of a, the column has a itself, as text.
 """
 
 from __future__ import annotations
@@ -40,25 +39,25 @@ COLUMNS = {
     ],
 }
 LEVELS = {"positions": 1, "devices": 1, "gaps": 1, "outbox": 2}
-"""How many levels of a field are broken into lines; the others stand on a line of their own."""
+"""How many levels of a field are broken into lines. Every other field is one line."""
 Tree = dict[str, Any]
 _MOST_S = 1e12
 
 
 def encode(head: Mapping[str, Any]) -> bytes:
-    """The text of a head that was dumped to a tree, without its defaults."""
+    """The text of a head, which was dumped to a tree without its defaults."""
     return _text(fold(head), LEVELS, levels=1) + b"\n"
 
 
 def fold(head: Mapping[str, Any]) -> Tree:
-    """Health, episodes and books, each by device, as one line a device."""
+    """Health, episodes and ledger, each by device, as one line for each device."""
     folded = {name: value for name, value in head.items() if name not in ("health", "episodes", "ledger", "outbox")}
     devices: dict[str, Tree] = {}
     health = head.get("health", {})
     asked = [name for name, _ in Counter(state.get("asked", "") for state in health.values()).most_common()]
     for name, state in health.items():
         line = devices.setdefault(name, {})
-        line.update({"last": 0.0, **state})  # with a last record even at zero: a line without one has no health
+        line.update({"last": 0.0, **state})  # ``last`` even if it is the default: without it a line has no health
         if "frozen" in line:
             line["frozen"] = _row("frozen", line["frozen"], last=line["last"])
         if place := asked.index(line.pop("asked", "")):
@@ -66,12 +65,12 @@ def fold(head: Mapping[str, Any]) -> Tree:
     for name, episodes in head.get("episodes", {}).items():
         devices.setdefault(name, {})["episodes"] = [_row("episodes", episode) for episode in episodes]
     days = sorted(head.get("ledger", {}))
-    books = {
-        name: _books([head["ledger"][day].get(name, {}) for day in days])
+    rows = {
+        name: _ledger_row([head["ledger"][day].get(name, {}) for day in days])
         for name in sorted({name for day in days for name in head["ledger"][day]})
     }
-    classes = [name for name, _ in Counter(name for each in books.values() for name in sorted(each)).most_common()]
-    for name, each in books.items():
+    classes = [name for name, _ in Counter(name for each in rows.values() for name in sorted(each)).most_common()]
+    for name, each in rows.items():
         devices.setdefault(name, {})["books"] = _short([each.get(kind) for kind in classes])
     if devices or days:
         folded |= {
@@ -84,7 +83,7 @@ def fold(head: Mapping[str, Any]) -> Tree:
 
 
 def unfold(folded: Mapping[str, Any]) -> Tree:
-    """What `fold` was given. Raises ValueError."""
+    """The head that `fold` got. Raises ValueError."""
     if "devices" not in folded:
         return dict(folded)
     head = {name: value for name, value in folded.items() if name not in ("columns", "asked", "days", "devices")}
@@ -97,8 +96,8 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
             state = dict(line)
             if rows := state.pop("episodes", []):
                 episodes[name] = [{"device": name, **_fields(columns["episodes"], row)} for row in rows]
-            books = _fields(columns.get("books", []), state.pop("books", []))
-            for day, counts in zip(days, _counts(books, len(days)), strict=True):
+            ledger_rows = _fields(columns.get("books", []), state.pop("books", []))
+            for day, counts in zip(days, _counts(ledger_rows, len(days)), strict=True):
                 if counts:
                     ledger[day][name] = counts
             if "frozen" in state:
@@ -111,7 +110,7 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
 
 
 def _row(kind: str, fields: Mapping[str, Any], **beside: float) -> list[Any]:
-    """The fields in the order of their columns; ``beside``: what else a column is counted from."""
+    """The fields in the order of their columns. ``beside``: values of other fields that a column is relative to."""
     row = []
     for column in COLUMNS[kind]:
         name, _, base = column.partition(" - ")
@@ -121,7 +120,7 @@ def _row(kind: str, fields: Mapping[str, Any], **beside: float) -> list[Any]:
 
 
 def _short(row: list[Any]) -> list[Any]:
-    """Null for a default, none at the end."""
+    """The row without its last nulls; null means the default."""
     return row[: max(n for n, value in enumerate(row, 1) if value is not None)]
 
 
@@ -135,7 +134,7 @@ def _fields(columns: list[str], row: list[Any], **beside: float) -> Tree:
 
 
 def _after(value: float, base: float) -> float | str:
-    """The seconds from ``base`` to ``value``, from which `_at` gives the very same ``value``; else itself, as text."""
+    """The seconds from ``base`` to ``value``, if `_at` gives exactly ``value`` back; otherwise ``value`` as text."""
     seconds: float = (
         value - floor(base) if isinstance(value, int) else float(Decimal(repr(value)) - Decimal(repr(base)))
     )
@@ -144,35 +143,35 @@ def _after(value: float, base: float) -> float | str:
 
 
 def _at(seconds: float | str, base: float) -> float:
-    """The undoing of `_after`. In decimals: what was written with six digits comes back with the same six."""
+    """The inverse of `_after`. It adds decimals: floats would not give the same six digits back."""
     if isinstance(seconds, str):
         value: float = orjson.loads(seconds)
         return value
     return floor(base) + seconds if isinstance(seconds, int) else float(Decimal(repr(base)) + Decimal(repr(seconds)))
 
 
-def _books(days: list[Mapping[str, int]]) -> Tree:
-    """The counts of each day, class by class."""
+def _ledger_row(days: list[Mapping[str, int]]) -> Tree:
+    """The ledger's counts by class, one for each day."""
     named = [name for name in dict.fromkeys(chain.from_iterable(days)) if name != "read"]
     if any(counts.get("read") != _accounted(counts) for counts in days if counts):
         named.insert(0, "read")
     return {name: [counts.get(name) for counts in days] for name in named}
 
 
-def _counts(books: Mapping[str, list[int | None]], days: int) -> Iterator[dict[str, int]]:
-    for day in zip(*books.values(), strict=True) if books else [()] * days:
-        counts = {name: n for name, n in zip(books, day, strict=True) if n is not None}
+def _counts(ledger_rows: Mapping[str, list[int | None]], days: int) -> Iterator[dict[str, int]]:
+    for day in zip(*ledger_rows.values(), strict=True) if ledger_rows else [()] * days:
+        counts = {name: n for name, n in zip(ledger_rows, day, strict=True) if n is not None}
         accounted = _accounted(counts)
-        yield counts if "read" in books or accounted is None else {"read": accounted, **counts}
+        yield counts if "read" in ledger_rows or accounted is None else {"read": accounted, **counts}
 
 
 def _accounted(counts: Mapping[str, int]) -> int | None:
-    """What was read, where the books balance; None where nothing was."""
+    """How many records were read, if the ledger balances; None if there were none."""
     return sum(counts.get(name, 0) for name in ACCOUNTED) or None
 
 
 def _text(value: Any, inner: Mapping[str, int] | None = None, *, levels: int, indent: bytes = b"") -> bytes:
-    """JSON in which the entries of that many levels have lines of their own; ``inner``: of more, by name."""
+    """JSON with one line for each entry of that many levels. ``inner``: the levels of single entries, by name."""
     if levels == 0 or not value or not isinstance(value, dict | list):
         return orjson.dumps(value)
     items = value.items() if isinstance(value, dict) else ((None, one) for one in value)

@@ -1,4 +1,4 @@
-"""The books: every record is counted once, by UTC day of its creation and by device (rule 20)."""
+"""The ledger: every record is counted once, by UTC day of its creation and by device (rule 20)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _CLASS_OF = {
     Kind.STRANGER: "quarantined",
 }
 OPEN_DAYS = 4
-"""Days kept: the stream holds 24 h, so two dates; the rest is for an upload that comes late."""
+"""Days kept. The stream keeps 24 h, which touches two dates; the others are for a worker that was down for a while."""
 Days = dict[str, dict[str, dict[str, int]]]
 
 
 class Ledger:
     """Counts by day, device and class.
 
-    A record read is exactly one of scored, duplicate, late, quarantined, ignored; backfilled and lost ones were never
-    read from the stream. Muted are no records but messages that were not published: no part of the balance.
+    Every record that was read is exactly one of scored, duplicate, late, quarantined, ignored. Backfilled and lost ones
+    were never read from the stream. Muted counts messages, not records, and is no part of the balance.
     """
 
     def __init__(self, devices: Names, days: Days | None = None) -> None:
@@ -58,14 +58,14 @@ class Ledger:
 
     @property
     def days(self) -> Days:
-        """The open days, without the zeros: what is not there is 0."""
+        """The open days, without zeros."""
         return {
             day: {device: {name: n for name, n in counts.items() if n} for device, counts in devices.items()}
             for day, devices in self._days.items()
         }
 
     def objects(self, lane: str) -> list[StoredObject]:
-        """The books of the days that changed since the last call, as they go into the bucket."""
+        """The objects for the bucket, one for each day that changed since the last call."""
         return [
             StoredObject(
                 ledger_key(day, lane),
@@ -75,7 +75,7 @@ class Ledger:
         ]
 
     def _changed(self) -> Days:
-        """Days that ended long ago are closed with it."""
+        """The days that changed since the last call. Drops the oldest days beyond `OPEN_DAYS`."""
         changed = {day: {d: dict(c) for d, c in self._days[day].items()} for day in sorted(self._dirty)}
         self._dirty.clear()
         for day in sorted(self._days)[:-OPEN_DAYS]:
@@ -87,16 +87,16 @@ class Ledger:
         self._add(samples, "read")
 
     def duplicate(self, samples: Samples) -> None:
-        """Records came again; they are counted as read as well."""
+        """Records are duplicates. They are counted as read too."""
         self._add(samples, "duplicate")
 
     def classed(self, samples: Samples) -> None:
-        """Records were processed, each as what it is."""
+        """Records were processed: count each in its class."""
         for kind in np.unique(samples.kind):
             self._add(samples.take(samples.kind == kind), _CLASS_OF[Kind(int(kind))])
 
     def moved(self, created: float, device: int, origin: str, to: str) -> None:
-        """One record turned out to be another class than it was counted as."""
+        """A record was counted in one class and belongs to another."""
         counts = self._counts(created, device)
         counts[origin] -= 1
         counts[to] += 1
@@ -108,13 +108,13 @@ class Ledger:
         return tally
 
     def muted(self, messages: Iterable[tuple[str, float]]) -> None:
-        """Messages were not published: the device of each, and when, epoch seconds."""
+        """Messages were suppressed: the device of each, and its time, epoch seconds."""
         for device, at in messages:
             self._counts(at, self._devices.code(device))["muted"] += 1
             self._tally["muted"] += 1
 
     def imbalance(self) -> int:
-        """Records read and not accounted for, over all days; 0 when the books balance."""
+        """Records that were read and are in no class, over all days; 0 if the ledger balances."""
         total = 0
         for devices in self._days.values():
             for counts in devices.values():
@@ -125,10 +125,10 @@ class Ledger:
         if len(samples) == 0:
             return
         self._tally[name] += len(samples)
-        if len(samples) == 1:  # as often as not, and numpy's overhead would be most of the work
+        if len(samples) == 1:  # a common case, in which numpy's overhead would be most of the time
             self._counts(float(samples.created[0]), int(samples.device[0]))[name] += 1
             return
-        # One number for both: rows of two columns are far slower to tell apart.
+        # Day and device in one number: np.unique is far slower on rows of two columns.
         keys = np.floor(samples.created / DAY_S).astype(np.int64) << 32 | samples.device
         for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
             self._counts(float(key >> 32) * DAY_S, int(key & 0xFFFFFFFF))[name] += int(count)

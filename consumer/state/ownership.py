@@ -1,4 +1,4 @@
-"""Who owns the lane: one worker writes its head, another stands by, ready, until that one falls silent (rule 13)."""
+"""Who owns a lane: one worker writes its head. A stand-by waits until that worker is silent (rule 13)."""
 
 from __future__ import annotations
 
@@ -6,50 +6,63 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from consumer.errors import Fenced, Retry
 from consumer.heartbeat import TAKE_OVER_S, heartbeat_s
-from consumer.state.head import INHERITED, Head, InForce
+from consumer.state.head import INHERITED, ActiveBundle, Head
 from consumer.state.store import StateStore
-from consumer.state.succession import succeed
+from consumer.state.succession import with_rollout
 
-LOOK_EVERY_S = 2.0
+READ_EVERY_S = 2.0
+"""How often a stand-by reads the head, at the slowest."""
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims lanes: ``owner``, a name that no other worker has; its ``clock``, epoch seconds; ``take_over_s``: how
+    many seconds after the last heartbeat it may take a lane from another owner."""
+
+    owner: str
+    clock: Callable[[], float]
+    take_over_s: float = TAKE_OVER_S
+
+
 def new_owner() -> str:
-    """A name that no other worker has, and that tells a person where this one runs."""
+    """A name that no other worker has. A person can read from it where this worker runs."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def claim(
     store: StateStore,
-    *,
     lane: str,
-    owner: str,
+    claimant: Claimant,
     bundle: Callable[[Head | None], str],
-    clock: Callable[[], float],
+    *,
     wait: Callable[[float], bool] | None,
-    take_over_s: float = TAKE_OVER_S,
     prepare: Callable[[Head], object] = lambda head: None,
 ) -> Head | None:
-    """Make the lane one's own: at once where nobody has it, its owner released it or is silent for ``take_over_s``;
-    else stand by until then.
+    """Take ownership of a lane: at once if it has no owner, was released, or its heartbeat is too old. Otherwise stand
+    by until then. Returns the head as it was written.
 
-    The head is written before anything else is done: from then on the last owner is fenced, and what it had promised
-    stands in the head's outbox. ``wait`` waits that many seconds and says whether to give up; None is returned then.
-    Without ``wait`` the lane is taken from whoever has it; raises `Retry` where that fails. ``prepare`` is called with
-    the head before it is written: where it raises, the lane stays with its last owner. ``bundle`` is asked for the id
-    of the bundle to take the lane with, given its head, when it is to be taken: who stood by may have another by then.
+    ``bundle`` gives the id of the bundle to take the lane with. It is called when the lane is taken, not before: the
+    bundle may have changed while this worker stood by. ``prepare`` gets the head before it is written; if it raises,
+    the lane stays with its last owner.
+
+    ``wait`` blocks for that many seconds and returns True to give up; then `claim` returns None. With ``wait`` None the
+    lane is taken from any owner; then a failed call raises `Retry`.
     """
+    clock, take_over_s = claimant.clock, claimant.take_over_s
     standing_by = False
     while True:
         try:
             head = store.read()
             if head is None or head.released or wait is None or clock() - head.heartbeat >= take_over_s:
-                taken = _next(head, lane=lane, owner=owner, bundle=bundle(head), now=clock())
+                # This write comes before all other work. It fences the last owner, so its outbox can grow no more.
+                taken = _next(head, lane=lane, owner=claimant.owner, bundle=bundle(head), now=clock())
                 prepare(taken)
                 store.write(taken)
                 return taken
@@ -63,19 +76,20 @@ def claim(
             if not standing_by:
                 log.info("standing by", lane=lane, owner=head.owner)
                 standing_by = True
-        if wait is not None and wait(min(LOOK_EVERY_S, heartbeat_s(take_over_s))):
+        if wait is not None and wait(min(READ_EVERY_S, heartbeat_s(take_over_s))):
             return None
 
 
 def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) -> Head:
     if head is None:
-        bundles = [InForce(bundle)]
+        bundles = [ActiveBundle(bundle)]
         return Head(lane=lane, owner=owner, started=now, bundle=bundle, bundles=bundles, heartbeat=now)
     own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now}
-    return head.model_copy(update={**own, "bundle": bundle, "bundles": succeed(head, bundle)})
+    return head.model_copy(update={**own, "bundle": bundle, "bundles": with_rollout(head, bundle)})
 
 
 def inherit(head: Head, before: Head) -> Head:
-    """A first head that goes on from the lane's state under another stream: all but the positions (rule 14)."""
+    """A first head with the lane's state under another stream. The positions are not inherited: they belong to the
+    other stream's shards (rule 14)."""
     kept = {name: getattr(before, name) for name in INHERITED}
-    return head.model_copy(update={"bundles": succeed(before, head.bundle), **kept})
+    return head.model_copy(update={"bundles": with_rollout(before, head.bundle), **kept})

@@ -1,6 +1,6 @@
-"""The windows of a lane as a second object beside its head: a restart goes on with full windows (rule 11).
+"""The windows of a lane, stored beside its head, so that a restart begins with full windows (rule 11).
 
-It carries positions of its own, never newer than the head's: what lies between is read again, silently.
+A snapshot has its own positions, never newer than the head's. Records in between are re-read, silently.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ FORMAT = 1
 _HEALTH = TypeAdapter(dict[str, DeviceHealth])
 _NAMES = tuple(field.name for field in fields(Columns))
 _DAMAGE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise for a damaged archive; one flipped bit can make it "encrypted", a RuntimeError."""
+"""What numpy and zipfile raise for a damaged archive. One flipped bit can make it "encrypted": a RuntimeError."""
 
 
 class SnapshotError(Exception):
-    """The object is no snapshot that this version can read."""
+    """The object is not a snapshot that this version can read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every device's retained samples with their scores, and what was known of its health, as of ``commit`` and its
-    ``positions``."""
+    """Every device's retained samples with their scores, and its health, at ``commit`` and its ``positions``."""
 
     commit: int
     positions: Mapping[str, ShardPosition]
@@ -52,7 +51,7 @@ class Snapshot:
         positions: Mapping[str, ShardPosition],
         health: Mapping[str, DeviceHealth],
     ) -> Snapshot:
-        """Copies of the windows of ``devices`` (codes by name), so that the lane can go on while they are written."""
+        """Copies of the windows of ``devices`` (codes by name): the lane continues while they are written."""
         return cls(
             commit,
             {shard: position.model_copy() for shard, position in positions.items()},
@@ -61,12 +60,12 @@ class Snapshot:
         )
 
     def restore(self, windows: Windows, names: Names) -> None:
-        """Put the samples back, under the codes that ``names`` gives."""
+        """Put the samples back into the windows, under the codes that ``names`` gives."""
         for name, columns in self.devices.items():
             windows.restore(names.code(name), columns)
 
     def encode(self) -> bytes:
-        """Compressed columns, all devices behind one another; equal snapshots give equal bytes."""
+        """Compressed columns, one device after the other. Equal snapshots give equal bytes."""
         about = {
             "format": FORMAT,
             "commit": self.commit,
@@ -104,10 +103,10 @@ class Snapshot:
 
 
 def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> dict[str, ShardPosition]:
-    """Where to begin to read after a restart: where the windows stand, which is at the head's positions or before.
+    """Where reading begins after a restart: at the positions of the windows, which are the head's or earlier ones.
 
-    A shard that the windows do not know was opened after them: it is read again from where it was opened, and without
-    windows so is every shard. One that the head has at its beginning lost what the windows stand at.
+    A shard that the windows do not have was opened later, so it begins where it was opened; without windows every shard
+    does. A shard without a sequence number in the head was trimmed since: its position in the windows does not exist.
     """
     known = snapshot.positions if snapshot is not None else {}
     return {

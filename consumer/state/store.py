@@ -1,4 +1,4 @@
-"""Where head and windows lie: two S3 objects a lane, the head behind a fence (rule 12)."""
+"""The store of head and windows: two S3 objects for each lane, the head with a fence (rule 12)."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ if TYPE_CHECKING:
 
 
 class StateStore(Protocol):
-    """Keeps the head of one lane behind a fence, only whoever wrote or read it last may write it; and its windows."""
+    """Keeps the head and the windows of one lane. The head has a fence: a write fails if another worker has written
+    since this one last read or wrote it."""
 
     def read(self) -> Head | None:
         """The head, or None before the first commit. Raises `Retry`."""
 
     def write(self, head: Head) -> None:
-        """Put the head in place of the one last read or written. Raises `Fenced`, or `Retry` (call again)."""
+        """Replace the head that was last read or written. Raises `Fenced`, or `Retry` (call again)."""
 
     def read_windows(self) -> bytes | None:
         """The windows last written, or None. Raises `Retry`."""
 
     def write_windows(self, body: bytes, revision: Revision) -> None:
-        """Put the windows, unless a later owner's are there. Raises botocore's errors (call again)."""
+        """Write the windows, unless a later owner's are stored. Raises botocore's errors (call again)."""
 
 
 AT_WORK_S = 60.0
-"""Lanes whose last signs of life lie no further apart were at work together."""
+"""Lanes whose last heartbeats are no further apart were running together. An older lane ended long before."""
 
 
 class S3StateStore:
-    """Head and windows as two S3 objects under ``prefix``; the head is fenced by its ETag. ``client`` must not retry by
-    itself: a retry would meet its own first attempt and look like a foreign writer."""
+    """Head and windows as two S3 objects under ``prefix``; the head's ETag is the fence. ``client`` must not retry: if
+    the first attempt was written after all, its retry would fail as if another worker had written."""
 
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         self._client = client
@@ -82,7 +83,7 @@ class S3StateStore:
             raise Retry(f"reading s3://{self._bucket}/{key}: {error}") from error
 
     def write(self, head: Head) -> None:
-        """See `StateStore`. After a time-out or a refusal the head is read: what stands there tells who wrote last."""
+        """See `StateStore`. After a time-out or a refusal it reads the head, which shows who wrote last."""
         condition = {"IfMatch": self._etag} if self._etag else {"IfNoneMatch": "*"}
         try:
             answer = self._client.put_object(
@@ -100,7 +101,8 @@ class S3StateStore:
             if self._etag == before:
                 raise Retry(f"writing s3://{self._bucket}/{self._key}: {error}") from error
             owner = there.owner if there else "nobody"
-            self._etag = before  # what was just read is the other's: written over it, the fence would be gone
+            # Back to the old ETag: with the one just read, the next write would replace the other owner's head.
+            self._etag = before
             raise Fenced(
                 f"lane {head.lane} is owned by {owner}: s3://{self._bucket}/{self._key} has changed"
             ) from error
@@ -123,8 +125,8 @@ class Stores:
         """The names of the lanes that have a head. Raises `Retry`."""
         return sorted(key.split("/")[-2] for key in self._heads(f"{prefix}/"))
 
-    def before(self, prefix: str, lane: str) -> tuple[Head, S3StateStore] | None:
-        """The lane's state under the stream's last label before this one, if there was one. Raises `Retry`."""
+    def previous_stream(self, prefix: str, lane: str) -> tuple[Head, S3StateStore] | None:
+        """The lane's state under the previous stream of the table; None if there was none. Raises `Retry`."""
         table, label = prefix.rsplit("/", 1)
         found = []
         for key in self._heads(f"{table}/"):
@@ -135,10 +137,10 @@ class Stores:
                     found.append((head, store))
         return max(found, key=lambda one: one[0].heartbeat, default=None)
 
-    def reached(self, prefix: str, lane: str) -> float | None:
-        """Under the stream's last label before this one: the stamp up to which everything was processed by all lanes
-        that were at work with this one to the last; None where nothing was. Raises `Retry`."""
-        before = self.before(prefix, lane)
+    def previous_watermark(self, prefix: str, lane: str) -> float | None:
+        """The lowest watermark of the lanes that ran to the end under the previous stream of the table; None if nothing
+        was processed. Raises `Retry`."""
+        before = self.previous_stream(prefix, lane)
         if before is None:
             return None
         prefix = before[1].prefix.rsplit("/", 1)[0]
@@ -154,5 +156,5 @@ class Stores:
 
 
 def stream_prefix(namespace: str, table: str, stream_label: str) -> str:
-    """Where the state of a stream's lanes lies (rule 14): two environments, tables or streams never share it."""
+    """The place of the state of a stream's lanes (rule 14). Environments, tables and streams never share one."""
     return f"state/{namespace}/{table}/{stream_label}"

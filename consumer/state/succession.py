@@ -1,11 +1,11 @@
-"""Which bundle scores a lane's samples from when on: the succession in its head (rule 17)."""
+"""Which bundle is active from when on: the ``bundles`` of a head, oldest first (rule 17)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import floor, inf
 
-from consumer.state.head import Head, InForce
+from consumer.state.head import ActiveBundle, Head
 from reporting.health.clock import SKEW_WITHIN_S
 from reporting.keys import MINUTE_S
 from scoring.bundle import Bundle
@@ -13,21 +13,22 @@ from scoring.succession import Change
 from window.samples import Names
 
 NEEDED_S = 3600.0
-"""So long after a change nothing is scored that lies before it: samples are late after 25 minutes, windows retain 32, a
-forced release runs 20 ahead."""
+"""This long after a rollout no sample from before it is scored: samples are late after 25 minutes, windows retain 37,
+and a forced release runs 20 ahead. If a bundle is dropped earlier, a sample is scored with the wrong one."""
 OWN_S = SKEW_WITHIN_S + 2.0
-"""A clock known to be wrong may differ by as much from what is known of it; the table's own clock has whole seconds."""
+"""A wrong clock may differ this much from its known skew. The 2 s are slack: the skew comes from creation times, which
+have whole seconds."""
 
 
-def succeed(head: Head, bundle: str) -> list[InForce]:
-    """The succession once a worker with ``bundle`` has taken the lane, or has found that bundle while it had it.
+def with_rollout(head: Head, bundle: str) -> list[ActiveBundle]:
+    """The head's bundles with the rollout of ``bundle``: at a take-over, or while the lane runs.
 
-    The bundle takes effect at the first full minute after the watermark and after every sample that was scored, so
-    nothing is told otherwise than it was. A change that has not taken effect by then gives way to it.
+    It becomes active at the first full minute after the watermark and after every scored sample. Otherwise a sample
+    that was published would be scored again with another bundle. It replaces a bundle that is not active by then.
     """
     if head.watermark is None:
-        return [InForce(bundle)]  # nothing was ever scored
-    before = head.bundles or [InForce(head.bundle)]
+        return [ActiveBundle(bundle)]  # nothing was ever scored
+    before = head.bundles or [ActiveBundle(head.bundle)]
     if before[-1].bundle == bundle:
         return before
     since = _minute_after(max(head.watermark, -inf if head.newest is None else head.newest))
@@ -39,21 +40,23 @@ def succeed(head: Head, bundle: str) -> list[InForce]:
         for device, health in head.health.items()
         if health.skew_s is not None
     }
-    return [*kept, InForce(bundle, since, own)]
+    return [*kept, ActiveBundle(bundle, since, own)]
 
 
-def needed(bundles: Sequence[InForce], watermark: float) -> list[InForce]:
-    """The succession without what no sample needs any more, once nothing from before ``watermark`` is read again."""
+def still_needed(bundles: Sequence[ActiveBundle], watermark: float) -> list[ActiveBundle]:
+    """The bundles that a sample may still need, if nothing from before ``watermark`` is re-read."""
     first = max(
         (n for n, each in enumerate(bundles) if each.since is not None and each.since + NEEDED_S <= watermark),
         default=0,
     )
-    return [InForce(bundles[first].bundle), *bundles[first + 1 :]] if first else list(bundles)
+    return [ActiveBundle(bundles[first].bundle), *bundles[first + 1 :]] if first else list(bundles)
 
 
-def loaded(bundle: Callable[[str], Bundle], in_force: Sequence[InForce], devices: Names) -> tuple[Bundle, list[Change]]:
-    """What a head says, for a `Succession`. ``bundle`` gives one by its id."""
-    first, *changes = in_force
+def resolve_bundles(
+    bundle: Callable[[str], Bundle], active: Sequence[ActiveBundle], devices: Names
+) -> tuple[Bundle, list[Change]]:
+    """The bundles of a head as a `Succession` takes them. ``bundle`` gives one by its id."""
+    first, *changes = active
     return bundle(first.bundle), [
         Change(
             bundle(each.bundle),

@@ -1,4 +1,4 @@
-"""What the readers have to do next: pages of shards and listings, by time. Any thread may call."""
+"""The work of the readers by time: pages of shards, and listings. Any thread may call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import inf
 
 @dataclass(order=True, slots=True)
 class Due:
-    """A page of a shard, or a listing (``shard`` None), due ``at`` that time, monotonic seconds."""
+    """A page of a shard, or a listing (``shard`` None). ``at``: when it is due, monotonic seconds."""
 
     at: float
     turn: int
@@ -27,13 +27,13 @@ class Agenda:
         self._listing_at = inf
 
     def read(self, shard: str, at: float) -> None:
-        """Have a page of a shard read then."""
+        """Read a page of a shard at that time."""
         with self._lock:
             self._push(at, shard)
 
     def list(self, at: float) -> None:
-        """Have the shards listed, by then at the latest. Only one listing waits: every shard that ends asks for one and
-        every listing for the next, and DescribeStream allows ten calls a second."""
+        """List the shards at that time, at the latest. Only one listing waits: every shard that ends asks for one, and
+        so does every listing. DescribeStream allows ten calls a second."""
         with self._lock:
             if at < self._listing_at:
                 self._listing_at = at

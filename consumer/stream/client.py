@@ -1,4 +1,4 @@
-"""The stream calls of DynamoDB, as the reader needs them: the edge that is real here and simulated in tests."""
+"""The stream calls of DynamoDB that the reader needs. Here they are real; tests have a twin."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Streams(Protocol):
 
     @property
     def label(self) -> str:
-        """The label of the stream that is read: when it was made."""
+        """The label of the stream that is read: the time of its creation."""
 
     def labels(self) -> Sequence[str]:
-        """The labels of all streams of the table that there still are, in any order."""
+        """The labels of all streams that the table has, in any order."""
 
     def describe(self, after_shard: str | None) -> Listing:
         """A page of up to 100 shards."""
@@ -135,14 +135,14 @@ class DynamoDBStreams:
             code = error.response.get("Error", {}).get("Code", "")
             raise _BY_CODE.get(code, Retry)(f"{name}: {error}") from error
         except ParamValidationError:
-            raise  # a wrong argument stays wrong
+            raise  # it is a BotoCoreError, but a wrong argument stays wrong in every retry
         except BotoCoreError as error:
             raise Retry(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The stream of the table: where it is, and what the table's key says about it."""
+    """The stream of the table, and the table's key."""
 
     arn: str
     label: str

@@ -1,14 +1,13 @@
-"""The direct source: shards read with boto3 by a few threads.
+"""The direct source: a few threads read the shards with boto3.
 
-`DirectSource.step` does one piece of work, a listing or one page of one shard, and says when the next is due. The
-threads only call it in a loop, so a test can call it too, in any order, on a clock of its own.
+`DirectSource.step` does one piece of work, a listing or one page of a shard, and returns when the next is due. The
+threads only call it in a loop, so a test can call it in any order on its own clock.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 
@@ -17,7 +16,7 @@ import structlog
 from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.stream.agenda import Agenda
 from consumer.stream.client import IteratorType, Page, Streams
-from consumer.stream.discovery import DISCOVER_S, Discovery, Start
+from consumer.stream.discovery import DISCOVER_S, Discovery, StartPoint
 from consumer.stream.records import Decoder
 from consumer.stream.source import (
     Clock,
@@ -34,6 +33,7 @@ from consumer.stream.source import (
 from consumer.stream.trouble import Trouble
 
 PAGE, PAGE_BYTES = 1000, 900_000
+"""GetRecords returns 1,000 records or 1 MB. A page of almost 1 MB counts as cut, so more records may wait."""
 POLL_S = 0.2
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Shard:
-    """What is known of a shard being read."""
+    """The state of a shard that is being read."""
 
     name: str
     epoch: int
@@ -55,26 +55,22 @@ class _Shard:
 class DirectSource:
     """A `Source` over the stream calls.
 
-    ``positions``: where to go on, from the lane's head; empty at the first start, when ``start`` decides for the
-    shards that are open: their tip, or all that the stream still keeps. Shards that appear later are always read
-    from their beginning, a parent to its end before its child. ``since``: a first start was made then (epoch seconds)
-    and left no positions; its tip was there.
+    ``start``: where reading begins. Shards that appear later are read from their beginning, a parent to its end before
+    its children. ``clock``: epoch seconds; the schedule runs on monotonic seconds.
     """
 
     def __init__(
         self,
         streams: Streams,
         decoder: Decoder,
+        start: StartPoint,
         *,
-        positions: Mapping[str, Position],
-        start: Start,
-        since: float | None = None,
         clock: Clock,
         threads: int = 4,
     ) -> None:
         self._streams = streams
         self._decoder = decoder
-        self._discovery = Discovery(streams, positions=positions, start=start, since=since, clock=clock)
+        self._discovery = Discovery(streams, start, clock)
         self._clock = clock
         self._lock = threading.Lock()
         self._shards: dict[str, _Shard] = {}
@@ -83,7 +79,7 @@ class DirectSource:
         self._stopping = threading.Event()
         self._list_backoff_s = RETRY_FROM_S
         self._listing = threading.Lock()
-        self._turned: dict[int, float] = {}
+        self._last_turn_at: dict[int, float] = {}
         self._trouble = Trouble(clock)
         self._superseded = False
         self._agenda.list(0.0)
@@ -118,7 +114,7 @@ class DirectSource:
         """Nothing to do: the lane's head holds the positions."""
 
     def quiesce(self, timeout_s: float) -> None:
-        """See `Source`. A reader in the middle of a call is left behind; its page goes nowhere."""
+        """See `Source`. It does not wait longer for a reader in the middle of a call; that page is dropped."""
         self._stopping.set()
         deadline = monotonic() + timeout_s
         for thread in self._threads:
@@ -132,20 +128,21 @@ class DirectSource:
         """See `Source`."""
         return SourceHealth(
             alive=all(thread.is_alive() for thread in self._threads),
-            idle_s=monotonic() - min(self._turned.values(), default=monotonic()),
+            idle_s=monotonic() - min(self._last_turn_at.values(), default=monotonic()),
             trouble=str(self._trouble),
             superseded=self._superseded,
         )
 
     def step(self, now: float) -> float:
-        """Do what is due at ``now`` (monotonic seconds), at most one call's worth; returns when more is due."""
+        """Do one piece of work that is due at ``now`` (monotonic seconds). Blocks for its calls. Returns when more is
+        due."""
         due = self._agenda.take(now)
         if due is None:
             return now + POLL_S
         if isinstance(due, float):
             return due
         if due.shard is None:
-            with self._listing:  # two at once would open a shard twice
+            with self._listing:  # two listings at once would open a shard twice
                 self._discover(now)
         elif (shard := self._shards.get(due.shard)) is not None:
             self._read(shard, now)
@@ -154,10 +151,10 @@ class DirectSource:
     def _run(self) -> None:
         while not self._stopping.is_set():
             now = monotonic()
-            self._turned[threading.get_ident()] = now
+            self._last_turn_at[threading.get_ident()] = now
             try:
                 wake = self.step(now)
-            except Exception as error:  # a reader must not die in silence: the worker decides
+            except Exception as error:  # a reader must not die silently: the worker stops when one is dead
                 log.exception("reader failed")
                 self._events.put(Failed(None, f"reader failed: {error!r}"))
                 return
@@ -165,11 +162,11 @@ class DirectSource:
                 self._stopping.wait(min(wake - now, POLL_S))
 
     def _discover(self, now: float) -> None:
-        """List all shards and open those whose turn has come."""
+        """List all shards and open those that may begin."""
         with self._lock:
             reading = set(self._shards)
         try:
-            found = self._discovery.look(reading)
+            found = self._discovery.list_shards(reading)
         except Retry as error:
             log.warning("listing shards failed, will retry", error=str(error), retry_in_s=self._list_backoff_s)
             self._agenda.list(now + self._list_backoff_s)
@@ -179,14 +176,14 @@ class DirectSource:
             self._events.put(Failed(None, str(error)))
             self._trouble.refused("", str(error))
             if isinstance(error, Vanished):
-                self._look_for_another()
+                self._check_superseded()
             self._agenda.list(now + DISCOVER_S)
             return
         self._trouble.answered("")
         self._list_backoff_s = RETRY_FROM_S
-        self._trouble.over = ""
-        if found.over:
-            self._look_for_another()
+        self._trouble.ended = ""
+        if found.ended:
+            self._check_superseded()
         for begin in found.begin:
             node = begin.node
             with self._lock:
@@ -197,21 +194,21 @@ class DirectSource:
             self._events.put(found.topology)
         self._agenda.list(now + found.again_s)
 
-    def _look_for_another(self) -> None:
-        """Nothing will be written to this stream any more: is there a newer one? (EventBridge Pipes goes on with the
-        old one's positions, and skips all.)"""
+    def _check_superseded(self) -> None:
+        """Nothing is written to this stream any more: does the table have a newer one? A reader that kept the old
+        positions would skip every record of it, as EventBridge Pipes does."""
         try:
             self._superseded = any(label > self._streams.label for label in self._streams.labels())
         except (Retry, Vanished, ConfigurationError) as error:
             log.warning("listing the table's streams failed, will retry", error=str(error))
-        self._trouble.over = (
+        self._trouble.ended = (
             "the table has a new stream, and this one is read to its end"
             if self._superseded
             else "the table's stream is turned off, and read to its end: turn it on again with new images"
         )
 
     def _read(self, shard: _Shard, now: float) -> None:
-        """One page of a shard, and when to read it next."""
+        """Read one page of a shard, and put its next page on the agenda."""
         asked_at = self._clock()
         try:
             if shard.iterator is None:
@@ -227,7 +224,7 @@ class DirectSource:
             self._agenda.read(shard.name, now + shard.backoff_s)
             shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
         except Expired:
-            # Never LATEST again: what was written since then would be lost.
+            # Never LATEST again: what was written since the first iterator would be skipped.
             shard.iterator = None
             shard.kind = "AFTER_SEQUENCE_NUMBER" if shard.position.sequence else "TRIM_HORIZON"
             self._agenda.read(shard.name, now)
@@ -252,9 +249,10 @@ class DirectSource:
                 self._deliver(shard, page, limit, asked_at)
             shard.iterator = page.next_iterator
             if page.next_iterator is None:
-                # No empty batch before it: a closed shard is never idle (rule 5), its child has what was written since.
+                # No empty batch before it: a closed shard is never idle (rule 5). Newer records are in its children.
                 self._events.put(ShardEnded(shard.name, shard.epoch))
-                self._forget(shard)  # after it, or another reader could open the child first
+                # After the event: from here on another thread may open the children, and the parent must end first.
+                self._forget(shard)
                 self._agenda.list(now)
             else:
                 self._agenda.read(shard.name, now if page.records else now + POLL_S)
@@ -263,10 +261,11 @@ class DirectSource:
         records = page.records
         since = shard.position.since
         if since is not None and shard.position.sequence is None and shard.kind == "TRIM_HORIZON":
-            # LATEST was wanted and its iterator lost before the first record: creation times have whole seconds.
+            # The shard was to begin at its tip, and the iterator expired before the first record. It is read from the
+            # horizon instead, without what is older than the tip. Creation times have whole seconds, hence int().
             records = [r for r in records if float(r["dynamodb"]["ApproximateCreationDateTime"]) >= int(since)]
             if page.records and not records:
-                return  # an empty batch would pass for a sign of idleness
+                return  # an empty batch would mean that the shard is idle
         decoded = self._decoder.page(shard.name, records)
         if records:
             shard.position = Position(str(decoded.sequence[-1]))
@@ -280,6 +279,6 @@ class DirectSource:
 
     def _forget(self, shard: _Shard) -> None:
         with self._lock:
-            # In this order: at no moment does a listing find it in neither and read it again.
+            # In this order: a listing in between finds the shard in one of both, and does not read it again.
             self._discovery.finished(shard.name)
             self._shards.pop(shard.name, None)

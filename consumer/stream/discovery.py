@@ -1,7 +1,7 @@
-"""Which shards there are, and which may be read now: parents before their children.
+"""Which shards exist, and which may be read now: parents before their children.
 
-DescribeStream is consistent only eventually. A listing may miss a shard that is being read, that is to be read again,
-or that nobody has heard of yet; so nothing is taken for gone, and nothing for complete, on the word of one listing.
+DescribeStream is eventually consistent. One listing may miss a shard that is being read, that must be read again, or
+that is new. So one listing proves neither that a shard is gone nor that all shards are known.
 """
 
 from __future__ import annotations
@@ -17,24 +17,37 @@ from consumer.stream.source import Position, ShardNode, Topology
 Start = Literal["latest", "trim_horizon"]
 DISCOVER_S = 10.0
 EAGER_LISTINGS, EAGER_S = 6, 0.3
-"""At the start, and after a shard has ended: everything waits for what is not known yet."""
+"""List this often at the start and after a shard has ended: all lanes wait for shards that are not known yet."""
 AGREEING = 5
-"""So many listings in a row name no new shard before the first ones count as complete: a shard that is found later, in
-the middle of a catch-up, has records that all others have left behind."""
-OVER_LISTINGS = 10
-"""So many listings in a row without a shard that is open or unread: the stream is over."""
+"""The first listings count as complete after this many in a row without a new shard. A shard that is found later, in
+the middle of a catch-up, has older records than the other shards have processed: they would be out of order."""
+ENDED_LISTINGS = 10
+"""The stream has ended after this many listings in a row in which every shard is closed and read."""
 REPEATS = 6
-FORGET_S = 30 * 3600.0  # a stream keeps 24 h
+FORGET_S = 30 * 3600.0
+"""A stream keeps a record for 24 h, and a listing may be hours behind. A shard that is forgotten too early counts as
+new when a later listing names it, and is read twice."""
 ORPHAN_LISTINGS, ORPHAN_S = 4, 1.0
-"""For so many listings a shard waits for a parent that is not listed: the oldest ones of a first start have none."""
+"""A shard waits for this many listings for a parent that is not listed. At a first start the parents of the oldest
+shards are trimmed and never come, so the wait must be short."""
 LATER_ORPHAN_LISTINGS = 30
-"""The same for a shard that comes later. Its parent is or was among those that are known: it is sure to be listed soon,
-and its records come first."""
+"""The same for a shard that comes later. Its parent exists, so a listing will name it soon. Its records come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPoint:
+    """Where reading begins. ``positions``: from the lanes' heads, by shard. Where there are none, at a first start,
+    ``start`` decides for the shards that are open: their tip, or all that the stream still has. ``since``: an earlier
+    first start took the tip then (epoch seconds) and committed no positions."""
+
+    positions: Mapping[str, Position]
+    start: Start
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A shard to be read from now on: where, and how to ask for it."""
+    """A shard to read from now on: its position, and the kind of its first iterator."""
 
     node: ShardNode
     position: Position
@@ -43,57 +56,48 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What a listing brought: shards to begin, parents first; the listing itself once all of it may be relied on;
-    after how many seconds to look again; and whether the stream is over, with all its shards closed and read."""
+    """The result of a listing. ``begin``: shards to begin, parents first. ``topology``: the listing itself, None until
+    it can be trusted to be complete. ``again_s``: seconds until the next one. ``ended``: all shards are closed and
+    read."""
 
     begin: tuple[Begin, ...]
     topology: Topology | None
     again_s: float
-    over: bool = False
+    ended: bool = False
 
 
 class Discovery:
-    """Lists the shards of a stream again and again.
+    """Lists the shards of a stream repeatedly, and decides which of them may begin. ``clock``: epoch seconds."""
 
-    ``positions``, ``start`` and ``since`` as in `DirectSource`.
-    """
-
-    def __init__(
-        self,
-        streams: Streams,
-        *,
-        positions: Mapping[str, Position],
-        start: Start,
-        since: float | None,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, streams: Streams, start: StartPoint, clock: Callable[[], float]) -> None:
         self._streams = streams
-        self._positions = dict(positions)
-        self._latest = not positions and start == "latest"
-        self._since = since
+        self._positions = dict(start.positions)
+        self._latest = not self._positions and start.start == "latest"
+        self._since = start.since
         self._clock = clock
         self._finished = {name: clock() for name, at in self._positions.items() if at.ended}
-        """By shard that will not be read any more: since when."""
-        self._alone: Counter[str] = Counter()
+        """The shards that will not be read any more, and since when."""
+        self._missing_parent: Counter[str] = Counter()
         self._complete = False
         self._agreed = 0
-        self._over = 0
+        self._ended_listings = 0
         self._eager = EAGER_LISTINGS
 
     def finished(self, shard: str) -> None:
-        """A shard will not be read any more: its children may be, and are looked for at once."""
+        """A shard will not be read any more. Its children may begin, so list them at once."""
         self._finish([shard])
         self._eager = EAGER_LISTINGS
 
-    def look(self, reading: Collection[str]) -> Discovered:
-        """List the shards; ``reading``: those that have been begun. Raises what `Streams.describe` does."""
+    def list_shards(self, reading: Collection[str]) -> Discovered:
+        """List the shards; ``reading``: those that have begun. Blocks for the calls. Raises what `Streams.describe`
+        does."""
         tip = self._clock()
         nodes = self._list()
         listed = {node.shard for node in nodes}
-        self._finish(self._left_out(nodes))
+        self._finish(self._skipped(nodes))
         self._forget(listed)
-        # A shard with a position is there until reading it says otherwise, and until a listing says that it is open
-        # nothing proves it idle.
+        # A shard with a position exists until reading it fails. It counts as closed until a listing says that it is
+        # open: an empty page of a closed shard is no proof that it is idle.
         nodes += [ShardNode(name, None, closed=True) for name in self._positions if name not in listed]
         known = {node.shard for node in nodes}.union(reading)
         unread = [node for node in nodes if node.shard not in reading and node.shard not in self._finished]
@@ -103,7 +107,7 @@ class Discovery:
         while ready := [node for node in unread if node.parent not in known or node.parent in self._finished]:
             for node in ready:
                 unread.remove(node)
-                self._alone.pop(node.shard, None)
+                self._missing_parent.pop(node.shard, None)
                 found = self._begin(node, tip)
                 if found is None:
                     self._finish([node.shard])
@@ -116,29 +120,28 @@ class Discovery:
             return Discovered(tuple(begin), None, ORPHAN_S)
         self._eager = max(0, self._eager - 1)
         done = all(node.closed and node.shard in self._finished for node in nodes)
-        self._over = self._over + 1 if done else 0
+        self._ended_listings = self._ended_listings + 1 if done else 0
         self._complete = self._complete or self._agreed >= AGREEING
         if not self._complete:
             return Discovered(tuple(begin), None, EAGER_S)
         topology = Topology(tuple(node for node in nodes if node.shard in listed))
         again_s = EAGER_S if self._eager else DISCOVER_S
-        return Discovered(tuple(begin), topology, again_s, over=self._over >= OVER_LISTINGS)
+        return Discovered(tuple(begin), topology, again_s, ended=self._ended_listings >= ENDED_LISTINGS)
 
     def _finish(self, shards: Iterable[str]) -> None:
         now = self._clock()
         self._finished |= {shard: now for shard in shards if shard not in self._finished}
 
     def _forget(self, listed: Collection[str]) -> None:
-        """Forget the shards that the stream has forgotten for sure: a listing may miss one that is still there, and
-        taken for new it would be read once more."""
+        """Forget shards that the stream has certainly dropped; see `FORGET_S`."""
         horizon = self._clock() - FORGET_S
         for shard in [shard for shard, at in [*self._finished.items()] if at < horizon and shard not in listed]:
             del self._finished[shard]
             self._positions.pop(shard, None)
 
     def _list(self) -> list[ShardNode]:
-        """All pages of a listing. One that is empty and names the id it was asked with is asked for again, a few times:
-        it may be a hiccup, with more shards behind it, or the end of a listing that never says so."""
+        """All pages of a listing. A page without new shards that names a next one is asked for again, a few times: it
+        is either a passing fault with more shards behind it, or the end of a listing that does not say so."""
         nodes: dict[str, ShardNode] = {}
         after: str | None = None
         repeats = 0
@@ -154,36 +157,37 @@ class Discovery:
             after = page.next_shard
 
     def _orphaned(self, node: ShardNode, known: set[str]) -> bool:
-        """Is it too early to read a shard whose parent is not listed? It was trimmed, or the listing misses it for a
-        while, and then its records come first: only the next listings tell."""
+        """Is it too early to read a shard whose parent is not listed? Either the parent was trimmed, or the listing
+        misses it and its records come first. Only more listings can show which."""
         if node.parent is None or node.parent in known or node.parent in self._finished:
             return False
         if node.shard in self._positions:
             return False
-        self._alone[node.shard] += 1
+        self._missing_parent[node.shard] += 1
         later = self._complete or self._positions
-        return self._alone[node.shard] < (LATER_ORPHAN_LISTINGS if later else ORPHAN_LISTINGS)
+        return self._missing_parent[node.shard] < (LATER_ORPHAN_LISTINGS if later else ORPHAN_LISTINGS)
 
-    def _left_out(self, nodes: Iterable[ShardNode]) -> set[str]:
-        """Ancestors of the shards that a first start took at their tip: it did not want them."""
+    def _skipped(self, nodes: Iterable[ShardNode]) -> set[str]:
+        """Ancestors of the shards that a first start took at their tip. Their records are older, so none is read."""
         parents = {node.shard: node.parent for node in nodes}
-        left_out: set[str] = set()
+        skipped: set[str] = set()
         for shard, position in self._positions.items():
             ancestor = parents.get(shard) if position.since is not None else None
-            while ancestor is not None and ancestor not in self._positions and ancestor not in left_out:
-                left_out.add(ancestor)
+            while ancestor is not None and ancestor not in self._positions and ancestor not in skipped:
+                skipped.add(ancestor)
                 ancestor = parents.get(ancestor)
-        return left_out
+        return skipped
 
     def _begin(self, node: ShardNode, tip: float) -> Begin | None:
-        """How to begin a shard; None for one that is not to be read at all. ``tip``: now, if it is to be the tip."""
+        """How to begin a shard; None for one that is not read at all. ``tip``: when this listing began."""
         position = self._positions.get(node.shard)
         if position is not None:
             return Begin(node, position, "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON")
         if not self._latest or self._complete:
             return Begin(node, Position(None), "TRIM_HORIZON")
         if self._since is not None:
-            # The tip lies behind: at the first start, or at the listing before this one.
+            # The tip was taken before: by an earlier first start, or by the listing before this one. LATEST would skip
+            # what was written since then.
             return Begin(node, Position(None, since=self._since), "TRIM_HORIZON")
         if node.closed:
             return None

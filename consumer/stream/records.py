@@ -1,6 +1,6 @@
-"""Stream records become columns, and each record is given its class: the only place that knows DynamoDB's shapes.
+"""Decodes stream records into columns, and gives each record its class. Only this module knows DynamoDB's shapes.
 
-A class is told from the record alone, never from the clock (rule 2), so a record met again is classed the same.
+The class depends on the record alone, never on the clock (rule 2). So a record that is read again gets the same class.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from window.samples import Kind, Names, Samples
 FUTURE_S = 5 * 60.0
 LATE_S = 25 * 60.0
 DEVICE_BYTES = 255
-"""A longer device name would not fit into S3 keys (1,024 bytes, each byte three where it is quoted) and messages."""
+"""A longer device name would not fit into S3 keys: they have 1,024 bytes, and a quoted byte takes three."""
 MOST_TIES = 1000
+"""How many items of the table may share a microsecond of ``ts``: that many sequence numbers are between two of them."""
 NAN = math.nan
 TS = "ts"
 """The attribute with the time of a sample, epoch seconds."""
 
 Item = Mapping[str, Mapping[str, Any]]
-"""A DynamoDB item as it stands in a record: ``{"current": {"N": "1.5"}}``."""
+"""A DynamoDB item as in a record: ``{"current": {"N": "1.5"}}``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record set aside: why, and the record as it came."""
+    """A quarantined record: the reason, and the record as it came."""
 
     reason: str
     raw: Mapping[str, Any]
@@ -66,7 +67,7 @@ class Malformed(Exception):
 
 
 class Decoder:
-    """Decodes pages of one table. Any thread may call; it keeps nothing but the tables of names.
+    """Decodes pages of one table. Any thread may call it: it keeps only the tables of names.
 
     ``device_key``: the attribute that names the device; an item without it belongs to ``table``.
     ``plausible``: readings outside it are quarantined.
@@ -82,7 +83,7 @@ class Decoder:
         self._plausible = plausible
 
     def page(self, shard: str, records: Sequence[Mapping[str, Any]]) -> Decoded:
-        """Decode what one GetRecords call returned. Never raises for what a record holds."""
+        """Decode what one GetRecords call returned. A malformed record raises nothing: it is in the rejects."""
         rows = []
         sequence = np.empty(len(records), object)
         rejects: dict[int, Reject] = {}
@@ -128,8 +129,8 @@ class Decoder:
     def items(self, name: str, items: Sequence[Item]) -> Decoded:
         """Decode items read from the table itself, in order of time, under the lineage ``name``.
 
-        Nobody knows when they were written: they count as written at their ``ts``. Their sequence numbers grow with it,
-        and with the device's name where it ties, so that reading on after a restart can tell what was processed.
+        The time of writing is unknown, so they count as written at their ``ts``. Their sequence numbers grow with
+        ``ts``, and with the device's name where it is equal. So a restart knows which of them were processed.
         """
         records = []
         ties = 0
@@ -145,9 +146,10 @@ class Decoder:
         return Decoded(decoded.samples.of_kind(kind), decoded.sequence, decoded.rejects)
 
     def recorded(self, name: str, samples: Samples, rejects: Mapping[int, Reject]) -> Decoded:
-        """Give samples that were read from elsewhere, in order of time, their class and a place under ``name``.
+        """Give samples that come from a recording, in order of time, their class and the shard ``name``.
 
-        Rows in ``rejects`` are no samples; whoever read them said why. Sequence numbers count the rows from 1.
+        Rows in ``rejects`` are no samples: the reader of the recording gave the reason. Sequence numbers count the rows
+        from 1.
         """
         kind, found = samples.kind.copy(), dict(rejects)
         (low_a, high_a), (low_c, high_c) = self._plausible.current_a, self._plausible.temperature_c
@@ -195,7 +197,7 @@ class Decoder:
 
 
 def keyed_by_time(keys: Sequence[str]) -> bool:
-    """True for a table whose key is the time alone. It can hold one device, whose records lie in all shards."""
+    """True for a table whose key is the time alone. It can hold one device, and all shards have records of it."""
     return tuple(keys) == (TS,)
 
 
@@ -222,18 +224,19 @@ def number(item: Item, name: str) -> float:
 
 
 def _time(item: Item) -> float:
-    """``ts``, as a float that holds it exactly: two samples are the same if and only if the floats are (rule 1)."""
+    """``ts`` as a float that holds it exactly. Otherwise two samples could become one: ``ts`` is part of a sample's
+    identity (rule 1)."""
     ts = number(item, "ts")
     if ts < 0:
         raise Malformed("attribute 'ts' lies before 1970")
     text = item["ts"]["N"]
     if repr(ts) != text and Decimal(text) != Decimal(repr(ts)):
-        raise Malformed("attribute 'ts' has more digits than can be told apart: write microseconds at most")
+        raise Malformed("attribute 'ts' has more digits than a float can hold: write microseconds at most")
     return ts
 
 
 def _rough_time(item: Item) -> float:
-    """A time to sort an item by; 0 for one that has none, which is then quarantined like any other."""
+    """The time to sort an item by; 0 for an item that has none. That one is quarantined later, by `page`."""
     try:
         return number(item, "ts")
     except Malformed:

@@ -1,8 +1,8 @@
-"""Where records come from: the contract between what reads shards and the lane.
+"""The contract between a reader of shards and the lane.
 
-The invariant: within an *epoch* of a shard a source delivers every record once and in order, from where it was told to
-begin; a parent ends before its children open. It acknowledges nothing by itself. What breaks the promise is an event
-(`Gap`, `ShardGone`, `ShardLost`, `Failed`), never silence: an empty `ShardBatch` says that the shard was read.
+The invariant: within an *epoch* of a shard a source delivers every record once and in order, from its position on. A
+parent ends before its children open. A source acknowledges nothing by itself. If it cannot keep this, it says so with
+an event (`Gap`, `ShardGone`, `ShardLost`, `Failed`). An empty `ShardBatch` means that the shard was read.
 
 Every source passes the suite `tests/simulation/test_source_contract.py`.
 """
@@ -36,9 +36,9 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class ShardOpened:
-    """Reading of a shard begins. Later events of an older epoch of it are void. ``since``: where it begins at its tip,
-    when that was (epoch seconds): records written before are not wanted, after a restart neither. ``closed``: nothing
-    is written to it any more, as far as is known."""
+    """Reading of a shard begins. Later events of its older epochs are void. ``since``: if it begins at its tip, when
+    that was (epoch seconds). Records written before are skipped, also after a restart. ``closed``: as far as is known,
+    nothing is written to it any more."""
 
     shard: str
     epoch: int
@@ -49,8 +49,8 @@ class ShardOpened:
 
 @dataclass(frozen=True, slots=True)
 class ShardBatch:
-    """One page: the records in order, or none. ``asked_at`` is when it was asked for (epoch seconds); ``full`` says
-    that the page was cut by its limit, so more may be waiting."""
+    """One page: the records in order, or none. ``asked_at``: when it was asked for (epoch seconds). ``full``: the page
+    was cut by its limit, so more records may wait."""
 
     shard: str
     epoch: int
@@ -71,7 +71,7 @@ class ShardEnded:
 
 @dataclass(frozen=True, slots=True)
 class ShardGone:
-    """The stream has the shard no more: what was not read of it is missing, and is declared as a gap."""
+    """The stream does not have the shard any more. Its unread records are missing: the lane declares a gap."""
 
     shard: str
     epoch: int
@@ -80,8 +80,8 @@ class ShardGone:
 
 @dataclass(frozen=True, slots=True)
 class ShardLost:
-    """The shard is another reader's now: a lease has moved. Nothing is missing. What waits in the merge is void: that
-    reader delivers it again, and so does this source, in a new epoch, if the shard comes back."""
+    """A lease has moved: another reader has the shard now. Nothing is missing. Its records in the merge are void: that
+    reader delivers them again. If the shard comes back, this source delivers it in a new epoch."""
 
     shard: str
     epoch: int
@@ -90,7 +90,7 @@ class ShardLost:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Records between ``after`` (exclusive; None: the shard's beginning) and where reading goes on are gone."""
+    """Records from ``after`` (exclusive; None: the shard's beginning) to where reading continues are gone."""
 
     shard: str
     epoch: int
@@ -100,7 +100,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The source cannot go on by itself. ``shard`` is None when it is about the whole stream."""
+    """The source cannot continue by itself. ``shard`` None: the whole stream is concerned."""
 
     shard: str | None
     reason: str
@@ -111,8 +111,8 @@ Event = Topology | ShardOpened | ShardBatch | ShardEnded | ShardGone | ShardLost
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where to go on in a shard. ``sequence`` None: nothing was read yet, records written before ``since`` (epoch
-    seconds) are not wanted."""
+    """Where to continue in a shard. ``sequence`` None: nothing was read yet; records written before ``since`` (epoch
+    seconds) are skipped."""
 
     sequence: str | None
     since: float | None = None
@@ -121,12 +121,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """How a source is.
+    """The health of a source.
 
-    ``alive``: all its readers run; one that died is not started again, the worker stops. ``idle_s``: seconds since the
-    reader that is furthest behind last finished a call. ``trouble``: why no records come, where that is not because
-    none are written; empty where all is well. ``superseded``: all of this stream was read, and the table has a newer
-    one.
+    ``alive``: all its readers run; if one died, the worker stops. ``idle_s``: seconds since the slowest reader last
+    finished a call. ``trouble``: why no records come, if the reason is a fault; empty if all is well. ``superseded``:
+    the stream was read to its end, and the table has a newer one.
     """
 
     alive: bool = True
@@ -136,9 +135,10 @@ class SourceHealth:
 
 
 class Source(Protocol):
-    """Reads shards. All calls come from the lane's thread; none blocks longer than its time-out.
+    """Reads shards. All calls come from the worker's loop; none blocks longer than its time-out.
 
-    Their order: `begin`, then any of the others, `quiesce` before the last commits, `close` after them.
+    Their order: `begin`, then any of the others, `quiesce` before the last commits, `close` after them. Commits
+    acknowledge, so a source that closed earlier would lose the last acknowledgements.
     """
 
     def begin(self) -> None:
@@ -148,24 +148,24 @@ class Source(Protocol):
         """The events since the last call, in order per shard; waits up to ``timeout_s`` for the first."""
 
     def health(self) -> SourceHealth:
-        """How it is now. Never blocks."""
+        """The health now. Never blocks."""
 
     def credit(self, shard: str, epoch: int, records: int) -> None:
-        """Allow that many more records of a shard (negative: take back). Without credit a shard is not read. Void for
-        an epoch that is over."""
+        """Allow that many more records of a shard (negative: take back). A shard without credit is not read. Ignored
+        for an epoch that is over."""
 
     def ack(self, shard: str, epoch: int, sequence: str) -> None:
-        """All records up to ``sequence`` are durable. Void for an epoch that is over."""
+        """All records up to ``sequence`` are durable. Ignored for an epoch that is over."""
 
     def ended(self, shard: str, epoch: int) -> None:
-        """All records of an ended shard are durable: its children may be acknowledged past it."""
+        """All records of an ended shard are durable, so acknowledgements of its children count from now on."""
 
     def quiesce(self, timeout_s: float) -> None:
-        """Stop reading and wait for the readers. Events not polled are void: nothing was acknowledged. Acknowledgements
-        are still taken."""
+        """Stop reading and wait for the readers. Events that were not polled are void: nothing of them was
+        acknowledged. Acknowledgements are still accepted."""
 
     def close(self, timeout_s: float) -> None:
-        """Give up what is held, leases and connections. Nothing more is acknowledged."""
+        """Give up leases and connections. No acknowledgement may come after it."""
 
 
 class Clock(Protocol):

@@ -1,39 +1,40 @@
-"""Why no records come, where that is not because none are written."""
+"""Why no records come, if the reason is a fault and not a quiet table."""
 
 from __future__ import annotations
 
 from consumer.stream.source import Clock
 
 OUT_OF_REACH_S = 60.0
-"""The shards are listed every 10 s at least: no answer to anything for so long is no quiet stream."""
+"""The shards are listed every 10 s at the latest. So if nothing has answered for this long, the stream is not just
+quiet."""
 
 
 class Trouble:
-    """Remembers what the stream has refused and when it last answered. ``over``: why the stream has nothing more, empty
-    while it goes on."""
+    """Keeps which calls the stream refused, and when it last answered. ``ended``: why the stream will have no more
+    records; empty while it is open."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._answered = clock()
         self._refused: dict[str, str] = {}
-        self.over = ""
+        self.ended = ""
 
     def answered(self, what: str) -> None:
-        """A shard was read, or (empty name) the shards were listed."""
+        """A shard was read; with an empty name, the shards were listed."""
         self._answered = self._clock()
         self._refused.pop(what, None)
 
     def refused(self, what: str, reason: str) -> None:
-        """A shard, or the listing, cannot be read before something is put right."""
+        """A shard, or with an empty name the listing, cannot be read until the user fixes something."""
         self._refused[what] = reason
 
     def forget(self, shard: str) -> None:
-        """The shard is gone: what it refused is nobody's trouble any more."""
+        """The shard is gone: what it refused does not matter any more."""
         self._refused.pop(shard, None)
 
     def __str__(self) -> str:
-        if self.over:
-            return self.over
+        if self.ended:
+            return self.ended
         if self._refused:
             return next(iter(self._refused.values()))
         silent_s = self._clock() - self._answered

@@ -1,2 +1,2 @@
-"""The process: assembly, threads, lanes that are opened and owned, liveness, metrics. The top of consumer; imports
-every room but offline."""
+"""The process: assembly, threads, owned lanes, liveness, metrics. The top of consumer: it imports every room but
+offline."""

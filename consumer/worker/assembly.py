@@ -1,4 +1,4 @@
-"""Puts a worker together from its settings: checks, ownership, state, and the parts over real clients."""
+"""Builds a worker from its settings: checks, ownership, state, and the parts over real clients."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ from consumer.mutes.watcher import MuteReader
 from consumer.outgoing.outbox import Reporting
 from consumer.settings import Settings, load_settings
 from consumer.state.committer import Committer, Sinks
-from consumer.state.ownership import new_owner
+from consumer.state.ownership import Claimant, new_owner
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.direct import DirectSource
+from consumer.stream.discovery import StartPoint
 from consumer.stream.records import Decoder, NameTables
 from consumer.table.history import TableHistory
 from consumer.worker.backfill import Backfill, FirstWindow
 from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.charts import Charting
 from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup
+from consumer.worker.lane_opener import LaneOpener, LaneSetup
 from consumer.worker.lanes import TABLE_LANE, Lanes
 from consumer.worker.liveness import LivenessFile, default_path
 from consumer.worker.metrics import Metrics
 from consumer.worker.owned_lane import OwnedLane
 from consumer.worker.status import Status, StatusLog
 from consumer.worker.table_reader import TableReader
-from consumer.worker.worker import EXIT_OK, Beside, Worker
+from consumer.worker.worker import EXIT_OK, Background, Worker
 from reporting.sinks.archive import Archive
 from reporting.sinks.chart_links import ChartLinks
 from reporting.sinks.topic import Topic
@@ -59,15 +60,15 @@ log = structlog.get_logger(__name__)
 def run() -> int:
     """Run a worker from the environment until SIGTERM or SIGINT. Returns the exit code.
 
-    Raises `ConfigurationError` for what must be put right first, and `Retry` where the state cannot be read or written
-    at the start.
+    Raises `ConfigurationError` for what the user must fix first, and `Retry` if the state cannot be read or written at
+    the start.
     """
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
     log.info("starting", table=settings.table, bucket=settings.bucket, topic=settings.topic_arn)
     aws = session(settings.region)
     bundle, stream = surroundings(aws, settings)
-    # From here on a signal stops in order; before, there is nothing to put in order and it ends the process.
+    # From here on a signal stops the worker in order. Before, it ends the process: there is nothing to stop.
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -80,18 +81,18 @@ def run() -> int:
 
 
 def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, Stream]:
-    """The bundle and the stream. Raises `ConfigurationError` that names all that is wrong around the worker."""
+    """The bundle and the stream. Raises one `ConfigurationError` with everything around the worker that is wrong."""
     bundle, about_bundle = preflight.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
     require([about_bundle, preflight.check_credentials(aws)])
     stream, about_table = preflight.check_table(aws, settings)
     require([*about_table, preflight.check_bucket(aws, settings), preflight.check_topic(aws, settings)])
-    assert bundle is not None  # both are there, or `require` has raised
+    assert bundle is not None  # otherwise `require` has raised
     assert stream is not None
     return bundle, stream
 
 
 class Assembly:
-    """The parts that all lanes of a worker share."""
+    """Makes the parts that all lanes of a worker share, then the worker."""
 
     def __init__(self, aws: boto3.Session, settings: Settings, bundle: Bundle, stream: Stream) -> None:
         self._aws = aws
@@ -130,8 +131,8 @@ class Assembly:
         self._opener = LaneOpener(self._stores, self._prefix, claimant, self._bundles, setup)
 
     def worker(self, liveness: LivenessFile, stop: threading.Event) -> Worker | None:
-        """Become the owner, standing by for as long as another one is, and put the worker together; None when told to
-        stop before."""
+        """Claim the table, stand by while another worker owns it, then build the worker. Blocks until then. None if
+        ``stop`` was set before."""
 
         def wait(seconds: float) -> bool:
             liveness.observe(Status(time.time(), "standing by"))
@@ -140,7 +141,7 @@ class Assembly:
         table = self._open(TABLE_LANE, wait=wait)
         if table is None:
             return None
-        # Whoever owns the table's lane owns all lanes of the table: they are taken without waiting.
+        # The owner of the table's lane owns all lanes of the table. So the others are taken without waiting.
         left = [] if self._stream.time_keyed else self._stores.lanes(self._prefix)
         lanes = Lanes(
             one_lane=self._stream.time_keyed,
@@ -152,9 +153,7 @@ class Assembly:
         source = DirectSource(
             DynamoDBStreams(self._aws.client("dynamodbstreams", config=CALLS), self._stream.arn),
             self._decoder,
-            positions=opener.positions,
-            start="trim_horizon" if opener.inherited else settings.start,
-            since=opener.started,
+            StartPoint(opener.positions, "trim_horizon" if opener.inherited else settings.start, since=opener.started),
             clock=time.time,
         )
         history = TableHistory(
@@ -164,19 +163,19 @@ class Assembly:
             sort=self._stream.sort_key,
         )
         first = FirstWindow(opener.unfilled and settings.start == "latest", opener.tip)
-        beside = Beside(
+        background = Background(
             backfill=Backfill(TableReader(history, self._decoder), lanes, first),
             mutes=MuteReader(MuteStore(self._s3_once, settings.bucket)),
             rollout=BundleRollout(self._known_bundles, lanes, self._bundles.replace),
             charts=Charting(self._archive),
         )
         metrics = Metrics(table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json")
-        return Worker(lanes, source, beside, [StatusLog(), liveness, metrics])
+        return Worker(lanes, source, background, [StatusLog(), liveness, metrics])
 
     def _open_owned(self, name: str) -> OwnedLane:
         owned = self._open(name, wait=None)
         if owned is None:
-            raise ConfigurationError(f"lane {name} cannot be taken")
+            raise ConfigurationError(f"lane {name} cannot be claimed")
         return owned
 
     def _open(self, name: str, *, wait: Callable[[float], bool] | None) -> OwnedLane | None:
@@ -190,6 +189,6 @@ class Assembly:
 
 
 def _expiry(aws: boto3.Session) -> datetime | None:
-    """When the session's credentials die; None for those that do not."""
-    # botocore keeps it in an attribute of refreshable credentials only, and in no public one.
+    """When the session's credentials expire; None for those that do not."""
+    # Only refreshable credentials of botocore have this attribute, and it is not a public one.
     return cast("datetime | None", getattr(aws.get_credentials(), "_expiry_time", None))

@@ -1,4 +1,4 @@
-"""The table is read for the windows of a first start (rule 18), and for gaps of the stream (rule 19)."""
+"""Reads the table for the windows of a first start (rule 18), and for gaps of the stream (rule 19)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from consumer.worker.table_reader import Tables
 from window.rolling import SHOWN_S
 
 FILL_ANYWAY_S = 30.0
-"""A shard that cannot be read from the start on is not waited for."""
+"""Do not wait longer than this for a shard that cannot be read from the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstWindow:
-    """Is the window to be filled from the table before the first record? ``tip``: up to when, epoch seconds, where an
-    earlier owner made the first start; what came since is read from the stream, in its order."""
+    """Must the windows be filled from the table before the first record? ``tip``: up to when, epoch seconds, if an
+    earlier owner made the first start; newer records come from the stream, in order."""
 
     wanted: bool = False
     tip: float | None = None
 
 
 class Backfill:
-    """Asks ``tables`` for what the lanes need, and gives them what was found.
+    """Asks ``tables`` for what the lanes need, and gives them the answers.
 
-    At a first start the iterators come first, then the windows from the table, then the first record: what is written
-    in between is in both, and met again it is scored as new. ``fills``: until then no record is processed.
+    At a first start the order is: the shard iterators, the windows from the table, the first record. So a sample that
+    is written in between is in both, and none is missing: the stream's copy is scored as new. ``fills``: True until the
+    windows are filled; meanwhile no record is processed.
     """
 
     def __init__(self, tables: Tables, lanes: Lanes, first: FirstWindow) -> None:
@@ -43,8 +44,8 @@ class Backfill:
                 owned.lane.await_fill()
 
     def turn(self, now: float, *, ready: bool) -> None:
-        """Ask for what is needed and deliver what was read. ``now``: epoch seconds; ``ready``: every open shard was
-        heard of, so its iterator is taken."""
+        """Ask for what is needed and deliver what was read. Never blocks. ``now``: epoch seconds; ``ready``: every open
+        shard has answered, so it has its iterator."""
         self._begun = min(self._begun, now)
         if self.fills and not self._asked and (ready or now - self._begun > FILL_ANYWAY_S):
             self._asked = True
@@ -63,5 +64,5 @@ class Backfill:
                 lanes[name].take_items(gap, found)
 
     def stop(self) -> None:
-        """Drop what is still to be read."""
+        """Drop the reads that have not begun."""
         self._tables.stop()

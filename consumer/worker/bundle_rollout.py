@@ -1,4 +1,4 @@
-"""A bundle that is found while the worker runs reaches every lane, and a refused one is reported once (rule 17)."""
+"""Offers every lane a bundle that was found while the worker runs, and reports a refused one once (rule 17)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scoring.bundle import Bundle
 
 
 class BundleRollout:
-    """Offers the lanes what was found last. ``replace`` is told of it for lanes that are opened later."""
+    """Offers the lanes the bundle that was found last. ``replace`` gets it too, for lanes that are opened later."""
 
     def __init__(self, known: KnownBundles, lanes: Lanes, replace: Callable[[Bundle], None]) -> None:
         self._known = known
@@ -18,16 +18,16 @@ class BundleRollout:
         self._replace = replace
 
     def begin(self) -> None:
-        """Begin to look for other bundles."""
+        """Start to look for other bundles."""
         self._known.begin()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop to look for bundles."""
         self._known.stop()
 
     def turn(self, now: float) -> None:
-        """Have every lane score with the bundle that was found, each from a minute of its own head on; the table's lane
-        reports one that was refused. ``now``: epoch seconds."""
+        """Offer the bundle to every lane; each activates it from a minute of its own head on. The table's lane reports
+        a refused one. ``now``: epoch seconds."""
         offer = self._known.current
         for owned in self._lanes:
             owned.lane.offer(offer.bundle)

@@ -1,4 +1,4 @@
-"""Charts on their way: asked for by the lane, drawn in their own process, put into the bucket, in nobody's way."""
+"""Draws the charts that a lane asks for in their own process, and puts them into the bucket."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ log = structlog.get_logger(__name__)
 
 
 class Charting:
-    """Draws and stores charts in the background. A chart that fails is logged and counted, and nothing else."""
+    """Draws and stores charts in the background. A chart that fails is logged: it must stop nothing else."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._process = ChartProcess()
         self._upload = ThreadPoolExecutor(1, thread_name_prefix="charts")
         self._open: set[Future[None]] = set()
-        self.failed = 0
 
     def draw(self, requests: Iterable[ChartRequest]) -> None:
-        """Have charts drawn and stored. Does not block."""
+        """Draw and store charts. Does not block."""
         self._open = {future for future in self._open if not future.done()}
         for request in requests:
             drawn = self._process.submit(request.data, periodic=request.periodic)
             self._open.add(self._upload.submit(partial(self._store, request.key, drawn)))
 
     def finish(self, timeout_s: float) -> None:
-        """Wait for the charts under way, at most that long, and end the process."""
+        """Wait for the charts in progress, at most that long, and end the process."""
         wait(self._open, timeout=timeout_s, return_when=FIRST_EXCEPTION)
         self._process.close()
         self._upload.shutdown(wait=False, cancel_futures=True)
@@ -43,7 +42,6 @@ class Charting:
         try:
             self._archive.put(StoredObject(key, drawn.result(), "image/png"))
         except (ChartError, ClientError, BotoCoreError) as error:
-            self.failed += 1
             log.error("no chart", key=key, error=str(error))
         else:
             log.info("chart", key=key)

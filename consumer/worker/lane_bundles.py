@@ -1,4 +1,4 @@
-"""The bundles of a worker's lanes: its own, and those that samples from before it became active still need."""
+"""The bundles of a worker's lanes: its own, and older ones that a sample may still need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from consumer.state.head import Head
-from consumer.state.succession import loaded
+from consumer.state.succession import resolve_bundles
 from scoring.bundle import Bundle
 from scoring.succession import Succession
 from window.samples import Names
@@ -18,20 +18,20 @@ log = structlog.get_logger(__name__)
 
 
 class StoredBundles(Protocol):
-    """Bundles beside the state: `consumer.bundles.store.BundleStore`, or its twin in tests."""
+    """Bundles stored beside the state: `consumer.bundles.store.BundleStore`, or its twin in tests."""
 
     def keep(self, bundle: Bundle) -> None:
-        """Store a bundle, unless it is there. Raises `Retry`."""
+        """Store a bundle, unless it is stored already. Raises `Retry`."""
 
     def load(self, bundle_id: str) -> Bundle:
-        """A bundle that was stored. Raises `Retry`, and `ConfigurationError` where it is missing or damaged."""
+        """A stored bundle. Raises `Retry`, and `ConfigurationError` if it is missing or damaged."""
 
 
 class LaneBundles:
     """Gives each lane the bundles that its head names.
 
-    ``own``: the worker's bundle, of which lanes opened later begin with the newest (`replace`). ``resolve_bundle``
-    gives the one that is there when the table is taken over; None: that cannot be said, and the table's head says.
+    ``own``: the worker's bundle; `replace` sets another one for lanes that are opened later. ``resolve_bundle`` gives
+    the bundle that is active when the table is taken over; None: that is unknown, and the table's head decides.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class LaneBundles:
         self._own = own
         self._stored = stored
         self._resolve = resolve_bundle or (lambda: own)
-        self._loaded: WeakValueDictionary[str, Bundle] = WeakValueDictionary()  # as long as a lane scores with one
+        self._loaded: WeakValueDictionary[str, Bundle] = WeakValueDictionary()  # until no lane uses it
         self._at_hand: list[Bundle] = []
 
     def replace(self, bundle: Bundle) -> None:
-        """This is the worker's bundle from now on, stored for a successor."""
+        """Use this bundle, which is stored already, for lanes that are opened from now on."""
         self._own = bundle
 
     @property
@@ -53,8 +53,8 @@ class LaneBundles:
         return self._own.id
 
     def for_table(self, head: Head | None) -> str:
-        """The id of the bundle to take the table with. A worker that stood by may know its own as it was days ago: it
-        must not take back what the owner has activated since."""
+        """The id of the bundle to take the table with. A worker that stood by for days may have an old bundle. It must
+        not undo a rollout of the last owner."""
         found = self._resolve()
         if found is not None:
             self._own = found
@@ -63,8 +63,8 @@ class LaneBundles:
         return self._own.id
 
     def prepare(self, head: Head) -> None:
-        """Before a head that names this worker's bundle is written: store it for a successor, and load those before it.
-        A worker that cannot score as the head says never takes the lane. Raises `Retry` and `ConfigurationError`."""
+        """Call it before a head with this worker's bundle is written. It stores the bundle for a successor and loads
+        the older ones, so a worker that lacks one never takes the lane. Raises `Retry` and `ConfigurationError`."""
         self._stored.keep(self._own)
         self._at_hand = [self._load(each.bundle) for each in head.bundles]
 
@@ -75,7 +75,7 @@ class LaneBundles:
             log.info("bundle", lane=head.lane, bundle=each.bundle, since=each.since)
             if self._load(each.bundle).config.plausible != self._load(first.bundle).config.plausible:
                 log.warning("the bundles' plausible ranges differ: a record goes by whoever reads it", lane=head.lane)
-        return Succession(*loaded(self._load, head.bundles, devices))
+        return Succession(*resolve_bundles(self._load, head.bundles, devices))
 
     def _load(self, bundle_id: str) -> Bundle:
         bundle = self._own if bundle_id == self._own.id else self._loaded.get(bundle_id)

@@ -1,7 +1,7 @@
-"""The lanes of a worker, and which shard belongs to which.
+"""The lanes of a worker, and which shard belongs to which lane.
 
-A table keyed by time scatters one device's samples over all its shards: all of them form one lane. In a table keyed by
-device a device stays in one lineage of shards: each lineage, a shard and its descendants, is a lane.
+A table keyed by time scatters one device's samples over all its shards, so all shards form one lane. In a table keyed
+by device, a device stays in one lineage, that is a shard and its descendants. So each lineage is a lane.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ TABLE_LANE = "table"
 
 
 class Lanes:
-    """Routes what a source delivers to lanes.
+    """Routes the events of a source to lanes.
 
-    ``table``: the lane of that name, which has all shards (``one_lane``), or none and only says who owns the table.
-    ``open_lane`` makes another lane this worker's own; ``left``: those that a last owner left.
+    ``table``: the table's lane. It has all shards (``one_lane``), or none; then it only shows who owns the table.
+    ``open_lane`` opens another lane; ``left``: the names of lanes that have a state.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class Lanes:
 
     @property
     def reading(self) -> list[OwnedLane]:
-        """Those that read shards. In a table keyed by device the table's own lane has none and waits for none; it
-        stands for the others only while there are none yet."""
+        """The lanes that read shards. In a table keyed by device the table's lane reads none; it is returned only while
+        there is no other."""
         others = [owned for name, owned in self._lanes.items() if name != TABLE_LANE]
         return others or [self.table]
 
     def fill(self, samples: Samples) -> None:
-        """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane is known to have
-        all devices: two that kept the same one could not both be opened again."""
+        """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane can claim all
+        devices: two lanes that stored the same device could not both be restored."""
         self.table.lane.fill(samples, own=self.one_lane)
 
     def take(self, event: Event, now: float) -> None:
-        """Give an event to the lane it concerns, or to all."""
+        """Give an event to the lane of its shard, or to all."""
         if isinstance(event, ShardOpened):
             self._assign(event)
         if isinstance(event, Topology) or event.shard is None:

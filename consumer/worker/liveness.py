@@ -1,4 +1,5 @@
-"""Progress, not presence: the main loop writes a file as it turns, and the health check looks at its age."""
+"""The liveness file: the main loop writes it as it turns, and the health check reads its age. A process that hangs is
+running too, so only progress counts."""
 
 from __future__ import annotations
 
@@ -15,12 +16,13 @@ from consumer.worker.status import Status
 
 WRITE_EVERY_S = 5.0
 STALE_S = 45.0
+"""A turn takes far less, even while a sink is slow. A failed health check restarts the worker, so it must be sure."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """What the loop says of itself, as its `Status` has it."""
+    """The content of the file: the part of a `Status` that the health check needs."""
 
     at: float
     state: str
@@ -29,8 +31,8 @@ class Liveness:
 
 
 class LivenessFile:
-    """The file that the loop writes as it turns, and that the health check reads. It lies on a file system that may be
-    written: the root of the container may not."""
+    """The file that the loop writes and the health check reads. ``path`` must be on a writable file system: the
+    container's root is read-only."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,13 +43,13 @@ class LivenessFile:
         if status.at - self._written_at < WRITE_EVERY_S:
             return
         self._written_at = status.at
-        said = asdict(Liveness(status.at, status.state, status.lag_s, status.fault))
+        content = asdict(Liveness(status.at, status.state, status.lag_s, status.fault))
         part = self._path.with_suffix(f".{os.getpid()}")
         try:
-            part.write_text(json.dumps(said))
+            part.write_text(json.dumps(content))
             part.replace(self._path)
         except OSError as error:
-            # The watching goes on; that the file grows old is what the health check is there to notice.
+            # The worker goes on: the file grows old, and the health check notices that.
             log.warning("no pulse can be written", path=str(self._path), error=str(error))
 
     def close(self) -> None:
@@ -56,22 +58,22 @@ class LivenessFile:
             self._path.unlink(missing_ok=True)
 
     def check(self, now: float) -> tuple[bool, str]:
-        """Is the worker well, and what is to be said of it? Raises nothing."""
+        """Is the worker healthy, and a sentence about it. Raises nothing."""
         try:
-            said = Liveness(**json.loads(self._path.read_text()))
+            content = Liveness(**json.loads(self._path.read_text()))
         except FileNotFoundError:
             return False, f"no worker runs here: there is no {self._path}"
         except (OSError, ValueError, TypeError) as error:
             return False, f"{self._path} cannot be read: {error}"
-        age_s = now - said.at
+        age_s = now - content.at
         if age_s > STALE_S:
             return False, f"the worker's loop has not turned for {age_s:.0f} s"
-        if said.fault:
-            return False, said.fault
-        lag = "" if said.lag_s is None else f", {said.lag_s:.1f} s behind"
-        return True, f"{said.state}{lag}"
+        if content.fault:
+            return False, content.fault
+        lag = "" if content.lag_s is None else f", {content.lag_s:.1f} s behind"
+        return True, f"{content.state}{lag}"
 
 
 def default_path(namespace: str, table: str) -> Path:
-    """Where worker and health check meet when nothing else is said."""
+    """The path that worker and health check use if the settings have none."""
     return Path(tempfile.gettempdir()) / f"battery-watch-{namespace}-{table}.pulse"

@@ -1,6 +1,6 @@
-"""Once a minute one line of the log: how far behind the lanes are, and what became of how many records.
+"""Writes one line to the log every minute: the lag of the lanes, and the counts of records by class.
 
-In JSON the line is in CloudWatch's embedded metric format: what it counts are metrics without another call or right.
+In JSON the line has CloudWatch's embedded metric format: the counts become metrics without another call or permission.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Metrics:
         self._at = 0.0
 
     def observe(self, status: Status) -> None:
-        """See `consumer.worker.status.Observer`. A worker that is fenced has no next minute: its line is due now."""
+        """See `consumer.worker.status.Observer`. A fenced worker stops, so it writes its line at once."""
         self._counted += status.counts
         if status.at - self._at < EVERY_S and not status.fenced:
             return
@@ -56,4 +56,4 @@ class Metrics:
 
 
 METRICS = (*map(metric_name, COUNTS), HEARTBEAT, FENCED, LAG)
-"""The names of all metrics: alarms are made of them."""
+"""The names of all metrics. Alarms and the dashboard use them; a test compares."""

@@ -1,4 +1,4 @@
-"""A lane with what makes its commits durable: one commit in flight, the next being filled."""
+"""A lane and the committer of its commits: one commit in flight, while the lane fills the next."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ class Commits(Protocol):
         """Begin to write a commit, one at a time; the future raises `Fenced` or `Abandoned`."""
 
     def resend(self, messages: Sequence[Message]) -> None:
-        """Send what the last owner promised; it goes before the first commit."""
+        """Publish what the last owner promised, before the first commit."""
 
     def stop(self) -> None:
         """Give up retrying."""
 
     @property
     def trouble(self) -> tuple[float, str] | None:
-        """Since when a sink has been failing, and how."""
+        """Since when a sink has been failing, and why."""
 
 
 class OwnedLane:
-    """A lane of this worker."""
+    """A lane that this worker owns."""
 
     def __init__(self, lane: Lane, commits: Commits) -> None:
         self.lane = lane
         self._commits = commits
         self._in_flight: Future[Commit] | None = None
-        self._told: Counter[str] = Counter()
+        self._published: Counter[str] = Counter()
         commits.resend(lane.promised)
 
     def turn(self, source: Source, now: float, *, process: bool = True) -> None:
-        """Process what may be, acknowledge what has become durable, commit what is due. Raises `Fenced`."""
+        """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
         if process:
             self.lane.step(now)
         self._settle(source)
@@ -56,7 +56,8 @@ class OwnedLane:
             source.credit(shard, epoch, records)
 
     def finish(self, source: Source, now: float, timeout_s: float) -> None:
-        """Make all that was processed durable, and release the lane. Raises `Fenced`, `Abandoned` or TimeoutError."""
+        """Make all that was processed durable, and release the lane. Blocks for two commits, up to ``timeout_s`` for
+        each. Raises `Fenced`, `Abandoned` or TimeoutError."""
         if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
             self._settle(source)
@@ -68,21 +69,21 @@ class OwnedLane:
 
     @property
     def watermark(self) -> float:
-        """All before it was processed."""
+        """See `Lane.watermark`."""
         return self.lane.watermark
 
     def tally(self) -> Counter[str]:
-        """What was counted since the last call: records by class, forced releases, messages and what they opened."""
-        tally, self._told = self.lane.tally() + self._told, Counter()
+        """What was counted since the last call: records by class, forced releases, messages, opened health notices."""
+        tally, self._published = self.lane.tally() + self._published, Counter()
         return tally
 
     @property
     def trouble(self) -> tuple[float, str] | None:
-        """Since when (epoch seconds) nothing can be made durable, and why; None while all is well."""
+        """Since when (epoch seconds) a commit has been failing, and why; None while all is well."""
         return self._commits.trouble
 
     def stop(self) -> None:
-        """Give up what is not durable yet."""
+        """Give up commits that are not durable yet."""
         self._commits.stop()
 
     def _settle(self, source: Source) -> None:
@@ -99,9 +100,9 @@ class OwnedLane:
             if position.ended:
                 source.ended(shard, epoch)
         for message in commit.messages:
-            self._told["messages"] += 1
+            self._published["messages"] += 1
             if message.type in HEALTH_COUNTERS and message.state == "opened":
-                self._told[HEALTH_COUNTERS[message.type]] += 1
-            # Nobody but the topic's subscribers would hear what it says: the archive has samples alone.
+                self._published[HEALTH_COUNTERS[message.type]] += 1
+            # The archive has samples only. Without the log a health event's text would reach the subscribers alone.
             more = {"says": message.text} if message.type.startswith("health.") else {}
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id, **more)

@@ -1,4 +1,4 @@
-"""How the worker is: one value a turn, which everything that tells of it observes."""
+"""The state of the worker: one value each turn. Liveness file, metrics and log observe it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from consumer.worker.owned_lane import OwnedLane
 
 SINK_DOWN_S = 30.0
 READER_STUCK_S = 100.0
-"""A call with all its retries ends before."""
+"""A call with all its retries ends earlier."""
 State = Literal["standing by", "recovering", "watching"]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the worker is at the end of a turn.
+    """The state of the worker at the end of a turn.
 
     ``at``: when, epoch seconds; ``lag_s``: how far the watermark of the slowest lane is behind that, None before the
-    first; ``fault``: why the worker is not well, empty where it is; ``fenced``: another worker owns a lane of it;
-    ``counts``: what was counted since the last status: records by class, forced releases, messages, health notices.
+    first record; ``fault``: why the worker is unhealthy, empty if it is healthy; ``fenced``: another worker owns one of
+    its lanes; ``counts``: since the last status, records by class, forced releases, messages, health notices.
     """
 
     at: float
@@ -39,7 +39,7 @@ class Status:
 
 
 class Observer(Protocol):
-    """What is told of every status: liveness file, metrics, log. It must not block the loop for long."""
+    """Gets every status: liveness file, metrics, log. It runs in the loop, so it must not block for long."""
 
     def observe(self, status: Status) -> None:
         """A turn has ended, or the worker waits to own its table."""
@@ -49,7 +49,7 @@ class Observer(Protocol):
 
 
 class StatusLog:
-    """Logs when the worker begins to watch, and when it gets unwell and well again."""
+    """Logs when the worker begins to watch, and when it becomes unhealthy and healthy again."""
 
     def __init__(self) -> None:
         self._watching = False
@@ -69,20 +69,20 @@ class StatusLog:
 
 
 def lag_s(reading: Iterable[OwnedLane], now: float) -> float | None:
-    """How far the lane that is furthest behind is behind ``now``, never negative; None before its first record."""
+    """How far the slowest lane is behind ``now``, never negative; None before its first record."""
     watermark = min((owned.watermark for owned in reading), default=-float("inf"))
     return max(0.0, now - watermark) if isfinite(watermark) else None
 
 
 def fault(lanes: Lanes, source: SourceHealth, now: float) -> str:
-    """Why the worker is not well, the first reason of several; empty where it is well."""
+    """Why the worker is unhealthy, the first reason of several; empty if it is healthy."""
     for owned in lanes:
         if owned.trouble is not None and now - owned.trouble[0] > SINK_DOWN_S:
-            return f"nothing has been delivered for {now - owned.trouble[0]:.0f} s: {owned.trouble[1]}"
+            return f"commits have been failing for {now - owned.trouble[0]:.0f} s: {owned.trouble[1]}"
     if source.trouble:
         return source.trouble
     if source.idle_s > READER_STUCK_S:
         return f"a reader has been in one call for {source.idle_s:.0f} s"
     if any(owned.lane.lagging for owned in lanes.reading):
-        return "a lane waits for a shard that cannot be read: try battery-watch doctor"
+        return "a shard cannot be read, and a lane waits for it. Run battery-watch doctor"
     return ""

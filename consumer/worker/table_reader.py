@@ -21,13 +21,13 @@ class Tables(Protocol):
     """What reads the table for a worker: `TableReader`, or its twin in tests."""
 
     def ask(self, lane: str, gap: Gap, devices: Sequence[str]) -> None:
-        """Begin to read what the table has between the gap's ends. ``devices``: those of the lane; all where empty."""
+        """Begin to read what the table has between the gap's ends. ``devices``: those of the lane; empty: all."""
 
     def answers(self) -> Iterator[tuple[str, Gap, Decoded]]:
-        """What has been read since the last call, with the lane that asked."""
+        """The reads that ended since the last call, with the lane that asked. Never blocks."""
 
     def stop(self) -> None:
-        """Drop what is still to be read."""
+        """Drop the reads that have not begun."""
 
 
 @dataclass(slots=True)
@@ -39,8 +39,8 @@ class _Reading:
 
 
 class TableReader:
-    """Reads one interval at a time on a thread of its own. A table that cannot be read is asked again: nothing later
-    is told before."""
+    """Reads one interval at a time on its own thread. It retries a table that cannot be read, for ever: later events
+    must wait for the gap."""
 
     def __init__(self, history: History, decoder: Decoder) -> None:
         self._history = history
@@ -68,13 +68,13 @@ class TableReader:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, gap: Gap, devices: Sequence[str]) -> Decoded:
-        told = [0.0]
+        next_line = [0.0]
 
         def progress(done: float, found: int) -> None:
-            # A line for every tenth: a log is no progress bar, but a person must see that it goes on.
-            if done >= told[0]:
+            # A line for every tenth: enough for a person to see progress, and too few to fill the log.
+            if done >= next_line[0]:
                 log.info("reading the table", gap=gap.name, done=f"{done:.0%}", found=found)
-                told[0] = done + 0.1
+                next_line[0] = done + 0.1
 
         until = gap.until if gap.until is not None else gap.since
         return self._decoder.items(gap.name, self._history.items(gap.since, until, devices, progress))

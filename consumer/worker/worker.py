@@ -22,6 +22,7 @@ from consumer.worker.status import Observer, Status, fault, lag_s
 
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
+"""Together less than the 10 s that Docker gives a container between SIGTERM and SIGKILL."""
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
 log = structlog.get_logger(__name__)
 
@@ -33,12 +34,12 @@ class Charts(Protocol):
         """Have charts drawn and stored."""
 
     def finish(self, timeout_s: float) -> None:
-        """Wait for those under way, at most that long."""
+        """Wait for the charts in progress, at most that long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What works beside the loop, on threads or in processes of its own. The loop only asks and never waits for it."""
+class Background:
+    """What works beside the loop, on its own threads or in its own process. The loop asks it and never waits for it."""
 
     backfill: Backfill
     mutes: KnownMutes
@@ -51,39 +52,39 @@ class Beside:
         self.rollout.begin()
 
     def stop(self) -> None:
-        """Stop all but the charts, which go on until the last ones are drawn."""
+        """Stop all but the charts, which continue until the last ones are drawn."""
         self.backfill.stop()
         self.mutes.stop()
         self.rollout.stop()
 
 
 class Worker:
-    """All lanes of one process, from their source to their commits. ``observers`` are told of every turn's `Status`."""
+    """All lanes of one process, from their source to their commits. ``observers`` get the `Status` of every turn."""
 
     def __init__(
         self,
         lanes: Lanes,
         source: Source,
-        beside: Beside,
+        background: Background,
         observers: Sequence[Observer] = (),
         *,
         clock: Clock = time.time,
     ) -> None:
         self._lanes = lanes
         self._source = source
-        self._beside = beside
+        self._background = background
         self._observers = observers
         self._clock = clock
         self._watching = False
 
     @property
     def watching(self) -> bool:
-        """True once every open shard has been heard of: what is written from now on will be read."""
+        """True once every open shard has answered: what is written from now on will be read."""
         return all(owned.lane.watching for owned in self._lanes)
 
     def run(self, stop: threading.Event) -> int:
         """Work until ``stop`` is set, then stop in order; returns the exit code."""
-        self._beside.begin()
+        self._background.begin()
         self._source.begin()
         code = EXIT_OK
         try:
@@ -107,35 +108,35 @@ class Worker:
         return self.stop(code)
 
     def turn(self, timeout_s: float) -> SourceHealth:
-        """One round: take what was read, process it, commit what is due. Waits up to ``timeout_s`` for something to
-        read. Raises `Fenced` when a lane has another owner."""
+        """One round: take what was read, process it, commit what is due. Waits up to ``timeout_s`` for an event. Raises
+        `Fenced` when a lane has another owner."""
         events = self._source.poll(timeout_s)
         now = self._clock()
         for event in events:
             self._lanes.take(event, now)
-        self._beside.backfill.turn(now, ready=self.watching)
-        self._beside.rollout.turn(now)
+        self._background.backfill.turn(now, ready=self.watching)
+        self._background.rollout.turn(now)
         for owned in self._lanes:
-            owned.lane.mute(self._beside.mutes.current)
-            owned.turn(self._source, now, process=not self._beside.backfill.fills)
-            self._beside.charts.draw(owned.lane.charts.drain())
+            owned.lane.mute(self._background.mutes.current)
+            owned.turn(self._source, now, process=not self._background.backfill.fills)
+            self._background.charts.draw(owned.lane.charts.drain())
         health = self._source.health()
         self._observe(now, health)
         return health
 
     def stop(self, code: int = EXIT_OK) -> int:
-        """Stop in the order that loses nothing: reading first, so that nothing new comes in; then the commits, so
-        that all that was scored is durable; then what the source holds, as nothing more is acknowledged; the charts
-        last, as nothing waits for them. ``code``: why it stops; a worker that is fenced commits and draws nothing more.
-        Returns the exit code."""
+        """Stop in the order that loses nothing. ``code``: why the worker stops. One that is fenced commits and draws
+        nothing more. Returns the exit code."""
+        # Reading stops first, or new records would come in. Then the last commits make durable what was scored. Only
+        # then may the source give up its leases, since commits acknowledge through it. Nothing waits for the charts.
         self._source.quiesce(STOP_READING_S)
-        self._beside.stop()
+        self._background.stop()
         deadline = time.monotonic() + STOP_COMMIT_S
         for owned in self._lanes:
             try:
                 if code != EXIT_FENCED:
                     owned.finish(self._source, self._clock(), max(0.1, deadline - time.monotonic()))
-            except Exception as error:  # noqa: BLE001 - the other lanes still want their last commit
+            except Exception as error:  # noqa: BLE001 - the other lanes still need their last commit
                 log.error(
                     "the last commit is not durable; the next start goes on from the one before",
                     lane=owned.lane.name,
@@ -146,9 +147,9 @@ class Worker:
             owned.stop()
             if code != EXIT_FENCED:
                 owned.lane.charts.final()
-                self._beside.charts.draw(owned.lane.charts.drain())
+                self._background.charts.draw(owned.lane.charts.drain())
         self._source.close(STOP_READING_S)
-        self._beside.charts.finish(STOP_CHARTS_S)
+        self._background.charts.finish(STOP_CHARTS_S)
         for observer in self._observers:
             observer.close()
         unaccounted = sum(owned.lane.ledger.imbalance() for owned in self._lanes)
@@ -158,7 +159,7 @@ class Worker:
         return code
 
     def _observe(self, now: float, health: SourceHealth, *, fenced: bool = False) -> None:
-        self._watching = self._watching or (not self._beside.backfill.fills and self.watching)
+        self._watching = self._watching or (not self._background.backfill.fills and self.watching)
         if not self._observers:
             return
         counts = Counter[str]()

@@ -75,8 +75,8 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         example={
             "device": None,
             "summary": "The stream lost the samples between 2026-07-25 14:25:07 and 2026-07-25 14:37:07 UTC (the "
-            "stream was made anew). They are read from the table and scored now; later events wait until that is "
-            "done.",
+            "stream was recreated). The worker reads them from the table and scores them now; later events wait "
+            "until that is done.",
             "since": EXAMPLE_S,
             "until": EXAMPLE_S + 720.0,
         },
@@ -98,8 +98,8 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         meaning="a shard cannot be read, and everything waits for it",
         example={
             "device": None,
-            "summary": "Paused since 2026-07-25 14:25:07 UTC: a shard of the stream cannot be read, and later events "
-            "wait for it. Run `battery-watch doctor`.",
+            "summary": "Paused since 2026-07-25 14:25:07 UTC: a shard of the stream cannot be read; later events "
+            "wait. Run `battery-watch doctor`.",
             "since": EXAMPLE_S,
         },
     ),

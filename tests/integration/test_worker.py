@@ -150,7 +150,7 @@ def test_sigterm_commits_and_exits_at_once(account: Any, worker: Worker, eventua
         ({"BATTERY_TABLE_NAME": "absent"}, "table 'absent' in us-east-1: does not exist"),
         ({"RESULTS_BUCKET_NAME": "absent"}, "bucket 'absent': does not exist"),
         ({"TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:absent"}, "does not exist"),
-        ({"TOPIC_ARN": "battery"}, "is no SNS topic"),
+        ({"TOPIC_ARN": "battery"}, "is not an SNS topic"),
         ({"MODEL_DIR": "/nowhere"}, "bundle"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Could not connect"),
     ],

@@ -16,7 +16,7 @@ from sim_stream import SimulatedStream
 from sim_table import TableClient
 from sim_tables import SteppedTables
 from sim_topic import TopicClient
-from worker_twins import beside
+from worker_twins import background
 
 from consumer.bundles.watcher import BundleReader, Offer
 from consumer.errors import ConfigurationError
@@ -26,14 +26,16 @@ from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
 from consumer.state.committer import Sinks
 from consumer.state.head import Head, Refusal
+from consumer.state.ownership import Claimant
 from consumer.state.store import Stores, stream_prefix
 from consumer.stream.direct import DirectSource
+from consumer.stream.discovery import StartPoint
 from consumer.stream.records import Decoder, NameTables
 from consumer.table.history import TableHistory
 from consumer.worker import worker
 from consumer.worker.backfill import FirstWindow
 from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup, Opened
+from consumer.worker.lane_opener import LaneOpener, LaneSetup, Opened
 from consumer.worker.lanes import TABLE_LANE, Lanes
 from consumer.worker.owned_lane import OwnedLane
 from reporting.contract.events import ChartLink
@@ -126,9 +128,7 @@ class Host:
         self.source = DirectSource(
             StreamReader(self.stream, self.name, run.faults),
             self._decoder,
-            positions=opener.positions,
-            start="trim_horizon" if opener.inherited else run.start,
-            since=opener.started,
+            StartPoint(opener.positions, "trim_horizon" if opener.inherited else run.start, since=opener.started),
             clock=run.clock,
             threads=0,
         )
@@ -138,7 +138,7 @@ class Host:
         self.worker = worker.Worker(
             lanes,
             self.source,
-            beside(
+            background(
                 lanes,
                 self.charts,
                 tables=self.tables,

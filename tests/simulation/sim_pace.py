@@ -32,7 +32,7 @@ def paced(pace: Pace) -> Iterator[None]:
         (direct, "POLL_S"): pace.poll_s,
         (credit, "PAGE"): pace.page,
         (credit, "TOTAL"): pace.credit,
-        (credit, "WORTH_TELLING"): min(credit.WORTH_TELLING, max(1, pace.page // 5)),
+        (credit, "LEAST_CHANGE"): min(credit.LEAST_CHANGE, max(1, pace.page // 5)),
     }
     kept = {(module, name): getattr(module, name) for module, name in wanted}
     for (module, name), value in wanted.items():

@@ -18,7 +18,7 @@ from sim_table import Table
 
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.state.head import Head
-from consumer.state.ownership import LOOK_EVERY_S
+from consumer.state.ownership import READ_EVERY_S
 from consumer.worker.lanes import TABLE_LANE
 from reporting.health.watch import deadline
 from scoring.bundle import Bundle, BundleError
@@ -195,7 +195,7 @@ class World:
         )
         self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, run)
         if self.hosts[slot] is None:
-            self._starts[slot] = self.clock.now + LOOK_EVERY_S
+            self._starts[slot] = self.clock.now + READ_EVERY_S
 
     def _gone(self, slot: int) -> None:
         host = self.hosts[slot]

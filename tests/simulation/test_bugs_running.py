@@ -26,19 +26,21 @@ from sim_script import Script
 from sim_stream import SimulatedStream, Weather
 from sim_topic import Subscriber, TopicClient
 from sim_world import World
-from worker_twins import beside
+from worker_twins import background
 
 from consumer.outgoing.outbox import Reporting
 from consumer.state.committer import Committer, Sinks
+from consumer.state.ownership import Claimant
 from consumer.state.store import Stores
 from consumer.stream import direct, discovery
 from consumer.stream.client import Listing
 from consumer.stream.direct import DirectSource
+from consumer.stream.discovery import StartPoint
 from consumer.stream.records import Decoder, NameTables
 from consumer.stream.source import Event, Failed, Position, ShardBatch, ShardEnded, ShardOpened
 from consumer.worker import worker
 from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup
+from consumer.worker.lane_opener import LaneOpener, LaneSetup
 from consumer.worker.lanes import TABLE_LANE, Lanes
 from consumer.worker.liveness import LivenessFile
 from consumer.worker.owned_lane import OwnedLane
@@ -230,7 +232,7 @@ class Interrupted:
 def source_of(streams: Any, positions: dict[str, Position], clock: Clock, threads: int) -> DirectSource:
     """A source that begins at these positions, or with all that the stream keeps."""
     decoder = Decoder(table="device4", device_key="device", devices=Names(), shards=Names())
-    return DirectSource(streams, decoder, positions=positions, start="trim_horizon", clock=clock, threads=threads)
+    return DirectSource(streams, decoder, StartPoint(positions, "trim_horizon"), clock=clock, threads=threads)
 
 
 def allow(source: DirectSource, events: list[Event]) -> list[Event]:
@@ -476,8 +478,7 @@ def worked(
     source = DirectSource(
         StreamReader(twin, f"threads {len(bucket.writes)}", faults),
         decoder,
-        positions=opener.positions,
-        start="trim_horizon",
+        StartPoint(opener.positions, "trim_horizon"),
         clock=clock,
         threads=2,
     )
@@ -488,7 +489,7 @@ def worked(
     sinks = Sinks(opened.store, Archive(s3, BUCKET), (topic,))  # type: ignore[arg-type]
     committer = Committer(sinks, head=opened.head, clock=clock)
     lanes = Lanes(one_lane=True, table=OwnedLane(opened.lane, committer), open_lane=_none)
-    code = Worker(lanes, source, beside(lanes, NoCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
+    code = Worker(lanes, source, background(lanes, NoCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
     source.poll(0.0)
     return code, failed, opened.lane.ledger.days
 

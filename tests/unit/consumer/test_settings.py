@@ -93,7 +93,7 @@ def test_all_faults_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "LOG_LEVEL",
     }
     assert told["AWS_DEFAULT_REGION"] == told["RESULTS_BUCKET_NAME"] == "is not set"
-    assert told["TOPIC_ARN"].startswith("is no SNS topic: it looks like arn:aws:sns:")
+    assert told["TOPIC_ARN"].startswith("is not an SNS topic: it looks like arn:aws:sns:")
     assert "'latest' or 'trim_horizon'" in told["START"]
     assert "60" in told["LINK_TTL_S"]
 
@@ -111,7 +111,7 @@ def test_all_faults_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_topic_is_told(monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
     """Before the first call, not by a retry that never ends."""
     monkeypatch.setenv("TOPIC_ARN", arn)
-    with pytest.raises(ConfigurationError, match="TOPIC_ARN: is no SNS topic"):
+    with pytest.raises(ConfigurationError, match="TOPIC_ARN: is not an SNS topic"):
         load_settings()
 
 

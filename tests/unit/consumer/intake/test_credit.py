@@ -38,7 +38,7 @@ def test_shards_that_came_and_went_leave_nothing_behind() -> None:
         at = {f"s{number}": 0.0}
         credit.grants(at, at, idle=True)
         credit.delivered(f"s{number}", 10)
-        credit.closed(f"s{number}")
+        credit.close(f"s{number}")
         credit.processed(f"s{number}", 10)
         credit.cut()
     assert [len(kept) for kept in vars(credit).values()] == [0, 0, 0]
@@ -88,8 +88,8 @@ def test_a_shard_that_was_read_to_its_end_is_forgotten() -> None:
     """One of its name would begin anew."""
     credit, at = Credit(), {"a": 0.0}
     credit.grants(at, at, idle=True)
-    credit.closed("a")
-    credit.closed("never seen")
+    credit.close("a")
+    credit.close("never seen")
     assert credit.grants(at, at, idle=True) == {"a": TOTAL}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.intake.gaps import RESOLVE_AFTER_S, Gaps
+from consumer.intake.gaps import LANES_RECREATED, RESOLVE_AFTER_S, Gaps
 from consumer.state.head import is_backfill
 
 T = 1_784_989_500.0
@@ -17,11 +17,11 @@ def test_a_gap_is_read_once_its_end_is_known() -> None:
     assert is_backfill(gap.name)
     assert not is_backfill("shardId-0001-abc")
     assert gaps.to_read() == []
-    ((known, notice),) = gaps.resolve(T + 5000)
+    ((known, notice),) = gaps.end_all(T + 5000)
     assert (known.name, known.since, known.until) == (gap.name, T, T + 5001)
     assert gaps.to_read() == [known]
     assert gaps.to_read() == []
-    assert gaps.resolve(T + 6000) == []
+    assert gaps.end_all(T + 6000) == []
     assert (notice.type, notice.device, notice.state, notice.since, notice.until) == (
         "health.gap",
         None,
@@ -37,7 +37,7 @@ def test_a_gap_is_closed_with_what_was_found() -> None:
     """And says that the missing count is unknown: deleted items cannot be seen."""
     gaps = Gaps()
     gap = gaps.declare(T, "trimmed", T)
-    gaps.resolve(T + 50)
+    gaps.end_all(T + 50)
     gaps.count(gap.name, 30)
     gaps.count(gap.name, 12)
     gaps.count("backfill-of-nobody", 1)
@@ -61,11 +61,11 @@ def test_a_gap_that_begins_where_another_is_being_read_is_a_gap_of_its_own() -> 
     """Two shards with the same last stamp, of which one is found trimmed later."""
     gaps = Gaps()
     first = gaps.declare(T, "trimmed", T)
-    gaps.resolve(T + 50)
+    gaps.end_all(T + 50)
     assert [gap.name for gap in gaps.to_read()] == [first.name]
     second = gaps.declare(T, "trimmed", T + 1)
     assert second.name != first.name
-    gaps.resolve(T + 70)
+    gaps.end_all(T + 70)
     assert [(gap.name, gap.until) for gap in gaps.to_read()] == [(second.name, T + 71)]
     assert len(gaps.open) == 2
 
@@ -75,19 +75,30 @@ def test_a_gap_that_is_closed_leaves_nothing_behind() -> None:
     gaps = Gaps()
     for _ in range(3):
         gap = gaps.declare(T, "trimmed", T)
-        gaps.resolve(T + 50)
+        gaps.end_all(T + 50)
         assert [one.name for one in gaps.to_read()] == [gap.name] == ["backfill-1784989500000"]
         gaps.close(gap.name)
         gaps.forget([gap.name])
 
 
+@pytest.mark.parametrize("reason", [LANES_RECREATED, "the stream was made anew, and all lanes with it"])
+def test_a_gap_that_no_lane_can_fill_says_so_also_if_0_1_0_declared_it(reason: str) -> None:
+    """A head of 0.1.0 has the reason in its own spelling."""
+    gaps = Gaps()
+    gap = gaps.declare(T, reason, T + 10)
+    ((_, opened),) = gaps.end_all(T + 50)
+    (closed,) = gaps.close(gap.name)
+    assert "battery-watch replay --table" in opened.summary
+    assert "was not filled" in closed.summary
+
+
 def test_a_stream_that_does_not_go_on_is_not_waited_for() -> None:
     """After half a minute the gap ends now."""
     gaps = Gaps()
-    gaps.declare(T, "the stream was made anew", T + 10)
+    gaps.declare(T, "the stream was recreated", T + 10)
     assert not gaps.overdue(T + 10 + RESOLVE_AFTER_S - 0.1)
     assert gaps.overdue(T + 10 + RESOLVE_AFTER_S)
-    gaps.resolve(T + 40)
+    gaps.end_all(T + 40)
     assert not gaps.overdue(T + 1e6)
 
 
@@ -95,7 +106,7 @@ def test_open_gaps_survive_a_restart() -> None:
     """They are read again: what was found of them is counted on."""
     before = Gaps()
     gap = before.declare(T, "trimmed", T)
-    before.resolve(T + 50)
+    before.end_all(T + 50)
     before.to_read()
     before.count(gap.name, 5)
     after = Gaps(before.open)
@@ -107,7 +118,7 @@ def test_a_gap_never_ends_before_it_begins(created: float) -> None:
     """Whatever the clocks say."""
     gaps = Gaps()
     gaps.declare(T, "trimmed", T)
-    ((known, _),) = gaps.resolve(created)
+    ((known, _),) = gaps.end_all(created)
     assert known.until is not None
     assert known.until >= known.since
 
@@ -117,7 +128,7 @@ def test_the_intervals_of_the_last_gaps_are_kept() -> None:
     gaps = Gaps()
     for number in range(6):
         gap = gaps.declare(T + 1000 * number, "trimmed", T)
-        gaps.resolve(T + 1000 * number + 99)
+        gaps.end_all(T + 1000 * number + 99)
         assert gaps.covers(T + 1000 * number + 50)
         gaps.close(gap.name)
     assert gaps.filled == [(T + 1000 * number, T + 1000 * number + 100) for number in (2, 3, 4, 5)]
@@ -132,11 +143,11 @@ def test_a_gap_of_several_shards_ends_where_the_last_of_them_goes_on() -> None:
     gaps = Gaps()
     for shard in ("a", "b"):
         gap = gaps.declare(T, "trimmed", T, shard)
-    assert gaps.goes_on(["c"], orphan=False, created=T + 10) == []
-    assert gaps.goes_on(["a"], orphan=False, created=T - 10) == []
-    assert gaps.goes_on(["a"], orphan=False, created=T + 20) == []
+    assert gaps.resumed(["c"], orphan=False, created=T + 10) == []
+    assert gaps.resumed(["a"], orphan=False, created=T - 10) == []
+    assert gaps.resumed(["a"], orphan=False, created=T + 20) == []
     assert gaps.awaited == {"b"}
-    ((known, _),) = gaps.goes_on(["b1", "b"], orphan=False, created=T + 15)
+    ((known, _),) = gaps.resumed(["b1", "b"], orphan=False, created=T + 15)
     assert (known.name, known.until, gaps.awaited) == (gap.name, T + 21, set())
 
 
@@ -144,6 +155,6 @@ def test_nothing_is_told_where_nothing_new_is_missing() -> None:
     """All of it was in the last head: it is read for the windows alone."""
     gaps = Gaps()
     gap = gaps.declare(T, "trimmed", T, "a", known_to=T + 50)
-    assert gaps.over(gap.name, "a", T + 50) == []
+    assert gaps.end_shard(gap.name, "a", T + 50) == []
     assert [known.until for known in gaps.to_read()] == [T + 50]
     assert gaps.close(gap.name) == []

@@ -143,11 +143,11 @@ def test_a_closed_gap_is_kept_until_the_windows_that_have_it_are_stored() -> Non
     """Or a crash before that would leave windows without it, and its minutes would be written again, empty."""
     gap = TableGap("backfill-1", T, "trimmed", T, until=T + 100)
     rig = Rig(head(T, (gap,))).open("a")
-    rig.shards.gaps.resolve(T + 99)
+    rig.shards.gaps.end_all(T + 99)
     rig.items(rig.gap, T + 10)
     rig.shards.merge.close("a")
     assert rig.process() == [T + 10]
-    assert [notice.state for notice in rig.shards.end(LATER)] == ["closed"]
+    assert [notice.state for notice in rig.shards.close_drained(LATER)] == ["closed"]
     rig.shards.next_commit(windows=False)
     rig.shards.next_commit(windows=True)
     ((kept,), position) = rig.shards.gaps.stored, rig.shards.positions[gap.name]

@@ -41,10 +41,10 @@ def test_it_is_over_when_every_shard_was_read_again() -> None:
     reread = Reread(at(a="10", b="20", c="30", d=None), at(), shards)
     assert reread
     assert reread.shards == {"a", "b", "c"}
-    reread.reached(at(a="10", b="19", c=None))
+    reread.advance(at(a="10", b="19", c=None))
     assert reread.shards == {"b", "c"}
     reread.drop(["c", "nobody"])
-    reread.reached(at(b="20"))
+    reread.advance(at(b="20"))
     assert not reread
     assert reread.rows(records(shards, ("a", "1"))).tolist() == [False]
 

@@ -43,7 +43,7 @@ def test_shards_that_the_stream_has_forgotten_are_forgotten() -> None:
         for _ in range(CHILDLESS_LISTINGS):
             known.take(Topology(tuple(listed)), now)
         known.take(ShardEnded(name, 0), now + 3600.0)
-        known.end(now + 3600.0)
+        known.close_drained(now + 3600.0)
         kept = int(FORGET_S / 4 / 3600.0) + 2
         sizes = {field: len(value) for field, value in vars(known).items() if hasattr(value, "__len__")}
         assert max(sizes.values()) <= kept, sizes
@@ -57,7 +57,7 @@ def test_a_shard_goes_on_holding_until_its_children_were_listed_and_is_then_not_
     known = shards()
     known.take(ShardOpened("s", 0, None), T)
     known.take(ShardEnded("s", 0), T)
-    known.end(T)
+    known.close_drained(T)
     listing = Topology((ShardNode("s", None, True), ShardNode("t", "s", False)))
     for _ in range(ENDED_LISTINGS):
         assert "s" in known.merge.shards
@@ -71,7 +71,7 @@ def test_a_lineage_keeps_its_stamp_over_a_shard_that_had_no_record_and_a_restart
     first = begun({"parent": ShardPosition(sequence="1", stamp=T, ended=True)})
     first.take(ShardOpened("child", 0, "parent"), T)
     first.take(ShardEnded("child", 0), T)
-    first.end(T)
+    first.close_drained(T)
     second = begun(first.positions)
     for known in (first, second):
         known.take(ShardOpened("grandchild", 1, "child"), T)

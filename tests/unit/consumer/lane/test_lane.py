@@ -426,8 +426,8 @@ def test_the_books_are_written_with_a_commit(rig: Rig, at: Callable[..., Record]
     """One object a day of creation; what the head holds is the same."""
     commit = rig.batch("s", at(1), at(2, temperature=None)).turn()
     assert commit is not None
-    assert [item.key for item in commit.books] == ["battery-ledger/2026-07-25/table.json"]
-    book = json.loads(commit.books[0].body)["devices"]["device4"]
+    assert [item.key for item in commit.ledger] == ["battery-ledger/2026-07-25/table.json"]
+    book = json.loads(commit.ledger[0].body)["devices"]["device4"]
     assert {name: n for name, n in book.items() if n} == {"read": 2, "scored": 1, "quarantined": 1}
     assert commit.head.ledger == {"2026-07-25": {"device4": {"read": 2, "scored": 1, "quarantined": 1}}}
 
@@ -805,7 +805,7 @@ def test_what_was_told_before_a_restart_is_not_told_again(rig: Rig, at: Callable
     assert after.lane.recovering
     assert beat.head.positions == rig.head.positions
     assert beat.head.outbox == rig.head.outbox
-    assert (beat.messages, beat.minutes, beat.quarantine, beat.books) == ((), (), (), ())
+    assert (beat.messages, beat.minutes, beat.quarantine, beat.ledger) == ((), (), (), ())
     after.batch("s", *records[5:]).until_quiet(T + 20)
     assert not after.lane.recovering
     everything = Rig(rig.bundle).open("s").batch("s", *records).until_quiet()

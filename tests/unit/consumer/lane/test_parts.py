@@ -13,9 +13,9 @@ from consumer.lane.recovery import Recovery
 from consumer.outgoing.outbox import Reporting
 from consumer.state.head import (
     INHERITED,
+    ActiveBundle,
     Gap,
     Head,
-    InForce,
     Outbox,
     Refusal,
     Refused,
@@ -55,7 +55,7 @@ def full() -> Head:
         owner="me",
         commit=7,
         bundle="bw-plain",
-        bundles=[InForce("bw-plain")],
+        bundles=[ActiveBundle("bw-plain")],
         watermark=200.0,
         newest=199.0,
         positions={"s": ShardPosition(sequence="12", stamp=198.0)},

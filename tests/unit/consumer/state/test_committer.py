@@ -27,7 +27,7 @@ def commit(*, snapshot: bool = True, minutes: int = 2, objects: int = 2, message
         messages=MESSAGES[:messages],
         minutes=tuple(StoredObject(f"minute-{n}", b"") for n in range(minutes)),
         quarantine=tuple(StoredObject(f"aside-{n}", b"") for n in range(objects)),
-        books=tuple(StoredObject(f"book-{n}", b"") for n in range(objects)),
+        ledger=tuple(StoredObject(f"book-{n}", b"") for n in range(objects)),
         snapshot=Snapshot(7, {}, {}, {}) if snapshot else None,
     )
 
@@ -257,7 +257,7 @@ def test_publishing_nothing_is_done(world: World) -> None:
     step.call()
     world.refused = [["m2"]]
     (step,) = publishing(MESSAGES, world.sinks.publishers)
-    with pytest.raises(Retry, match="1 messages were not taken"):
+    with pytest.raises(Retry, match="1 messages were not accepted"):
         step.call()
     step.call()
     assert [name for name in world.done if name.startswith("m")] == ["m0", "m1", "m2"]

@@ -9,8 +9,8 @@ import pytest
 
 from consumer.errors import ConfigurationError, Retry
 from consumer.heartbeat import TAKE_OVER_S
-from consumer.state.head import Head, InForce, Outbox, ShardPosition
-from consumer.state.ownership import LOOK_EVERY_S, claim, inherit, new_owner
+from consumer.state.head import ActiveBundle, Head, Outbox, ShardPosition
+from consumer.state.ownership import READ_EVERY_S, Claimant, claim, inherit, new_owner
 from consumer.state.store import S3StateStore
 from reporting.anomaly.episodes import Episode
 from reporting.message import Message
@@ -28,17 +28,10 @@ class Standby:
         self.give_up_after = 50
 
     def claim(self) -> Head | None:
-        return claim(
-            self.store,
-            lane="table",
-            owner=self.owner,
-            bundle=lambda head: "bw-2",
-            clock=lambda: self.now,
-            wait=self._wait,
-        )
+        return claim(self.store, "table", Claimant(self.owner, lambda: self.now), lambda head: "bw-2", wait=self._wait)
 
     def _wait(self, seconds: float) -> bool:
-        assert seconds == LOOK_EVERY_S
+        assert seconds == READ_EVERY_S
         self.now += seconds
         self.waits += 1
         self.meanwhile(self)
@@ -101,7 +94,7 @@ def test_a_living_owner_is_waited_for(s3: Any) -> None:
     me.meanwhile = beat
     head = me.claim()
     assert head is not None
-    assert me.now == pytest.approx(1000.0 + 10 * LOOK_EVERY_S + TAKE_OVER_S, abs=LOOK_EVERY_S)
+    assert me.now == pytest.approx(1000.0 + 10 * READ_EVERY_S + TAKE_OVER_S, abs=READ_EVERY_S)
     assert (head.epoch, head.commit) == (5, 80)
 
 
@@ -156,8 +149,8 @@ def test_without_waiting_a_lane_is_taken_from_whoever_has_it(s3: Any) -> None:
     store = S3StateStore(s3, "b", "p")
     s3.refuse = [s3.lost]
     with pytest.raises(Retry):
-        claim(store, lane="table", owner="me", bundle=lambda head: "bw-2", clock=lambda: 1000.0, wait=None)
-    head = claim(store, lane="table", owner="me", bundle=lambda head: "bw-2", clock=lambda: 1000.0, wait=None)
+        claim(store, "table", Claimant("me", lambda: 1000.0), lambda head: "bw-2", wait=None)
+    head = claim(store, "table", Claimant("me", lambda: 1000.0), lambda head: "bw-2", wait=None)
     assert head is not None
     assert (head.owner, head.epoch) == ("me", 5)
 
@@ -191,7 +184,7 @@ def test_another_bundle_is_in_the_head_before_anything_else_is_done(s3: Any) -> 
         found = S3StateStore(s3, "b", "p").read()
         assert found is not None
         assert (found.epoch, found.bundle) == (epoch, "bw-2")
-        assert found.bundles == [InForce("bw-1"), InForce("bw-2", 3660.0)]
+        assert found.bundles == [ActiveBundle("bw-1"), ActiveBundle("bw-2", 3660.0)]
         found.heartbeat = 0.0
         store = S3StateStore(s3, "b", "p")
         store.read()
@@ -211,10 +204,9 @@ def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> 
 
         return claim(
             store,
-            lane="table",
-            owner="me",
-            bundle=lambda head: "bw-2",
-            clock=lambda: 1000.0,
+            "table",
+            Claimant("me", lambda: 1000.0),
+            lambda head: "bw-2",
             wait=lambda s: waits.append(s) or len(waits) == 3,
             prepare=prepare,
         )
@@ -229,8 +221,8 @@ def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> 
 def test_a_stream_made_anew_goes_on_with_the_bundles() -> None:
     """What was told under the old stream's name stays as it was told."""
     before = Head(lane="table", owner="you", bundle="bw-1", watermark=61.0, newest=62.0)
-    fresh = Head(lane="table", owner="me", bundle="bw-2", bundles=[InForce("bw-2")])
-    assert inherit(fresh, before).bundles == [InForce("bw-1"), InForce("bw-2", 120.0)]
+    fresh = Head(lane="table", owner="me", bundle="bw-2", bundles=[ActiveBundle("bw-2")])
+    assert inherit(fresh, before).bundles == [ActiveBundle("bw-1"), ActiveBundle("bw-2", 120.0)]
 
 
 def test_no_two_workers_have_one_name() -> None:

@@ -245,7 +245,7 @@ def test_the_lanes_of_a_stream_are_found(s3: Any) -> None:
 def test_a_stream_made_anew_finds_the_last_one_before_it(s3: Any) -> None:
     """By its heartbeat; of the same table, name space and lane."""
     stores = Stores(s3, s3, "b")
-    assert stores.before(STREAM, "table") is None
+    assert stores.previous_stream(STREAM, "table") is None
     for label, lane, heartbeat in (("2025", "table", 1.0), ("2024", "table", 5.0), ("2023", "shard", 9.0)):
         one = stores.store(stream_prefix("default", "device4", label), lane)
         one.write(head(owner=label).model_copy(update={"heartbeat": heartbeat}))
@@ -253,7 +253,7 @@ def test_a_stream_made_anew_finds_the_last_one_before_it(s3: Any) -> None:
     for other in (stream_prefix("default", "device42", "x"), stream_prefix("staging", "device4", "x")):
         stores.store(other, "table").write(head().model_copy(update={"heartbeat": 99.0}))
     stores.store(STREAM, "table").write(head(owner="now"))
-    found = stores.before(STREAM, "table")
+    found = stores.previous_stream(STREAM, "table")
     assert found is not None
     assert found[0].owner == "2024"
     assert found[1].read_windows() == b"2024"

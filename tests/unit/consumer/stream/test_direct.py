@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.stream.client import Listing, Page
 from consumer.stream.direct import DISCOVER_S, PAGE, POLL_S, RETRY_FROM_S, RETRY_TO_S, DirectSource
+from consumer.stream.discovery import StartPoint
 from consumer.stream.records import Decoder
 from consumer.stream.source import (
     Event,
@@ -155,7 +156,7 @@ class Reader:
         self.credit = credit
         self.events: list[Event] = []
         self.source = DirectSource(
-            stream, decoder, positions=positions or {}, start=start, clock=lambda: EPOCH + self.now, threads=0
+            stream, decoder, StartPoint(positions or {}, start), clock=lambda: EPOCH + self.now, threads=0
         )
 
     def run(self, seconds: float) -> Reader:
@@ -415,7 +416,7 @@ def test_shards_that_the_stream_has_forgotten_are_forgotten(stream: Stream) -> N
     assert len(kept["_finished"]) <= 9
     assert set(kept["_positions"]) <= set(kept["_finished"])
     assert len(kept["_shards"]) == 1
-    assert not kept["_alone"]
+    assert not kept["_missing_parent"]
     assert len(kept["_agenda"]._due) <= 4
 
 
@@ -480,7 +481,7 @@ def test_a_restart_goes_on_after_the_last_position(stream: Stream) -> None:
     assert Reader(stream, "latest", positions).run(1.0).read() == new
 
 
-def test_a_restart_does_not_read_what_the_first_start_left_out(stream: Stream) -> None:
+def test_a_restart_does_not_read_what_the_first_start_skipped(stream: Stream) -> None:
     """Shards that were closed before a first start at LATEST stay unread: their records came before it."""
     stream.write("s1", 3)
     stream.roll_over("s1", "s2")
@@ -789,7 +790,7 @@ def test_threads_read_and_stop(stream: Stream) -> None:
     """Nothing blocks: a poll returns what there is, and stopping waits for the readers."""
     numbers = stream.write("s1", 2500)
     decoder = Decoder(table="t", device_key="device", devices=Names(), shards=Names())
-    source = DirectSource(stream, decoder, positions={}, start="trim_horizon", clock=lambda: EPOCH, threads=3)
+    source = DirectSource(stream, decoder, StartPoint({}, "trim_horizon"), clock=lambda: EPOCH, threads=3)
     assert source.poll(0) == []
     source.begin()
     read: list[str] = []
@@ -809,7 +810,7 @@ def test_a_reader_that_dies_is_told(stream: Stream) -> None:
     """Not in silence: running but dead is the worst of all."""
     stream.faults["describe"] = [RuntimeError("a bug")]
     decoder = Decoder(table="t", device_key="device", devices=Names(), shards=Names())
-    source = DirectSource(stream, decoder, positions={}, start="latest", clock=lambda: EPOCH, threads=1)
+    source = DirectSource(stream, decoder, StartPoint({}, "latest"), clock=lambda: EPOCH, threads=1)
     source.begin()
     failed = source.poll(5.0)
     assert [type(e) for e in failed] == [Failed]

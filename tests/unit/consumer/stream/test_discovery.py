@@ -12,13 +12,14 @@ from consumer.stream.discovery import (
     DISCOVER_S,
     EAGER_LISTINGS,
     EAGER_S,
+    ENDED_LISTINGS,
     LATER_ORPHAN_LISTINGS,
     ORPHAN_LISTINGS,
     ORPHAN_S,
-    OVER_LISTINGS,
     Discovered,
     Discovery,
     Start,
+    StartPoint,
 )
 from consumer.stream.source import Position, ShardNode
 
@@ -52,11 +53,11 @@ class Scripted:
     def discovery(
         self, *, positions: dict[str, Position] | None = None, start: Start = "trim_horizon", since: float | None = None
     ) -> Discovery:
-        return Discovery(self, positions=positions or {}, start=start, since=since, clock=lambda: self.now)
+        return Discovery(self, StartPoint(positions or {}, start, since), lambda: self.now)
 
     def look(self, discovery: Discovery) -> Discovered:
         """A listing, after which everything it names is being read."""
-        found = discovery.look(self.reading)
+        found = discovery.list_shards(self.reading)
         self.reading |= {begin.node.shard for begin in found.begin}
         return found
 
@@ -173,8 +174,8 @@ def test_a_stream_without_a_shard_that_is_open_or_unread_is_over() -> None:
     """Not at once: the child of a shard that has just ended may not be listed yet."""
     stream = Scripted([(CLOSED,)])
     discovery = stream.discovery()
-    assert not stream.look(discovery).over
+    assert not stream.look(discovery).ended
     discovery.finished("a")
-    assert [stream.look(discovery).over for _ in range(OVER_LISTINGS)] == [False] * (OVER_LISTINGS - 1) + [True]
+    assert [stream.look(discovery).ended for _ in range(ENDED_LISTINGS)] == [False] * (ENDED_LISTINGS - 1) + [True]
     stream.listings = [(CLOSED, CHILD)]
-    assert not stream.look(discovery).over
+    assert not stream.look(discovery).ended

@@ -66,7 +66,7 @@ BAD: list[tuple[str, dict[str, Any], Kind, str]] = [
     ("3.4e38", {"current": {"N": "3.4e38"}}, Kind.IMPLAUSIBLE, "current 3.4e+38 A is outside the plausible"),
     ("38 digits of current", {"current": {"N": "9" * 38}}, Kind.IMPLAUSIBLE, "current 1e+38 A is outside"),
     ("hot", {"temperature": 500.1}, Kind.IMPLAUSIBLE, "temperature 500.1 °C is outside the plausible -100 to 500 °C"),
-    ("38 digits of ts", {"ts": {"N": "1" * 38}}, Kind.MALFORMED, "'ts' has more digits than can be told apart"),
+    ("38 digits of ts", {"ts": {"N": "1" * 38}}, Kind.MALFORMED, "'ts' has more digits than a float can hold"),
     ("38 digits in a ts", {"ts": {"N": f"{CREATED}.{'1' * 28}"}}, Kind.MALFORMED, "'ts' has more digits"),
     (
         "milliseconds",

@@ -9,11 +9,12 @@ import pytest
 
 from consumer.intake.gaps import STREAM_KEEPS_S
 from consumer.outgoing.outbox import Reporting
-from consumer.state.head import Gap, Head, InForce, ShardPosition
+from consumer.state.head import ActiveBundle, Gap, Head, ShardPosition
+from consumer.state.ownership import Claimant
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import NameTables
 from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lane_opener import Claimant, LaneOpener, LaneSetup, Opened
+from consumer.worker.lane_opener import LaneOpener, LaneSetup, Opened
 from scoring.bundle import Bundle
 from window.samples import Names
 
@@ -72,7 +73,7 @@ class States:
     def store(self, prefix: str, lane: str) -> Any:
         return self.here if lane == "table" else self.others.setdefault(lane, Store())
 
-    def before(self, prefix: str, lane: str) -> Any:
+    def previous_stream(self, prefix: str, lane: str) -> Any:
         return (self.last.head, self.last) if self.last else None
 
 
@@ -177,7 +178,7 @@ def test_who_stood_by_takes_over_with_the_bundle_as_it_is_by_then(plain_bundle: 
     """The owner has brought in another one since this worker started: the minute is the head's, and nothing is taken
     back, be it that the other one is found now, or that nobody can say what lies there."""
     new = replace(plain_bundle, id="bw-new")
-    bundles = [InForce(plain_bundle.id), InForce("bw-new", NOW + 60.0)]
+    bundles = [ActiveBundle(plain_bundle.id), ActiveBundle("bw-new", NOW + 60.0)]
     for look in (lambda: new, lambda: None):
         here = Store(head(bundle="bw-new", bundles=bundles))
         opener, found = opened(plain_bundle, here, resolve=look, stored=Kept(plain_bundle, new))
@@ -196,4 +197,4 @@ def test_lanes_opened_later_begin_with_the_bundle_of_then(plain_bundle: Bundle) 
     opener._bundles.replace(new)
     later = opener.open("later", wait=None)
     assert later is not None
-    assert later.head.bundles == [InForce("bw-new")]
+    assert later.head.bundles == [ActiveBundle("bw-new")]

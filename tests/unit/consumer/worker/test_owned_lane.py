@@ -193,7 +193,7 @@ def test_stopping_ends_the_commits() -> None:
 
 
 def test_what_was_told_is_counted_once_it_is_durable() -> None:
-    """Beside what the lane counts, whose `late` are records; and only once."""
+    """Background what the lane counts, whose `late` are records; and only once."""
     notice = Message("n", "health.silence", "high", "d", "opened", "urn:s", "{}", "t")
     ended = Message("o", "health.silence", "low", "d", "closed", "urn:s", "{}", "t")
     late = Message("l", "health.late", "medium", "d", "opened", "urn:s", "{}", "t")

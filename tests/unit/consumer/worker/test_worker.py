@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from worker_twins import beside
+from worker_twins import background
 
 from consumer.bundles.watcher import Offer
 from consumer.errors import Fenced
@@ -76,7 +76,7 @@ class World:
         source: Any = self.source
         charting: Any = self.charting
         observers = [LivenessFile(self.path), StatusLog()]
-        return Worker(lanes, source, beside(lanes, charting, **more), observers, clock=lambda: 100.0)
+        return Worker(lanes, source, background(lanes, charting, **more), observers, clock=lambda: 100.0)
 
     def _turn(self, source: Any, now: float, *, process: bool) -> None:
         self.done.append("turn" if process else "turn without processing")
@@ -176,7 +176,7 @@ def test_a_sink_that_stays_down_makes_it_unhealthy(world: World) -> None:
     world.owned.trouble = (100.0 - 31.0, "topic: down")
     worker = world.worker()
     worker.turn(0.0)
-    assert LivenessFile(world.path).check(100.0) == (False, "nothing has been delivered for 31 s: topic: down")
+    assert LivenessFile(world.path).check(100.0) == (False, "commits have been failing for 31 s: topic: down")
 
 
 def test_a_pulse_that_cannot_be_written_stops_nothing(world: World) -> None:
@@ -218,7 +218,7 @@ def test_it_says_how_it_is(world: World) -> None:
         (
             0.0,
             True,
-            "a lane waits for a shard that cannot be read: try battery-watch doctor",
+            "a shard cannot be read, and a lane waits for it. Run battery-watch doctor",
         ),
         (0.0, False, ""),
     ],
@@ -386,7 +386,7 @@ def test_every_observer_hears_what_was_counted_in_a_turn(world: World) -> None:
     lanes: Any = world.lanes
     charting: Any = world.charting
     source: Any = world.source
-    worker = Worker(lanes, source, beside(lanes, charting), [observer, observer], clock=lambda: 100.0)
+    worker = Worker(lanes, source, background(lanes, charting), [observer, observer], clock=lambda: 100.0)
     worker.run(world.stop)
     assert [status if status == "closed" else status.counts["scored"] for status in heard[::2]] == [3, 0, 2, "closed"]
     assert heard[::2] == heard[1::2]
