@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import structlog
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as a script it has no conftest that does it: twins lie there
+
 from sim_bundle import arithmetic_bundle
 from sim_outcome import Outcome, differences
 from sim_schedule import drawn

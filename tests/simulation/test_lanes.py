@@ -7,7 +7,7 @@ from random import Random
 
 import orjson
 import pytest
-from sim_cases import Calls
+from sim_cases import Calls, live
 from sim_faults import FAULTS, S3
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
@@ -118,11 +118,6 @@ def quiet(devices: tuple[str, ...] = ("a", "b", "c", "d"), *, shards: int = 3, r
     )
     graphed = graph(rng, shards=shards, begin=BEGIN, end=load.end, roll_every_s=60.0, splits=1, orphans=False)
     return script(rng, load.writes(rng), graphed)
-
-
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 def lanes_of(world: World) -> dict[str, set[str]]:

@@ -6,7 +6,7 @@ from random import Random
 
 import orjson
 import pytest
-from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
+from sim_cases import BEGIN, Reading, charge, live, rotation, shard, stream
 from sim_outcome import QUARANTINE, Outcome, differences
 from sim_pace import Pace
 from sim_plan import Plan
@@ -17,11 +17,6 @@ from sim_world import EXIT_FENCED, World
 from scoring.bundle import Bundle
 
 STALE_S, LOOK_S = 15.0, 2.0
-
-
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
