@@ -161,7 +161,7 @@ def test_bug_15_an_acknowledgement_after_the_end_of_the_shard_is_taken(
     assert Outcome.of(world).counts["2023-11-14 device4 scored"] == 39
 
 
-def test_bug_21_a_drop_to_nothing_is_told_within_the_silence_limit(bundle: Bundle) -> None:
+def test_bug_21_a_drop_to_nothing_is_reported_within_the_silence_limit(bundle: Bundle) -> None:
     """One of two devices goes on sending; then that one stops as well, and nothing arrives any more."""
     readings = [
         *(Reading(float(n), device="stops", current_a=4.0 + n % 7 / 100, place=n % 2 / 2) for n in range(1, 60)),

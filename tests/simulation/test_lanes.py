@@ -206,7 +206,7 @@ def test_rule_19_a_lane_fills_its_gap_with_its_own_devices(bundle: Bundle) -> No
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_bug_20_a_stream_of_lanes_made_anew_is_a_gap(how: str, bundle: Bundle) -> None:
+def test_bug_20_a_recreated_stream_of_lanes_is_a_gap(how: str, bundle: Bundle) -> None:
     """No lane of the new stream is one of the old: the table's tells since when nobody can know what is missing, and
     the lanes go on."""
     rng = Random(5)

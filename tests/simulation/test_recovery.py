@@ -179,7 +179,7 @@ def test_two_changes_of_a_sample_are_two_revisions(bundle: Bundle) -> None:
     assert Outcome.of(world).conflicts == ()
 
 
-def test_silence_is_told_whatever_the_pages(bundle: Bundle) -> None:
+def test_silence_is_reported_whatever_the_pages(bundle: Bundle) -> None:
     """Rule 15: deadlines before the next record fire first, also when both are released together."""
     readings = [*charge(1.0, 30.0), *charge(400.0, 430.0)]
     script = stream(readings, [shard()])

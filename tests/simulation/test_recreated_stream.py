@@ -52,7 +52,7 @@ def uninterrupted(bundle: Bundle) -> World:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 @pytest.mark.parametrize("at", [605.0, 700.0])
 @pytest.mark.parametrize("start", ["latest", "trim_horizon"])
-def test_bug_20_a_stream_made_anew(at: float, how: str, start: str, bundle: Bundle) -> None:
+def test_bug_20_a_recreated_stream(at: float, how: str, start: str, bundle: Bundle) -> None:
     """It has a new label: a name space of its own, which goes on with windows and episodes of the old one. All between
     the two is a gap, and filled; nothing is skipped, and nothing told twice."""
     script, later = remade()
@@ -78,7 +78,7 @@ def test_bug_20_a_stream_made_anew(at: float, how: str, start: str, bundle: Bund
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_bug_20_a_crash_at_any_call_after_the_stream_was_made_anew(moment: str, bundle: Bundle, calls: Calls) -> None:
+def test_bug_20_a_crash_at_any_call_after_the_stream_was_recreated(moment: str, bundle: Bundle, calls: Calls) -> None:
     """The windows of the old stream stand until the new name space has its own."""
     script, later = remade()
     calm = uninterrupted(bundle)

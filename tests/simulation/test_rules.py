@@ -131,7 +131,7 @@ def test_rule_15_a_full_stream_after_a_restart_fires_nothing(bundle: Bundle) -> 
     assert Outcome.of(world).messages.get("device4", []) == []
 
 
-def test_rule_20_the_books_balance_and_lie_in_the_bucket(bundle: Bundle) -> None:
+def test_rule_20_the_ledger_balances_and_lies_in_the_bucket(bundle: Bundle) -> None:
     """After a stop in order they say what the head says, and every record has one class."""
     changes = [
         Write(BEGIN + 5.0, "INSERT", {"ts": {"N": "1"}}, {"ts": {"N": f"{BEGIN + 5:.0f}"}}, "quarantined", "a"),

@@ -80,7 +80,7 @@ def test_rule_01_a_removal_is_counted_and_changes_nothing(bundle: Bundle) -> Non
     assert Outcome.of(world).events == Outcome.of(calm).events != {}
 
 
-def test_rule_01_a_replay_is_told_by_its_position_not_by_what_it_holds(bundle: Bundle) -> None:
+def test_rule_01_a_replay_is_recognised_by_its_position_not_by_what_it_holds(bundle: Bundle) -> None:
     """The same sample with the same values in another record is one more record scored; the same record read again
     after a crash is not."""
     at = f"{BEGIN + 30:.0f}"
@@ -95,7 +95,7 @@ def test_rule_01_a_replay_is_told_by_its_position_not_by_what_it_holds(bundle: B
     assert differences(Outcome.of(calm), Outcome.of(world.run())) == []
 
 
-def test_rule_08_shown_are_25_minutes_and_retained_32(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+def test_rule_08_shown_are_25_minutes_and_retained_37(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     """As the charts have it, and the windows in the bucket."""
     asked: list[ChartRequest] = []
     monkeypatch.setattr(NoCharts, "draw", lambda charts, requests: asked.extend(requests))

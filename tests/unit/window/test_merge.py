@@ -103,7 +103,7 @@ def test_two_pages_or_less_than_a_second_prove_nothing(asked_at: tuple[float, ..
     assert out(merge) == []
 
 
-def test_short_of_the_tip_a_page_of_any_size_begins_the_proof_anew() -> None:
+def test_short_of_the_tip_a_page_of_any_size_restarts_the_proof() -> None:
     """The three empty pages must follow one another: between records they are a sign of catching up."""
     merge = merging("a", "b")
     push(merge, "a", 90.0)
@@ -141,7 +141,7 @@ def test_at_the_tip_a_page_that_is_not_full_keeps_the_proof() -> None:
     assert merge.shards["b"] == 105.0 - IDLE_SLACK_S
 
 
-def test_after_a_pause_of_the_polls_idleness_is_proven_anew() -> None:
+def test_after_a_pause_of_the_polls_idleness_is_proven_again() -> None:
     """One empty page suffices only while they keep coming: meanwhile a backlog may have gathered."""
     merge = merging("b")
     for at in (100.0, 100.5, 101.0):

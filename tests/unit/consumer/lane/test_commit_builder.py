@@ -88,7 +88,7 @@ def test_windows_go_with_a_commit_every_minute(rig: Rig, at: Callable[..., Recor
         assert commit.snapshot.positions == commit.head.positions
 
 
-def test_the_books_are_written_with_a_commit(rig: Rig, at: Callable[..., Record]) -> None:
+def test_the_ledger_is_written_with_a_commit(rig: Rig, at: Callable[..., Record]) -> None:
     """One object a day of creation; what the head holds is the same."""
     commit = rig.batch("s", at(1), at(2, temperature=None)).turn()
     assert commit is not None

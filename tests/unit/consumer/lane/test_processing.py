@@ -14,7 +14,7 @@ from reporting.keys import minute_key, quarantine_key
 from reporting.mutes import Mute, Mutes
 
 
-def test_an_anomaly_is_told_archived_and_counted(rig: Rig, at: Callable[..., Record]) -> None:
+def test_an_anomaly_is_published_archived_and_counted(rig: Rig, at: Callable[..., Record]) -> None:
     """In one commit: its message with its place in the stream, its line, the position behind it."""
     commit = rig.batch("s", at(1), at(2, 2.1), at(3, 9.0), at(4)).turn()
     assert commit is not None
@@ -85,7 +85,7 @@ def test_an_empty_item_is_quarantined(rig: Rig, at: Callable[..., Record]) -> No
     assert rig.counts == {"read": 2, "quarantined": 1, "scored": 1}
 
 
-def test_a_flood_of_bad_records_is_told_once_an_hour(rig: Rig, at: Callable[..., Record]) -> None:
+def test_a_flood_of_bad_records_is_reported_once_an_hour(rig: Rig, at: Callable[..., Record]) -> None:
     """Not one message a record; all are set aside."""
     bad = [at(n, temperature=None) for n in range(90)]
     rig.batch("s", *bad, at(3000, temperature=None), at(3700, temperature=None)).until_quiet()
@@ -109,7 +109,7 @@ def test_removed_and_late_records_are_counted_and_leave_archive_and_window_alone
     assert "battery-watch replay --table device4 --since" in (event.data.command or "")
 
 
-def test_a_sample_out_of_order_amends_what_was_told(rig: Rig, at: Callable[..., Record]) -> None:
+def test_a_sample_out_of_order_amends_what_was_published(rig: Rig, at: Callable[..., Record]) -> None:
     """Its followers are scored again; those that change are told as revision 1, and the minute is written whole."""
     rig.batch("s", at(10, 9.0), at(20), at(30)).turn()
     assert rig.told == [("device4", T + 10.0, 0), ("device4", T + 20.0, 0), ("device4", T + 30.0, 0)]
@@ -144,7 +144,7 @@ def mutes(since: float, until: float, device: str | None = None) -> Mutes:
     return Mutes([Mute("m1", device, T + since, T + until, "new fan", "ann")])
 
 
-def test_a_muted_anomaly_is_archived_and_counted_and_not_told(rig: Rig, at: Callable[..., Record]) -> None:
+def test_a_muted_anomaly_is_archived_and_counted_and_not_published(rig: Rig, at: Callable[..., Record]) -> None:
     """In a commit as prompt as if it were told, with the same lines."""
     records = [at(n, 9.0 if n in (3, 20, 40) else 2.0) for n in range(0, 60, 1)]
     open_rig = Rig(rig.bundle).open("s").batch("s", *records).until_quiet()

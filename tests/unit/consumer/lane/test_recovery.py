@@ -72,7 +72,7 @@ def test_a_successor_sends_what_was_promised_word_for_word(rig: Rig, at: Callabl
     assert {item.key: item.body for item in after.commits[0].minutes} == rig.archive
 
 
-def test_what_was_told_before_a_restart_is_not_told_again(rig: Rig, at: Callable[..., Record]) -> None:
+def test_what_was_published_before_a_restart_is_not_published_again(rig: Rig, at: Callable[..., Record]) -> None:
     """Records between the windows and the head are read again, silently, and not counted again."""
     rig.turn()
     records = [at(n, 9.0 if n % 3 == 0 else 2.0) for n in range(20)]

@@ -48,7 +48,7 @@ def test_a_child_goes_on_where_its_parent_ended(rig: Rig, at: Callable[..., Reco
     assert (rig.head.positions["t"].sequence, rig.head.positions["t"].ended) == ("3010", False)
 
 
-def test_a_shard_that_cannot_be_read_is_told_as_lag(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+def test_a_shard_that_cannot_be_read_is_reported_as_lag(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
     """In a catch-up nothing is forced: the lane holds, says so, and says when it goes on."""
     rig = Rig(plain_bundle).open("a", "b").batch("a", at(0), at(1)).batch("b", at(5))
     for second in range(3600, 3700, 5):

@@ -10,7 +10,7 @@ from lane_rig import Record, Rig, T
 from scoring.bundle import Bundle
 
 
-def test_a_second_device_in_a_table_that_can_hold_one_is_set_aside(
+def test_a_second_device_in_a_table_that_can_hold_one_is_quarantined(
     plain_bundle: Bundle, at: Callable[..., Record]
 ) -> None:
     """Their samples would overwrite each other. A successor knows which one it was; an exchange of the battery, after

@@ -27,7 +27,7 @@ def test_charts_come_at_boundaries_and_when_an_episode_opens(rig: Rig, at: Calla
     ]
 
 
-def test_silence_is_told_while_nothing_arrives(rig: Rig, at: Callable[..., Record]) -> None:
+def test_silence_is_reported_while_nothing_arrives(rig: Rig, at: Callable[..., Record]) -> None:
     """At the tip the watermark follows the clock by promises of idleness; and its end is told."""
     rig.batch("s", at(1)).turn()
     rig.idle("s", at=T + 1 + 120 + IDLE_SLACK_S - 1).turn(T + 130)

@@ -209,7 +209,7 @@ def test_threads_read_and_stop(stream: Stream) -> None:
     assert not source.health().alive
 
 
-def test_a_reader_that_dies_is_told(stream: Stream) -> None:
+def test_a_reader_that_dies_is_reported(stream: Stream) -> None:
     """Not in silence: running but dead is the worst of all."""
     stream.faults["describe"] = [RuntimeError("a bug")]
     decoder = Decoder(table="t", device_key="device", devices=Names(), shards=Names())

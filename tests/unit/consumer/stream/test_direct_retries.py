@@ -18,7 +18,7 @@ from consumer.stream.source import (
 )
 
 
-def test_a_stream_that_is_gone_is_told(stream: Stream) -> None:
+def test_a_stream_that_is_gone_is_reported(stream: Stream) -> None:
     """And looked for again: the table may get a new one."""
     stream.faults["describe"] = [Vanished("no stream"), ConfigurationError("access denied")]
     reader = Reader(stream).run(2 * DISCOVER_S + 1)
@@ -84,7 +84,7 @@ def test_a_right_that_is_missing_is_said_until_it_is_there(stream: Stream, call:
     assert reader.run(40.0).source.health().trouble == ""
 
 
-def test_a_stream_that_was_turned_off_is_told_from_one_that_was_made_anew(stream: Stream) -> None:
+def test_a_stream_that_was_turned_off_is_told_apart_from_a_recreated_one(stream: Stream) -> None:
     """All its shards are closed and read, and stay without children."""
     stream.write("s1", 3)
     reader = Reader(stream).run(20.0)
@@ -117,7 +117,7 @@ def test_a_listing_that_fails_is_tried_again_soon(stream: Stream) -> None:
     assert len(reader.said(ShardOpened)) == 151
 
 
-def test_a_shard_that_may_not_be_read_is_told_and_tried_again(stream: Stream) -> None:
+def test_a_shard_that_may_not_be_read_is_reported_and_tried_again(stream: Stream) -> None:
     """Somebody takes the role's right away and gives it back."""
     stream.faults["records"] = [ConfigurationError("access denied")]
     numbers = stream.write("s1", 1)

@@ -13,7 +13,7 @@ def skewed(begin: float, n: int, offset: float, kind: Kind) -> list[Row]:
 
 
 @pytest.mark.parametrize(("offset", "kind", "way"), [(-7200.0, Kind.LATE, "behind"), (3600.0, Kind.FUTURE, "ahead")])
-def test_a_clock_that_is_wrong_by_the_same_all_the_time_is_told_and_its_samples_are_scored(
+def test_a_clock_that_is_wrong_by_a_constant_is_reported_and_its_samples_are_scored(
     watched: Watched, offset: float, kind: Kind, way: str
 ) -> None:
     """The monitor must not go blind: from the third sample on that spans ten seconds (decision 3)."""
@@ -24,7 +24,7 @@ def test_a_clock_that_is_wrong_by_the_same_all_the_time_is_told_and_its_samples_
     assert f"{abs(offset):.0f} s {way}" in opened[0].summary
 
 
-def test_a_clock_that_is_right_again_is_told(watched: Watched) -> None:
+def test_a_clock_that_is_right_again_is_reported(watched: Watched) -> None:
     """And its samples were never in doubt."""
     watched.feed(*skewed(0, 4, 3600.0, Kind.FUTURE), sample(30))
     assert watched.kinds[-1] is Kind.SAMPLE

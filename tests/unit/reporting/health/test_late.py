@@ -30,7 +30,7 @@ def test_runs_of_late_samples_of_one_second_are_one(watched: Watched) -> None:
     assert [(notice.type, notice.at, notice.count) for notice in watched.said] == [("health.late", 1e4 + 1, 2)]
 
 
-def test_a_run_ends_before_late_records_are_told() -> None:
+def test_a_run_ends_before_late_records_are_reported() -> None:
     """A minute after the first of them: what comes then may be told after it only."""
     rows = [(0.0, Kind.LATE, "a"), *[(float(t), Kind.SAMPLE, "b") for t in range(10, 100, 10)]]
     assert reach(Watched(), *rows) == 1 + int(LATE_QUIET_S / 10) - 1

@@ -25,7 +25,7 @@ def test_what_was_counted_of_a_battery_goes_on_where_a_head_says_only_what_is_se
     assert watch.settled == head
 
 
-def test_a_battery_that_the_bundle_does_not_know_is_told_with_the_command_that_helps() -> None:
+def test_a_battery_that_the_bundle_does_not_know_is_reported_with_the_command_that_helps() -> None:
     """Once, at the first sample after five minutes."""
     watched = Watched()
     watched.feed(*(sample(2.0 * n, 200.0 + n % 7, ts=2.0 * n) for n in range(200)))

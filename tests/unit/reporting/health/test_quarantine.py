@@ -8,7 +8,7 @@ from reporting.health.quarantine import QUARANTINE_EVERY_S
 from window.samples import Kind
 
 
-def test_records_set_aside_are_told_once_an_hour_and_device(watched: Watched) -> None:
+def test_quarantined_records_are_reported_once_an_hour_and_device(watched: Watched) -> None:
     """The objects are all there; this only wakes somebody."""
     broken = [sample(k * 600.0, ts=float("nan"), kind=Kind.MALFORMED) for k in range(13)]
     for row in broken:

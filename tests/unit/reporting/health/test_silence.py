@@ -16,7 +16,7 @@ from reporting.health.watch import deadline
 from window.samples import Kind
 
 
-def test_a_device_that_falls_silent_is_told_once_and_so_is_its_return(watched: Watched) -> None:
+def test_a_device_that_falls_silent_is_reported_once_and_so_is_its_return(watched: Watched) -> None:
     """At the deadline, by event time."""
     watched.feed(sample(0), sample(10)).until(10 + SILENCE_S - 0.1)
     assert watched.told == []
@@ -35,7 +35,7 @@ def test_any_record_ends_a_silence(watched: Watched) -> None:
     assert ("silence", "d", "closed", 300) in watched.told
 
 
-def test_devices_that_fall_silent_together_are_told_in_order_of_their_names(watched: Watched) -> None:
+def test_devices_that_fall_silent_together_are_reported_in_order_of_their_names(watched: Watched) -> None:
     """Not in the order in which they were first seen."""
     watched.feed(sample(0, device="b"), sample(0, device="a"), sample(0, device="c")).until(SILENCE_S)
     assert [device for _, device, _, _ in watched.told] == ["a", "b", "c"]
@@ -78,7 +78,7 @@ def test_a_device_that_comes_back_after_it_was_forgotten_is_a_new_one(watched: W
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=12), st.data())
-def test_what_is_told_of_a_device_that_comes_and_goes_does_not_depend_on_restarts(
+def test_what_is_reported_of_a_device_that_comes_and_goes_does_not_depend_on_restarts(
     pauses: list[int], data: st.DataObject
 ) -> None:
     """Against arithmetic: a pause of two minutes opens a silence, the next record or a day closes it; and a watch that
@@ -99,7 +99,7 @@ def test_what_is_told_of_a_device_that_comes_and_goes_does_not_depend_on_restart
     assert watched.told == told
 
 
-def test_what_is_removed_is_no_sign_of_life(watched: Watched) -> None:
+def test_what_is_removed_does_not_end_a_silence(watched: Watched) -> None:
     """A table's TTL removes the samples of a device that is long gone, one a second."""
     watched.feed(sample(0))
     for at in range(1, 600):
@@ -109,7 +109,7 @@ def test_what_is_removed_is_no_sign_of_life(watched: Watched) -> None:
     assert set(watched.watch.states) == {"d"}
 
 
-def test_a_device_known_from_the_table_alone_is_not_told_of_and_forgotten_all_the_same(watched: Watched) -> None:
+def test_a_device_known_from_the_table_alone_is_not_reported_and_forgotten_all_the_same(watched: Watched) -> None:
     """It may have been unplugged before we came. Once it sends it is like any other."""
     for name in ("gone", "here"):
         watched.watch.expect(watched.names.code(name), 100.0)
@@ -127,7 +127,7 @@ def test_a_silent_device_is_due_when_it_is_forgotten() -> None:
     assert deadline(replace(state, silent=True)) == 10.0 + FORGET_S
 
 
-def test_silence_counts_from_the_latest_sign_of_life_whatever_the_run() -> None:
+def test_silence_counts_from_the_latest_record_whatever_the_run() -> None:
     """A clock that runs ahead for a moment: records in one run and one by one mean the same."""
     rows: list[Row] = [(105.0, 105.0, 2.0, Kind.SAMPLE, "a"), (98.0, 98.0, 2.1, Kind.SAMPLE, "a")]
     together, alone = Watched().feed(*rows), Watched().feed(rows[0]).feed(rows[1])

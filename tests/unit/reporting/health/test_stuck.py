@@ -12,7 +12,7 @@ def frozen(begin: float, n: int, *, step: float = 3.0, current: float = 2.0) -> 
     return [sample(begin + k * step, current) for k in range(n)]
 
 
-def test_readings_that_repeat_while_current_flows_are_told_and_so_is_their_end(watched: Watched) -> None:
+def test_readings_that_repeat_while_current_flows_are_reported_and_so_is_their_end(watched: Watched) -> None:
     """Thirty samples and a minute, both; whoever is told once is not told again."""
     watched.feed(*frozen(0, STUCK_SAMPLES - 1))
     assert watched.told == []

@@ -53,7 +53,7 @@ def fed(rows: list[Row], sizes: list[int]) -> Watched:
 
 @settings(deadline=None, max_examples=100)
 @given(steps, st.lists(st.integers(1, 12), min_size=1, max_size=4))
-def test_however_the_records_come_in_the_same_is_told(
+def test_however_the_records_come_in_the_same_is_reported(
     plan: list[tuple[float, float, float, str, bool]], sizes: list[int]
 ) -> None:
     """One by one or in runs: notices of a device in order, kinds, and what is remembered."""
