@@ -132,7 +132,7 @@ def _until(end: float, events: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 @pytest.mark.timeout(300)
-def test_killed_at_any_moment_nothing_is_lost_and_nothing_told_otherwise(
+def test_killed_at_any_moment_nothing_is_lost_and_nothing_published_otherwise(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     """25 workers in a row end by SIGKILL: as they start, as they recover, as they work. Books, archive and messages

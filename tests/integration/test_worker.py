@@ -76,7 +76,7 @@ def test_a_fault_becomes_message_archive_line_and_chart(account: Any, worker: Wo
     assert books(account)["scored"] == 100
 
 
-def test_a_bad_record_is_set_aside_and_the_next_sample_scored(account: Any, worker: Worker, eventually: Any) -> None:
+def test_a_bad_record_is_quarantined_and_the_next_sample_scored(account: Any, worker: Worker, eventually: Any) -> None:
     """A record that is no sample is quarantined with its reason, readable, and holds up nothing."""
     start = float(int(time.time()) - 60)
     reasons = {}

@@ -20,9 +20,10 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the twins that all tests share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as a script it has no conftest that does it: twins lie there
 
 from sim_bundle import arithmetic_bundle
+from sim_promise import command
 from sim_schedule import Judge, Verdict
 
 BLOCK = 20
@@ -143,7 +144,9 @@ def main(arguments: list[str]) -> int:
     chaos = _counted(run(seeds, chosen.processes), len(seeds), console)
     sys.stdout.write(chaos.table() + "\n")
     for seed, said in sorted(chaos.broken.items())[:10]:
-        sys.stdout.write(f"\nseed {seed}:\n" + "\n".join(f"  {line}" for line in said[:4]) + "\n")
+        sys.stdout.write(
+            f"\nseed {seed}; again: {command(seed)}\n" + "\n".join(f"  {line}" for line in said[:4]) + "\n"
+        )
     if chosen.write:
         took_s = monotonic() - begun
         said = (

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sim_bundle import arithmetic_bundle
 from sim_cases import Calls
 
+from demo.emulator import Emulator
 from scoring.bundle import Bundle
 
 SEEDS_IN_A_TEST = 20
@@ -57,6 +58,13 @@ def calls(request: pytest.FixtureRequest) -> Calls:
 def bundle() -> Bundle:
     """A bundle of plain arithmetic."""
     return arithmetic_bundle()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """One server for all who ask; each makes a table of its own."""
+    with Emulator() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

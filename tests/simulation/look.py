@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the twins that all tests share
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as a script it has no conftest that does it: twins lie there
 
 from sim_bundle import arithmetic_bundle
 from sim_outcome import Outcome, differences

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
+from sim_plan import Plan
 from sim_script import Script, Shard, Write, script
 
 BEGIN = 1_700_000_000.0
@@ -79,3 +80,8 @@ def charge(start: float, stop: float, *, period_s: float = 1.0, strange: Iterabl
         Reading(ts, current_a=9.0 if ts in wrong else 4.0 + row * 7919 % 13 / 100, place=row * 0.37 % 1.0)
         for row, ts in enumerate(times)
     ]
+
+
+def live(**more: object) -> Plan:
+    """A host that is there before the first record, reading from the tip."""
+    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]

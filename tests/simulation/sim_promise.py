@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from sim_schedule import EVERYTHING, Ailments, Judge, Verdict
@@ -13,14 +14,28 @@ class Broken(AssertionError):
     """The promise was broken. The message names the seed."""
 
 
-def keeps(seeds: Iterable[int], bundle: Bundle, ailments: Ailments = EVERYTHING) -> list[Verdict]:
-    """The verdicts on all seeds. Raises `Broken` at the first that breaks the promise, hangs or raises."""
+def chosen(seeds: Iterable[int]) -> list[int]:
+    """These seeds, or the single one that SIMULATION_SEED names."""
+    single = os.environ.get("SIMULATION_SEED")
+    return [int(single)] if single else [*seeds]
+
+
+def command(seed: int, test: str = "test_the_promise") -> str:
+    """What runs exactly this seed again."""
+    return f"SIMULATION_SEED={seed} pytest tests/simulation/test_promise.py::{test}"
+
+
+def keeps(
+    seeds: Iterable[int], bundle: Bundle, ailments: Ailments = EVERYTHING, test: str = "test_the_promise"
+) -> list[Verdict]:
+    """The verdicts on all seeds. Raises `Broken` at the first that breaks the promise, hangs or raises. ``test``: the
+    name of the test that asks."""
     judge = Judge(bundle, ailments)
-    return [_judged(seed, judge) for seed in seeds]
+    return [_judged(seed, judge, test) for seed in seeds]
 
 
-def _judged(seed: int, judge: Judge) -> Verdict:
-    again = f"seed {seed}; again: SIMULATION_SEED={seed} pytest tests/simulation -k promise"
+def _judged(seed: int, judge: Judge, test: str) -> Verdict:
+    again = f"seed {seed}; again: {command(seed, test)}"
     try:
         verdict = judge.judge(seed)
     except Exception as error:

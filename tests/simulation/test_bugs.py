@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import orjson
-from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
+from sim_cases import BEGIN, Reading, charge, live, rotation, shard, stream
 from sim_outcome import QUARANTINE, Outcome, differences
 from sim_pace import Pace
 from sim_plan import Plan
@@ -12,11 +12,6 @@ from sim_stream import Weather
 from sim_world import World
 
 from scoring.bundle import Bundle
-
-
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 def scored(world: World) -> int:

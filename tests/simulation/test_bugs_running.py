@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import orjson
 import pytest
-from sim_bucket import Bucket, BucketClient
-from sim_bundle import ArithmeticBundles
-from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
-from sim_edges import BUCKET
-from sim_faults import Clock, Faults
-from sim_host import NoCharts
+from sim_cases import BEGIN, Reading, charge, live, rotation, shard, stream
 from sim_outage import Outage
 from sim_outcome import Outcome, differences, head_of
 from sim_pace import Pace
 from sim_plan import Plan
-from sim_reader import StreamReader
 from sim_script import Script
-from sim_stream import SimulatedStream, Weather
-from sim_topic import Subscriber, TopicClient
 from sim_world import World
-from worker_twins import background
 
-from consumer.outgoing.outbox import Reporting
-from consumer.state.committer import Committer, Sinks
-from consumer.state.ownership import Claimant
-from consumer.state.store import Stores
-from consumer.stream import direct, discovery
-from consumer.stream.client import Listing
 from consumer.stream.direct import DirectSource
-from consumer.stream.discovery import StartPoint
-from consumer.stream.records import Decoder, NameTables
-from consumer.stream.source import Event, Failed, Position, ShardBatch, ShardEnded, ShardOpened
+from consumer.stream.source import Event, ShardEnded
 from consumer.worker import worker
-from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lane_opener import LaneOpener, LaneSetup
-from consumer.worker.lanes import TABLE_LANE, Lanes
 from consumer.worker.liveness import LivenessFile
-from consumer.worker.owned_lane import OwnedLane
-from consumer.worker.worker import EXIT_FAILED, EXIT_OK, Worker
-from reporting.contract.events import ChartLink
-from reporting.sinks.archive import Archive
-from reporting.sinks.topic import Topic
+from consumer.worker.worker import EXIT_OK, Worker
 from scoring.bundle import Bundle
-from window.samples import Names
 
 HOUR_S = 3600.0
-
-
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 def told(world: World, kind: str) -> list[tuple[float, str, float]]:
@@ -69,9 +35,6 @@ def told(world: World, kind: str) -> list[tuple[float, str, float]]:
             at = at if isinstance(at, float | int) else 0.0
             found.append((heard.at - BEGIN, heard.device, at - BEGIN))
     return found
-
-
-# 9
 
 
 def many(count: int) -> tuple[Script, str]:
@@ -118,9 +81,6 @@ def test_bug_09_in_a_catch_up_the_lane_waits_and_says_so(monkeypatch: pytest.Mon
     assert differences(calm, Outcome.of(world.run())) == []
 
 
-# 10
-
-
 @pytest.fixture
 def liveness(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LivenessFile:
     """What the workers of the world write and the health check reads."""
@@ -154,9 +114,6 @@ def test_bug_10_a_worker_with_nothing_to_read_is_well(bundle: Bundle, liveness: 
         world.run(until=lambda w, hour=hour: w.clock.now > BEGIN + hour * HOUR_S)
         well, said = liveness.check(world.clock.now)
         assert well, said
-
-
-# 15
 
 
 def test_bug_15_an_acknowledgement_after_the_end_of_the_shard_is_taken(
@@ -204,125 +161,7 @@ def test_bug_15_an_acknowledgement_after_the_end_of_the_shard_is_taken(
     assert Outcome.of(world).counts["2023-11-14 device4 scored"] == 39
 
 
-# 19
-
-
-@dataclass(slots=True)
-class Interrupted:
-    """The stream calls, which wait for the stop to begin in the middle of one listing."""
-
-    calls: StreamReader
-    listing: int
-    reached: threading.Event = field(default_factory=threading.Event)
-    stopping: threading.Event = field(default_factory=threading.Event)
-    listed: int = 0
-
-    def describe(self, after_shard: str | None) -> Listing:
-        self.listed += 1
-        page = self.calls.describe(after_shard)
-        if self.listed == self.listing:
-            self.reached.set()
-            self.stopping.wait(5.0)
-        return page
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.calls, name)
-
-
-def source_of(streams: Any, positions: dict[str, Position], clock: Clock, threads: int) -> DirectSource:
-    """A source that begins at these positions, or with all that the stream keeps."""
-    decoder = Decoder(table="device4", device_key="device", devices=Names(), shards=Names())
-    return DirectSource(streams, decoder, StartPoint(positions, "trim_horizon"), clock=clock, threads=threads)
-
-
-def allow(source: DirectSource, events: list[Event]) -> list[Event]:
-    """Give credit to the shards that were opened; returns the events."""
-    for event in events:
-        if isinstance(event, ShardOpened):
-            source.credit(event.shard, event.epoch, 1000)
-    return events
-
-
-def reached(events: list[Event]) -> dict[str, Position]:
-    """How far these events go, by shard."""
-    found: dict[str, Position] = {}
-    for event in events:
-        match event:
-            case ShardOpened():
-                found.setdefault(event.shard, Position(None))
-            case ShardBatch() if len(event.sequence):
-                found[event.shard] = Position(str(event.sequence[-1]))
-            case ShardEnded():
-                found[event.shard] = Position(found[event.shard].sequence, ended=True)
-    return found
-
-
-def test_bug_19_stopped_in_the_middle_of_a_listing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand seeds, with threads: credit is given and the source stopped while another thread changes the map of
-    shards. No reader dies of it or stays behind, and whoever goes on from what was delivered reads the rest, once."""
-    monkeypatch.setattr(direct, "POLL_S", 0.001)
-    monkeypatch.setattr(discovery, "EAGER_S", 0.001)
-    shards = [
-        each
-        for low in (0.0, 0.5)
-        for first in [shard(-60.0, 10.0, low=low, high=low + 0.5)]
-        for each in (first, shard(10.0, parent=first.name, low=low, high=low + 0.5))
-    ]
-    script = stream(charge(1.0, 20.0), shards)
-    for seed in range(1000):
-        rng, clock = Random(seed), Clock(BEGIN + 60.0)
-        weather = Weather(page_shards=rng.choice([1, 2, 3]), short_pages=rng.choice([0.0, 0.5]))
-        twin = SimulatedStream(script, clock, weather, seed)
-        faults = Faults(rng, clock)
-        calls = Interrupted(StreamReader(twin, "first", faults), rng.randrange(1, 8))
-        source = source_of(calls, {}, clock, threads=2)
-        source.begin()
-        events: list[Event] = []
-        while not calls.reached.is_set():
-            events += allow(source, source.poll(0.001))
-        calls.stopping.set()
-        source.quiesce(5.0)
-        assert not any(thread.name.startswith("reader") for thread in threading.enumerate()), f"seed {seed}"
-        assert not any(isinstance(event, Failed) for event in [*events, *source.poll(0.0)]), f"seed {seed}"
-        events += all_of(source_of(StreamReader(twin, "second", faults), reached(events), clock, threads=0))
-        check_complete(script, events, seed)
-
-
-def all_of(source: DirectSource) -> list[Event]:
-    """All that a source delivers until nothing more comes."""
-    events: list[Event] = []
-    now, quiet = 0.0, 0
-    for _ in range(400):
-        if quiet >= 12:
-            return events
-        wake = source.step(now)
-        found = allow(source, source.poll(0.0))
-        events += found
-        empty = all(isinstance(event, ShardBatch) and not len(event.samples) for event in found)
-        quiet = quiet + 1 if empty and events else 0
-        now = max(wake, now + 0.02)
-    raise AssertionError("it does not come to an end")
-
-
-def check_complete(script: Script, events: list[Event], seed: int) -> None:
-    """Every record once, in order; no child before its parent's end."""
-    read: dict[str, list[int]] = {s.name: [] for s in script.shards}
-    done: set[str] = set()
-    for event in events:
-        if isinstance(event, ShardBatch):
-            read[event.shard] += [int(s) for s in event.sequence]
-        elif isinstance(event, ShardEnded):
-            done.add(event.shard)
-        elif isinstance(event, ShardOpened):
-            parent = script.by_name[event.shard].parent
-            assert parent is None or parent in done, f"seed {seed}"
-    assert read == {s.name: [*s.sequences] for s in script.shards}, f"seed {seed}"
-
-
-# 21
-
-
-def test_bug_21_a_drop_to_nothing_is_told_within_the_silence_limit(bundle: Bundle) -> None:
+def test_bug_21_a_drop_to_nothing_is_reported_within_the_silence_limit(bundle: Bundle) -> None:
     """One of two devices goes on sending; then that one stops as well, and nothing arrives any more."""
     readings = [
         *(Reading(float(n), device="stops", current_a=4.0 + n % 7 / 100, place=n % 2 / 2) for n in range(1, 60)),
@@ -335,9 +174,6 @@ def test_bug_21_a_drop_to_nothing_is_told_within_the_silence_limit(bundle: Bundl
     assert [device for device, _ in silent] == ["stops", "goes on"]
     for (_, at), last in zip(silent, (59.0, 299.5), strict=True):
         assert last + 120.0 <= at <= last + 130.0
-
-
-# 23
 
 
 def test_bug_23_a_hundred_restarts_with_devices_that_come_and_go(bundle: Bundle) -> None:
@@ -367,155 +203,3 @@ def test_bug_23_a_hundred_restarts_with_devices_that_come_and_go(bundle: Bundle)
     for kind, found in sizes.items():
         week, end = max(found[50:66]), max(found[84:])
         assert end <= 1.1 * week, f"{kind}: {week} bytes after a week, {end} after twelve days"
-
-
-# 25
-
-
-class Fault(Exception):
-    """A bug of our own, or a machine that ran out of memory."""
-
-
-def failing_once(monkeypatch: pytest.MonkeyPatch, where: str, call: int, *, after: bool) -> list[int]:
-    """Have a function fail at one of its calls, before or after its effect; returns a list that counts the calls."""
-    owner, name = where.rsplit(".", 1)
-    module, cls = owner.rsplit(".", 1)
-    target = getattr(__import__(module, fromlist=[cls]), cls)
-    made = getattr(target, name)
-    calls: list[int] = []
-
-    @wraps(made)
-    def fails(*args: Any, **more: Any) -> Any:
-        calls.append(len(calls) + 1)
-        if len(calls) == call and not after:
-            raise Fault(where)
-        answer = made(*args, **more)
-        if len(calls) == call:
-            raise Fault(where)
-        return answer
-
-    monkeypatch.setattr(target, name, fails)
-    return calls
-
-
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize(
-    "where",
-    [
-        "consumer.stream.records.Decoder.page",
-        "consumer.intake.shards.Shards.take",
-        "window.merge.Merge.release",
-        "scoring.scorer.Scorer.take",
-        "reporting.health.watch.Watch.apply",
-        "consumer.state.ledger.Ledger.classed",
-        "consumer.outgoing.outbox.LaneOutbox.emit",
-        "reporting.anomaly.evidence.Evidence.finding",
-        "consumer.intake.shards.Shards.move_past",
-    ],
-)
-def test_bug_25_a_fault_while_processing_skips_no_record(
-    monkeypatch: pytest.MonkeyPatch, bundle: Bundle, where: str, after: bool
-) -> None:
-    """Whatever raises, and wherever: the worker stops, and the next one leaves what an undisturbed one would have."""
-    script = stream(charge(1.0, 90.0, strange=[30.0, 31.0, 60.0]), rotation([40.0]))
-    calm = Outcome.of(World(script, bundle, live()).run())
-    for call in (2, 3, 5, 8, 12, 31, 62):
-        with monkeypatch.context() as patched:
-            failing_once(patched, where, call, after=after)
-            world = World(script, bundle, live(downtime_s=(0.0,)))
-            try:
-                world.run()
-            except Fault:
-                world.host.worker.stop(EXIT_FAILED)
-                world.kill()
-                world.run()
-            found = Outcome.of(world)
-        assert differences(calm, found) == [], f"call {call}"
-
-
-def test_bug_25_a_page_that_cannot_be_decoded_ends_the_worker_and_not_the_record(
-    monkeypatch: pytest.MonkeyPatch, bundle: Bundle
-) -> None:
-    """With the threads of a real worker: the fault becomes an event, the exit code is 1, and the next worker scores
-    every record once."""
-    script = stream(charge(1.0, 100.0, strange=[30.0]), rotation([50.0]))
-    clock = Clock(BEGIN + 120.0)
-    twin = SimulatedStream(script, clock, Weather(short_pages=0.8))
-    bucket, subscriber = Bucket(), Subscriber()
-    monkeypatch.setattr(direct, "POLL_S", 0.01)
-    monkeypatch.setattr(discovery, "EAGER_S", 0.01)
-    monkeypatch.setattr(discovery, "DISCOVER_S", 0.1)
-    with monkeypatch.context() as patched:
-        failing_once(patched, "consumer.stream.records.Decoder.page", 3, after=False)
-        code, failed, _ = worked(twin, bucket, subscriber, bundle, clock, records=100)
-    assert code == EXIT_FAILED
-    assert [event.reason for event in failed] == ["reader failed: Fault('consumer.stream.records.Decoder.page')"]
-    code, failed, days = worked(twin, bucket, subscriber, bundle, clock, records=99)
-    assert (code, failed) == (EXIT_OK, [])
-    assert days == {"2023-11-14": {"device4": {"read": 99, "scored": 99}}}
-    assert orjson.loads(subscriber.heard[0].body)["data"]["ts"] == BEGIN + 30.0
-
-
-def worked(
-    twin: SimulatedStream, bucket: Bucket, subscriber: Subscriber, bundle: Bundle, clock: Clock, *, records: int
-) -> tuple[int, list[Failed], Any]:
-    """A real worker with its threads over simulated edges, until it has processed that many records or stops by
-    itself: its exit code, the faults its source told of, and its books."""
-    s3 = BucketClient(bucket, faults := Faults(Random(1), clock))
-    names = NameTables(Names(), Names())
-    to = Reporting("urn:battery-watch:device4", "device4", BUCKET, "battery-reports", _link, publish="both")
-    opener = LaneOpener(
-        Stores(s3, s3, BUCKET),  # type: ignore[arg-type]
-        "state/test/device4/label",
-        Claimant(f"worker {len(bucket.writes)}", clock),
-        LaneBundles(bundle, ArithmeticBundles(s3, BUCKET, "test")),  # type: ignore[arg-type]
-        LaneSetup(to, names),
-    )
-    clock.advance(60.0)  # whoever was before is silent for long enough
-    opened = opener.open(TABLE_LANE, wait=lambda _: True)
-    assert opened is not None
-    decoder = Decoder(table="device4", device_key="device", devices=names.devices, shards=names.shards)
-    source = DirectSource(
-        StreamReader(twin, f"threads {len(bucket.writes)}", faults),
-        decoder,
-        StartPoint(opener.positions, "trim_horizon"),
-        clock=clock,
-        threads=2,
-    )
-    failed: list[Failed] = []
-    poll = source.poll
-    source.poll = lambda timeout_s: _noted(poll(timeout_s), failed)  # type: ignore[method-assign]
-    topic = Topic(TopicClient(subscriber, faults), "arn")  # type: ignore[arg-type]
-    sinks = Sinks(opened.store, Archive(s3, BUCKET), (topic,))  # type: ignore[arg-type]
-    committer = Committer(sinks, head=opened.head, clock=clock)
-    lanes = Lanes(one_lane=True, table=OwnedLane(opened.lane, committer), open_lane=_none)
-    code = Worker(lanes, source, background(lanes, NoCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
-    source.poll(0.0)
-    return code, failed, opened.lane.ledger.days
-
-
-class _Until:
-    """An event that is set once so many records are in the books."""
-
-    def __init__(self, ledger: Any, records: int) -> None:
-        self._ledger = ledger
-        self._records = records
-
-    def is_set(self) -> bool:
-        days = self._ledger.days.values()
-        return sum(counts.get("read", 0) for devices in days for counts in devices.values()) >= self._records
-
-
-def _noted(events: list[Event], failed: list[Failed]) -> list[Event]:
-    failed += [event for event in events if isinstance(event, Failed)]
-    return events
-
-
-def _none(name: str) -> OwnedLane:
-    raise AssertionError(name)
-
-
-def _link(key: str) -> ChartLink:
-    return ChartLink.model_validate(
-        {"bucket": BUCKET, "key": key, "url": f"https://links/{key}", "expires": "2100-01-01T00:00:00Z"}
-    )

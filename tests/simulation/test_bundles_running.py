@@ -220,7 +220,7 @@ def strangers(period_s: float = 8.0) -> Script:
     return stream(readings, [shard(high=0.5), shard(low=0.5)])
 
 
-def test_misfit_a_strangers_table_is_told_once_for_each_bundle(calls: Calls) -> None:
+def test_misfit_a_foreign_table_is_reported_once_for_each_bundle(calls: Calls) -> None:
     """After five minutes, with the command that helps; a crash at any call around it, or killed in between, it is the
     same; the next bundle is asked about anew."""
     script = strangers()

@@ -30,7 +30,7 @@ def four() -> list[Shard]:
 
 @pytest.mark.parametrize("empty_pages", [0.1, 0.5])
 @pytest.mark.parametrize("slow", [0, 2, 3])
-def test_two_hours_over_four_shards_are_told_as_if_they_were_one(
+def test_two_hours_over_four_shards_are_published_as_if_they_were_one(
     monkeypatch: pytest.MonkeyPatch, bundle: Bundle, slow: int, empty_pages: float
 ) -> None:
     """One shard gives two records a page, the others 7, 20 and 100; empty pages lie between; and the rotation's parents

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import pytest
-from botocore.config import Config
+from emulated import EmulatedTable
 from sim_faults import Clock, Faults
 from sim_reader import StreamReader
 from sim_script import Write, single
 from sim_stream import SimulatedStream
 
-from consumer.aws import CALLS, session
 from consumer.errors import Trimmed, Vanished
-from consumer.stream.client import DynamoDBStreams, Page, Streams
+from consumer.stream.client import Page, Streams
 from consumer.stream.records import Decoder
 from demo.emulator import Emulator
-from demo.environment import REGION
 from window.samples import Kind, Names
 
 TABLE = "contract"
@@ -40,13 +38,6 @@ Make = Callable[[int], Stream]
 def item(row: int) -> dict[str, Any]:
     """One sample."""
     return {"ts": {"N": str(int(NOW) + row)}, "current": {"N": "2.5"}, "temperature": {"N": f"{25 + row / 10}"}}
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    """One server for all questions."""
-    with Emulator() as running:
-        yield running
 
 
 @pytest.fixture(params=["simulator", "emulator"])
@@ -72,25 +63,10 @@ def simulated(count: int) -> Stream:
 
 def emulated(emulator: Emulator, table: str, count: int) -> Stream:
     """Over a socket, parsed as the worker parses it."""
-    aws = session(REGION)
-    where: dict[str, Any] = {
-        "endpoint_url": emulator.url,
-        "aws_access_key_id": "test",
-        "aws_secret_access_key": "test",
-        "config": CALLS.merge(Config(proxies={})),
-    }
-    dynamodb = aws.client("dynamodb", **where)
-    made = dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "ts", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "ts", "AttributeType": "N"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
+    made = EmulatedTable(emulator, table)
     for row in range(count):
-        dynamodb.put_item(TableName=table, Item=item(row))
-    streams = DynamoDBStreams(aws.client("dynamodbstreams", **where), made["TableDescription"]["LatestStreamArn"])
-    return Stream(streams, streams.describe(None).shards[0].shard)
+        made.put(item(row))
+    return Stream(made.streams, made.streams.describe(None).shards[0].shard)
 
 
 def sequences(page: Page) -> list[str]:

@@ -7,7 +7,7 @@ from random import Random
 
 import orjson
 import pytest
-from sim_cases import Calls
+from sim_cases import Calls, live
 from sim_faults import FAULTS, S3
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
@@ -120,11 +120,6 @@ def quiet(devices: tuple[str, ...] = ("a", "b", "c", "d"), *, shards: int = 3, r
     return script(rng, load.writes(rng), graphed)
 
 
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
-
-
 def lanes_of(world: World) -> dict[str, set[str]]:
     """The devices in every lane's books."""
     return {head.lane: {d for day in head.ledger.values() for d in day} for head in world.durable_heads()}
@@ -211,7 +206,7 @@ def test_rule_19_a_lane_fills_its_gap_with_its_own_devices(bundle: Bundle) -> No
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_bug_20_a_stream_of_lanes_made_anew_is_a_gap(how: str, bundle: Bundle) -> None:
+def test_bug_20_a_recreated_stream_of_lanes_is_a_gap(how: str, bundle: Bundle) -> None:
     """No lane of the new stream is one of the old: the table's tells since when nobody can know what is missing, and
     the lanes go on."""
     rng = Random(5)

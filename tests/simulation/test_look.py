@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pytest
 from look import look
+from repository import ROOT
 from sim_schedule import drawn
 
 from scoring.bundle import Bundle
@@ -21,3 +26,13 @@ def test_a_schedule_is_shown_in_the_order_of_its_virtual_time(bundle: Bundle) ->
     assert sum("fault: " in line for line in lines) >= 1
     assert {line.split("fault: ")[1] for line in lines if "fault: " in line} <= set(faults.injected)
     assert any("info: owner" in line for line in lines)
+
+
+@pytest.mark.parametrize("command", [["chaos.py", "--seeds", "1", "--processes", "1"], ["look.py", "21"]])
+def test_what_the_documents_say_to_run_runs(command: list[str]) -> None:
+    """As scripts these have no conftest that makes the twins importable."""
+    script, *options = command
+    path = str(ROOT / "tests" / "simulation" / script)
+    ran = subprocess.run([sys.executable, path, *options], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stderr
+    assert "promise" in ran.stdout

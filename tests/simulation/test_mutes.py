@@ -215,7 +215,7 @@ def test_rule_22_of_a_muted_episode_nobody_hears_an_end_without_a_beginning(
         assert books(world)["muted"] == len(steps) - len(told)
 
 
-def test_rule_22_a_silence_that_outlives_its_mute_is_told_when_that_ends(bundle: Bundle) -> None:
+def test_rule_22_a_silence_that_outlives_its_mute_is_reported_when_that_ends(bundle: Bundle) -> None:
     """Muted with --health, it falls silent and stays so, the worker is killed: once, at the end of the mute, it is
     told; and its return is."""
     script = stream([*charge(1.0, 60.0), Reading(600.0)], [shard()])
@@ -232,7 +232,7 @@ def test_rule_22_a_silence_that_outlives_its_mute_is_told_when_that_ends(bundle:
         assert "muted until now" in messages[0]["data"]["summary"]
 
 
-def test_rule_22_a_silence_within_its_mute_is_not_told(bundle: Bundle) -> None:
+def test_rule_22_a_silence_within_its_mute_is_not_reported(bundle: Bundle) -> None:
     """Neither its beginning nor its end; without --health both are."""
     script = stream([*charge(1.0, 60.0), *charge(300.0, 320.0)], [shard()])
     for health, heard in ((True, 0), (False, 2)):

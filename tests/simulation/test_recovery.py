@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sim_cases import BEGIN, Calls, Reading, charge, rotation, shard, stream
+from sim_cases import BEGIN, Calls, Reading, charge, live, rotation, shard, stream
 from sim_faults import S3, SNS
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
@@ -13,11 +13,6 @@ from sim_stream import Weather
 from sim_world import World
 
 from scoring.bundle import Bundle
-
-
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 def backlog(**more: object) -> Plan:
@@ -184,7 +179,7 @@ def test_two_changes_of_a_sample_are_two_revisions(bundle: Bundle) -> None:
     assert Outcome.of(world).conflicts == ()
 
 
-def test_silence_is_told_whatever_the_pages(bundle: Bundle) -> None:
+def test_silence_is_reported_whatever_the_pages(bundle: Bundle) -> None:
     """Rule 15: deadlines before the next record fire first, also when both are released together."""
     readings = [*charge(1.0, 30.0), *charge(400.0, 430.0)]
     script = stream(readings, [shard()])

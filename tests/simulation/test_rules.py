@@ -6,7 +6,7 @@ from random import Random
 
 import orjson
 import pytest
-from sim_cases import BEGIN, Reading, charge, rotation, shard, stream
+from sim_cases import BEGIN, Reading, charge, live, rotation, shard, stream
 from sim_outcome import QUARANTINE, Outcome, differences
 from sim_pace import Pace
 from sim_plan import Plan
@@ -17,11 +17,6 @@ from sim_world import EXIT_FENCED, World
 from scoring.bundle import Bundle
 
 STALE_S, LOOK_S = 15.0, 2.0
-
-
-def live(**more: object) -> Plan:
-    """A host that is there before the first record, reading from the tip."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -136,7 +131,7 @@ def test_rule_15_a_full_stream_after_a_restart_fires_nothing(bundle: Bundle) -> 
     assert Outcome.of(world).messages.get("device4", []) == []
 
 
-def test_rule_20_the_books_balance_and_lie_in_the_bucket(bundle: Bundle) -> None:
+def test_rule_20_the_ledger_balances_and_lies_in_the_bucket(bundle: Bundle) -> None:
     """After a stop in order they say what the head says, and every record has one class."""
     changes = [
         Write(BEGIN + 5.0, "INSERT", {"ts": {"N": "1"}}, {"ts": {"N": f"{BEGIN + 5:.0f}"}}, "quarantined", "a"),

@@ -60,7 +60,7 @@ def test_an_idle_shard_does_not_hold_back_the_others() -> None:
     assert credit.grants({"a": 0.0, "b": 5000.0}, {"a": 4990.0, "b": 5000.0}, idle=True)["b"] > 0
 
 
-def test_whoever_holds_the_others_always_gets_a_page() -> None:
+def test_the_shard_that_holds_the_others_always_gets_a_page() -> None:
     """Even beyond its share: the merge would wait for a record that it does not allow to be read."""
     credit, at = Credit(), {"a": 0.0, "b": 1.0}
     credit.grants(at, at, idle=True)
@@ -70,7 +70,7 @@ def test_whoever_holds_the_others_always_gets_a_page() -> None:
     assert credit.grants(at, at, idle=True) == {"a": PAGE}
 
 
-def test_small_change_is_not_told_unless_the_shard_has_nothing() -> None:
+def test_a_small_change_is_not_granted_unless_the_shard_has_nothing() -> None:
     """A grant a record would be a call a record."""
     credit, at = Credit(), {"a": 0.0}
     credit.grants(at, at, idle=True)

@@ -151,7 +151,7 @@ def test_a_gap_of_several_shards_ends_where_the_last_of_them_goes_on() -> None:
     assert (known.name, known.until, gaps.awaited) == (gap.name, T + 21, set())
 
 
-def test_nothing_is_told_where_nothing_new_is_missing() -> None:
+def test_nothing_is_reported_where_nothing_new_is_missing() -> None:
     """All of it was in the last head: it is read for the windows alone."""
     gaps = Gaps()
     gap = gaps.declare(T, "trimmed", T, "a", known_to=T + 50)

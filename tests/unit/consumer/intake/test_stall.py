@@ -76,7 +76,7 @@ def test_before_the_first_hold_nothing_is_released() -> None:
     assert stall.lagging
 
 
-def test_a_lag_is_told_once_and_its_end_when_the_watermark_has_moved() -> None:
+def test_a_lag_is_reported_once_and_its_end_when_the_watermark_has_moved() -> None:
     """Also by a successor, who knows from the head that it was told."""
     stall, begin = Stall(), 10_000.0
     stall.may_release(begin - 300.0, ALIVE, begin)
@@ -94,7 +94,7 @@ def test_a_lag_is_told_once_and_its_end_when_the_watermark_has_moved() -> None:
     assert successor.notices(begin + 220.0) == []
 
 
-def test_a_lag_before_the_first_record_is_told_by_the_clock() -> None:
+def test_a_lag_before_the_first_record_is_measured_by_the_clock() -> None:
     """No shard has said anything: there is no watermark to name."""
     stall = Stall()
     stall.may_release(-inf, ALIVE, 10_000.0)

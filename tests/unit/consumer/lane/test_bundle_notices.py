@@ -8,7 +8,7 @@ from consumer.state.head import Refusal, Refused
 BAD = Refusal("bw-bad", "model.onnx is not the file that was made.")
 
 
-def test_a_refusal_is_told_once_and_so_is_its_end() -> None:
+def test_a_refusal_is_reported_once_and_so_is_its_end() -> None:
     """However often it is met, with what goes on meanwhile."""
     notices = BundleNotices(lane="table")
     assert notices.accept("bw-old", 90.0) == []
@@ -21,7 +21,7 @@ def test_a_refusal_is_told_once_and_so_is_its_end() -> None:
     assert notices.accept("bw-new", 161.0) == []
 
 
-def test_another_refusal_is_told_too() -> None:
+def test_another_refusal_is_reported_too() -> None:
     """Another bundle, or the same for another reason; one good bundle puts an end to all."""
     notices = BundleNotices()
     others = [Refusal("bw-worse", BAD.reason), Refusal("bw-worse", "scaler.json is missing.")]
@@ -30,7 +30,7 @@ def test_another_refusal_is_told_too() -> None:
     assert len(notices.accept("bw-old", 200.0)) == 1
 
 
-def test_a_successor_does_not_tell_it_again() -> None:
+def test_a_successor_does_not_report_it_again() -> None:
     """It knows from the head what is open."""
     notices = BundleNotices(Refused(100.0, BAD))
     assert notices.refuse(BAD, "bw-old", 300.0) == []

@@ -21,7 +21,7 @@ def head(*bundles: ActiveBundle, **more: Any) -> Head:
     return Head(lane="table", owner="me", bundle=bundles[-1].bundle, bundles=list(bundles), **more)
 
 
-def test_before_anything_was_scored_the_first_bundle_is_whoever_starts() -> None:
+def test_before_anything_was_scored_the_first_bundle_is_that_of_the_worker() -> None:
     """There is nothing that another one could have told."""
     assert with_rollout(head(ActiveBundle("a")), "b") == [ActiveBundle("b")]
 

@@ -8,7 +8,7 @@ from consumer.lane.warming import Warming
 from window.rolling import SHOWN_S
 
 
-def test_it_is_told_at_the_first_record_and_when_the_windows_are_full() -> None:
+def test_it_is_reported_at_the_first_record_and_when_the_windows_are_full() -> None:
     """Once each, at the stamps where it happens."""
     warming = Warming(cold=True)
     assert warming.due == inf

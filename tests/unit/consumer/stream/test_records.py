@@ -85,7 +85,7 @@ BAD: list[tuple[str, dict[str, Any], Kind, str]] = [
 
 
 @pytest.mark.parametrize(("attributes", "kind", "reason"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
-def test_a_record_that_is_no_sample_is_set_aside_with_its_reason_and_the_next_is_a_sample(
+def test_a_record_that_is_no_sample_is_rejected_with_its_reason_and_the_next_is_a_sample(
     decoder: Decoder, record: Record, attributes: dict[str, Any], kind: Kind, reason: str
 ) -> None:
     """The reason is for the person who reads the quarantine; the record is kept as it came."""
@@ -98,7 +98,7 @@ def test_a_record_that_is_no_sample_is_set_aside_with_its_reason_and_the_next_is
     assert page.samples.ts[1] == CREATED
 
 
-def test_an_empty_item_and_one_without_an_image_are_set_aside(decoder: Decoder, record: Record) -> None:
+def test_an_empty_item_and_one_without_an_image_are_rejected(decoder: Decoder, record: Record) -> None:
     """The second is a stream of the wrong view type: its reason says so."""
     empty, bare = record(1), record(2)
     empty["dynamodb"]["NewImage"] = {}

@@ -46,7 +46,7 @@ def asked(plain_bundle: Bundle) -> Asked:
 
 
 @pytest.mark.parametrize(("outside", "told"), [(0, False), (30, False), (31, True), (151, True)])
-def test_more_than_a_fifth_of_five_minutes_is_told(asked: Asked, outside: int, told: bool) -> None:
+def test_more_than_a_fifth_of_five_minutes_is_reported(asked: Asked, outside: int, told: bool) -> None:
     """At the first sample after them, which is the 151st here; a fifth is not more than a fifth."""
     currents = [OUTSIDE] * outside + [INSIDE] * (151 - outside)
     asked.feed(times(151), currents)
@@ -79,7 +79,7 @@ def test_runs_of_any_length_say_the_same(plain_bundle: Bundle) -> None:
     assert len(said) == 1
 
 
-def test_it_is_told_once(asked: Asked) -> None:
+def test_it_is_reported_once(asked: Asked) -> None:
     """However long it goes on."""
     asked.feed(times(151), [OUTSIDE] * 151).feed(times(900, since=302.0), [OUTSIDE] * 900)
     assert len(asked.found) == 1

@@ -1,0 +1,99 @@
+"""A first start fills its windows from the table (rule 18)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sim_cases import BEGIN, Calls, charge, shard, stream
+from sim_faults import S3, TABLE
+from sim_found import anomalies, ledger_totals, undisturbed
+from sim_outcome import Outcome
+from sim_plan import Plan
+from sim_script import Script
+from sim_world import World
+
+from scoring.bundle import Bundle
+
+
+def samples(world: World) -> list[Any]:
+    """Those about samples."""
+    return [event for event in anomalies(world) if event["type"] == "anomaly.sample"]
+
+
+def first_start() -> Script:
+    """A device that had been charging for a long time, strangely too, when the first worker starts."""
+    strange = [650.0, 896.0, 897.0, 899.0, 901.0, 940.0]
+    return stream(charge(600.0, 960.0, strange=strange), [shard()])
+
+
+def test_rule_18_the_windows_are_filled_silently_at_a_first_start(bundle: Bundle) -> None:
+    """LATEST: what was before is not told, nor in the archive or the books; what comes is judged by a full window, as a
+    worker that had always been there judges it."""
+    script = first_start()
+    calm = undisturbed(script, bundle)
+    for seed in range(6):
+        world = World(script, bundle, Plan(begins=BEGIN + 900.0, start="latest"), seed=seed).run()
+        first = BEGIN + min(900.0 + 20.0, books_begin(world))
+        expected = [event for event in samples(calm) if event["data"]["ts"] >= first]
+        assert [e["data"]["revision"] for e in samples(world)] == [0] * len(samples(world))
+        assert [e["data"]["ts"] for e in samples(world)] == [e["data"]["ts"] for e in expected]
+        assert [e["data"]["scores"] for e in samples(world)] == [e["data"]["scores"] for e in expected]
+        assert set(ledger_totals(world)) == {"read", "scored"}
+
+
+def books_begin(world: World) -> float:
+    """When the first sample counted was written, seconds: all from it on were."""
+    return 960.0 - ledger_totals(world)["scored"]
+
+
+def test_rule_18_the_first_record_of_a_filled_sample_is_scored_as_new(bundle: Bundle) -> None:
+    """The table is read slowly, while a strange sample is written: it is in the windows when its record comes, and is
+    told all the same, once, as a first revision."""
+    script = first_start()
+    down = (("table down", BEGIN + 890.0, BEGIN + 950.0),)
+    world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", down=down)).run()
+    told_of = {e["data"]["ts"] - BEGIN: e["data"]["revision"] for e in samples(world)}
+    assert told_of[901.0] == told_of[940.0] == 0
+    assert Outcome.of(world).conflicts == ()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("edge", [S3, TABLE])
+def test_rule_18_a_crash_at_any_call_while_the_windows_are_filled(
+    edge: str, moment: str, bundle: Bundle, calls: Calls
+) -> None:
+    """Whoever comes after fills them too, as they were at the first start: nothing since then is missed, or taken for
+    context."""
+    script = first_start()
+    calm = samples(undisturbed(script, bundle))
+    for call in calls(90):
+        world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", downtime_s=(30.0,)))
+        world.faults.crash_at = (edge, call, moment)
+        world.run(until=lambda w: w.clock.now > BEGIN + 912.0)
+        if not world.faults.injected["crash"]:
+            break
+        world.run()
+        found = {e["data"]["ts"]: e["data"]["scores"] for e in samples(world)}
+        (started,) = {head.started for head in world.durable_heads()}
+        expected = {e["data"]["ts"]: e["data"]["scores"] for e in calm if e["data"]["ts"] > started}
+        assert {ts: found[ts] for ts in found if ts > started} == expected, f"call {call}"
+        assert Outcome.of(world).imbalance == 0
+    else:
+        raise AssertionError("more calls than were tried")
+
+
+def test_rule_18_a_successor_fills_the_windows_as_they_were_at_the_first_start(bundle: Bundle) -> None:
+    """The first worker dies before the table is read, and nobody comes for 40 minutes: what was written meanwhile is
+    read from the stream, and none of it is old beside windows that hold the newest samples already."""
+    script = stream(charge(600.0, 4000.0, period_s=10.0, strange=[900.0, 1500.0, 3900.0]), [shard()])
+    world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", downtime_s=(2400.0,)))
+    world.faults.crash_at = (TABLE, 1, "before")
+    world.run()
+    counts = ledger_totals(world)
+    assert counts == {"read": counts["scored"], "scored": counts["scored"]}
+    assert [e["data"]["ts"] - BEGIN for e in samples(world) if e["data"]["actual"]["current_a"] == 9.0] == [
+        900.0,
+        1500.0,
+        3900.0,
+    ]
