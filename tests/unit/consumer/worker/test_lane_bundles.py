@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.errors import ConfigurationError, Retry
-from consumer.state.head import Head, ActiveBundle
+from consumer.state.head import ActiveBundle, Head
 from consumer.worker.lane_bundles import LaneBundles
 from scoring.bundle import Bundle
 from window.samples import Names

@@ -56,7 +56,11 @@ def test_a_worker_in_order_has_no_fault() -> None:
         (owned(trouble=(NOW - 31.0, "S3: denied")), SourceHealth(), "commits have been failing for 31 s: S3: denied"),
         (owned(), SourceHealth(trouble="access denied"), "access denied"),
         (owned(), SourceHealth(idle_s=READER_STUCK_S + 1.0), "a reader has been in one call for 101 s"),
-        (owned(lagging=True), SourceHealth(), "a shard cannot be read, and a lane waits for it. Run battery-watch doctor"),
+        (
+            owned(lagging=True),
+            SourceHealth(),
+            "a shard cannot be read, and a lane waits for it. Run battery-watch doctor",
+        ),
     ],
 )
 def test_a_fault_says_what_is_wrong(lane: Any, source: SourceHealth, said: str) -> None:
