@@ -10,7 +10,8 @@ from sim_outcome import Outcome
 from sim_promise import Broken, chosen, command, keeps
 from sim_schedule import EVERYTHING, Judge, Verdict, drawn
 
-from reporting.health import watch as health
+from reporting.health import silence
+from reporting.health.watch import Watch
 from scoring.bundle import Bundle
 
 KNOWN_BROKEN = [22705]
@@ -38,16 +39,16 @@ def test_the_promise_that_is_known_to_be_broken(seed: int, bundle: Bundle) -> No
 def test_the_promise_where_devices_are_forgotten(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a day of three minutes many devices vanish and come back: they are forgotten at the same record in every
     run. Seed 177 forgot in the reading again what the head knew of later."""
-    monkeypatch.setattr(health, "FORGET_S", 200.0)
+    monkeypatch.setattr(silence, "FORGET_S", 200.0)
     forgotten = []
-    drain = health.Watch.forgotten
+    drain = Watch.forgotten
 
-    def noted(watch: health.Watch) -> list[int]:
+    def noted(watch: Watch) -> list[int]:
         found = drain(watch)
         forgotten.extend(found)
         return found
 
-    monkeypatch.setattr(health.Watch, "forgotten", noted)
+    monkeypatch.setattr(Watch, "forgotten", noted)
     seeds = chosen([*range(16), 177])
     keeps(seeds, bundle, test="test_the_promise_where_devices_are_forgotten")
     assert len(forgotten) > 20 or len(seeds) == 1
