@@ -39,11 +39,11 @@ def play(pipe: Connection) -> None:
     rng = Random(7)
     put: dict[float, float] = {}
     with embedded(PUBLISH="samples") as aws, Running(aws), Listener(aws.world) as listener:
-        due = time.monotonic()
+        due, begin = time.monotonic(), int(time.time())
         for second in range(SECONDS):
             due += 1.0
             time.sleep(max(0.0, due + rng.uniform(-STEP_S, STEP_S) - time.monotonic()))
-            ts = float(int(time.time()))
+            ts = float(begin + second)
             current_a, temperature_c = reading(second, 0)
             hot = second >= QUIET_S and second % HOT_EVERY_S == 0
             put[ts] = time.monotonic()

@@ -18,8 +18,9 @@ from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
 
 STARTS = 5
-WATCH_S, SETTLE_S = 30.0, 5.0
-CHARTS_AFTER_S, PEAK_S = 65.0, 25.0
+SETTLE_S, WATCH_S = 15.0, 60.0
+"""Until what came during the restart is processed; and a minute, which has one snapshot in it."""
+CHARTS_AFTER_S, PEAK_S = 95.0, 25.0
 """From its exec to the moment at which charts are due; and how long it goes on from there."""
 MANY, SHARE, QUIET = 1000, 0.01, 1e-9
 MEMORY = "restart with full windows, snapshots, charts due, stop; shared pages counted once"
@@ -71,7 +72,7 @@ def at_work(count: int, pipe: Connection) -> None:
                 core_share = worker.core_share(WATCH_S)
                 behind_s, rate = writer.behind_s, writer.rate
                 time.sleep(max(0.0, charts_due + PEAK_S - time.time()))
-    about = f"{WATCH_S:.0f} s without charts due; {rate:,.1f} samples/s, the writer {behind_s:.1f} s behind at most"
+    about = f"{WATCH_S:.0f} s with one snapshot and without charts due; {rate:,.1f} samples/s, the writer {behind_s:.1f} s behind at most"
     if rate < 0.95 * count:
         about += f"; scaled up by {count / rate:.2f}"
         core_share *= count / rate
