@@ -57,8 +57,8 @@ class Released:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def take(self, rows: slice) -> Released:
-        """A run of rows."""
+    def take(self, rows: slice | NDArray[np.bool_]) -> Released:
+        """Some of the rows, in the same order."""
         return Released(self.samples.take(rows), self.stamp[rows], self.sequence[rows])
 
 

@@ -45,7 +45,7 @@ def parse_time(text: str, now: datetime) -> datetime:
     write one.
 
     >>> now = datetime(2026, 11, 22, 13, tzinfo=UTC)
-    >>> moment("1h30m", now).isoformat(), moment("2026-11-22T16:00+01:00", now).isoformat()
+    >>> parse_time("1h30m", now).isoformat(), parse_time("2026-11-22T16:00+01:00", now).isoformat()
     ('2026-11-22T14:30:00+00:00', '2026-11-22T15:00:00+00:00')
     """
     return _parse(text.strip(), now, 1)
@@ -54,17 +54,17 @@ def parse_time(text: str, now: datetime) -> datetime:
 def parse_past_time(text: str, now: datetime) -> datetime:
     """The same, but a duration counts back from now.
 
-    >>> ago("24h", datetime(2026, 11, 22, 13, tzinfo=UTC)).isoformat()
+    >>> parse_past_time("24h", datetime(2026, 11, 22, 13, tzinfo=UTC)).isoformat()
     '2026-11-21T13:00:00+00:00'
     """
     return _parse(text.strip(), now, -1)
 
 
 def _parse(text: str, now: datetime, sign: int) -> datetime:
-    parse_duration = _FROM_NOW.fullmatch(text)
+    found = _FROM_NOW.fullmatch(text)
     try:
-        if text and parse_duration is not None:
-            days, hours, minutes = (sign * int(part or 0) for part in parse_duration.groups())
+        if text and found is not None:
+            days, hours, minutes = (sign * int(part or 0) for part in found.groups())
             return (now.astimezone(UTC) + timedelta(days=days, hours=hours, minutes=minutes)).replace(microsecond=0)
         read = datetime.fromisoformat(text)
         if read.tzinfo is None:
@@ -81,7 +81,7 @@ def _parse(text: str, now: datetime, sign: int) -> datetime:
 def parse_duration(text: str) -> float:
     """A duration in seconds. Raises ValueError that says how to write one.
 
-    >>> lasting("30s"), lasting("1h30m")
+    >>> parse_duration("30s"), parse_duration("1h30m")
     (30.0, 5400.0)
     """
     found = _LASTING.fullmatch(text.strip())

@@ -237,9 +237,12 @@ class Shards:
         return known
 
     def _stop_reading(self, shard: str) -> None:
-        """The shard is not read for now: drop its records in the merge, keep its position."""
+        """The shard is not read for now: drop its records in the merge, keep its position. Nothing of it is re-read
+        either, or the lane would wait for that for ever."""
         self._epochs.end(shard)
         self._credit.drop(shard)
+        self._responded.discard(shard)
+        self.reread.drop({shard})
         if shard in self.merge.shards:
             self.merge.close(shard)
 

@@ -25,7 +25,7 @@ from consumer.state.head import Gap, Head, Refusal
 from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoded, NameTables
-from consumer.stream.source import Event, ShardBatch
+from consumer.stream.source import Event, ShardBatch, ShardLost, ShardOpened
 from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.bundle import Bundle
@@ -130,9 +130,13 @@ class Lane:
 
     def take(self, event: Event, now: float) -> None:
         """Take in an event of the source. ``now``: epoch seconds."""
-        if isinstance(event, ShardBatch):
+        shards = self._parts.shards
+        if isinstance(event, ShardBatch) and event.epoch == shards.epoch(event.shard):
             self._parts.quarantine.keep(event.shard, event.sequence, event.rejects)
-        self._parts.outbox.notify(self._parts.shards.take(event, now), now=now)
+        before = shards.epoch(event.shard) if isinstance(event, ShardLost | ShardOpened) else None
+        self._parts.outbox.notify(shards.take(event, now), now=now)
+        if isinstance(event, ShardLost | ShardOpened) and before not in (None, shards.epoch(event.shard)):
+            self._drop_released(event.shard)
         self._recovery.check_finished()
 
     def mute(self, mutes: Mutes) -> None:
@@ -191,6 +195,7 @@ class Lane:
         # An exception in the middle leaves a record half processed. No commit may have that; a restart repeats it.
         self._sound = False
         parts.outbox.notify(parts.shards.overdue(now), now=now)
+        self._recovery.check_finished()
         self._full = not self._process_released(now)
         if self._full or now - self._stepped > PAUSE_S:
             # The lane may not process, or was paused: no shard is the cause.
@@ -228,6 +233,13 @@ class Lane:
     def epoch(self, shard: str) -> int | None:
         """The epoch in which a shard is being read; None for one that is not."""
         return self._parts.shards.epoch(shard)
+
+    def _drop_released(self, shard: str) -> None:
+        """The epoch of a shard is over. Its records that left the merge and wait are delivered again, like those that
+        are still in it."""
+        if self._ready is not None:
+            rest = self._ready.samples.shard != self._parts.names.shards.code(shard)
+            self._ready = self._ready.take(rest) if rest.any() else None
 
     def _process_released(self, now: float) -> bool:
         """Process timers and records in the order of their stamps. False if the commit has no room for more."""

@@ -14,7 +14,7 @@ from time import monotonic
 import structlog
 
 from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
-from consumer.stream.agenda import Agenda
+from consumer.stream.agenda import Agenda, Due
 from consumer.stream.client import IteratorType, Page, Streams
 from consumer.stream.discovery import DISCOVER_S, Discovery, StartPoint
 from consumer.stream.records import Decoder
@@ -137,10 +137,8 @@ class DirectSource:
         """Do one piece of work that is due at ``now`` (monotonic seconds). Blocks for its calls. Returns when more is
         due."""
         due = self._agenda.take(now)
-        if due is None:
-            return now + POLL_S
-        if isinstance(due, float):
-            return due
+        if not isinstance(due, Due):
+            return now + POLL_S if due is None else due
         if due.shard is None:
             with self._listing:  # two listings at once would open a shard twice
                 self._discover(now)

@@ -9,10 +9,13 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from consumer.worker.status import Status
+if TYPE_CHECKING:  # the health check runs every 30 s and must not load the worker
+    from consumer.worker.status import Status
+
 
 WRITE_EVERY_S = 5.0
 STALE_S = 45.0

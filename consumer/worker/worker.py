@@ -100,7 +100,7 @@ class Worker:
                     break
         except Fenced as error:
             log.error("fenced", reason=str(error))
-            self._observe(self._clock(), SourceHealth(), fenced=True)
+            self._observe(self._clock(), self._source.health(), fenced=True)
             code = EXIT_FENCED
         except Exception:
             log.exception("the loop failed: stopping in order")

@@ -26,7 +26,7 @@ from consumer.errors import ConfigurationError
 from consumer.stream import direct, discovery
 from consumer.stream.client import IteratorType, Listing, Page, Streams
 from consumer.stream.direct import DirectSource
-from consumer.stream.discovery import Start
+from consumer.stream.discovery import Start, StartPoint
 from consumer.stream.records import Decoder
 from consumer.stream.source import Position, Source
 from demo.emulator import Emulator
@@ -231,8 +231,7 @@ class Direct:
         made = DirectSource(
             self.stream.calls,
             decoder,
-            positions=positions or {},
-            start=start,
+            StartPoint(positions or {}, start),
             clock=self.stream.clock,
             threads=self.threads,
         )

@@ -71,9 +71,7 @@ def test_a_fault_says_what_is_wrong(lane: Any, source: SourceHealth, said: str) 
 def test_of_several_faults_the_first_is_said() -> None:
     """What keeps results from being delivered comes before what keeps records from coming."""
     lane = owned(trouble=(NOW - 60.0, "SNS"), lagging=True)
-    assert why(lane, source=SourceHealth(trouble="access denied", idle_s=200.0)).startswith(
-        "nothing has been delivered"
-    )
+    assert why(lane, source=SourceHealth(trouble="access denied", idle_s=200.0)).startswith("commits have been failing")
     assert why(owned(lagging=True), source=SourceHealth(trouble="access denied")) == "access denied"
 
 
