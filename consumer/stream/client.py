@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
@@ -99,16 +100,17 @@ class DynamoDBStreams:
         if after_shard:
             request["ExclusiveStartShardId"] = after_shard
         answer = self._call("DescribeStream", lambda: self._client.describe_stream(**request))
-        described = answer["StreamDescription"]
-        shards = tuple(
-            ShardNode(
-                shard["ShardId"],
-                shard.get("ParentShardId"),
-                "EndingSequenceNumber" in shard.get("SequenceNumberRange", {}),
+        with _as_promised("DescribeStream"):
+            described = answer["StreamDescription"]
+            shards = tuple(
+                ShardNode(
+                    shard["ShardId"],
+                    shard.get("ParentShardId"),
+                    "EndingSequenceNumber" in shard.get("SequenceNumberRange", {}),
+                )
+                for shard in described.get("Shards", [])
             )
-            for shard in described.get("Shards", [])
-        )
-        return Listing(shards, described.get("LastEvaluatedShardId"))
+            return Listing(shards, described.get("LastEvaluatedShardId"))
 
     def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
         """See `Streams`."""
@@ -120,17 +122,21 @@ class DynamoDBStreams:
         if sequence:
             request["SequenceNumber"] = sequence
         answer = self._call("GetShardIterator", lambda: self._client.get_shard_iterator(**request))
-        return str(answer["ShardIterator"])
+        with _as_promised("GetShardIterator"):
+            return str(answer["ShardIterator"])
 
     def records(self, iterator: str, limit: int) -> Page:
         """See `Streams`."""
         answer = self._call("GetRecords", lambda: self._client.get_records(ShardIterator=iterator, Limit=limit))
-        return Page(answer.get("Records", ()), answer.get("NextShardIterator"))
+        with _as_promised("GetRecords"):
+            # Without this key the answer is broken. A missing next iterator would then look like the end of the shard.
+            return Page(list(answer["Records"]), answer.get("NextShardIterator"))
 
     @staticmethod
     def _call(name: str, call: Any) -> dict[str, Any]:
         try:
-            return cast("dict[str, Any]", call())
+            with _as_promised(name):
+                return cast("dict[str, Any]", call())
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             raise _BY_CODE.get(code, Retry)(f"{name}: {error}") from error
@@ -138,6 +144,18 @@ class DynamoDBStreams:
             raise  # it is a BotoCoreError, but a wrong argument stays wrong in every retry
         except BotoCoreError as error:
             raise Retry(f"{name}: {error}") from error
+
+
+@contextmanager
+def _as_promised(name: str) -> Iterator[None]:
+    """An answer that is not what the API promises is a fault of that call: a body that is no JSON, a key that is
+    missing. A proxy or a gateway may send one with status 200."""
+    try:
+        yield
+    except ParamValidationError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Retry(f"{name}: the answer is not what the API promises: {error!r}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 
 import structlog
@@ -36,6 +37,11 @@ PAGE, PAGE_BYTES = 1000, 900_000
 """GetRecords returns 1,000 records or 1 MB. A page of almost 1 MB counts as cut, so more records may wait."""
 POLL_S = 0.2
 RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
+FAILURES_OF_AN_ITERATOR = 3
+"""After this many failures in a row the next read takes a new iterator."""
+MISSING_IS_TROUBLE_S, GONE_AFTER_S = 60.0, 15 * 60.0
+"""A shard that is listed and cannot be read makes the worker unhealthy after the first time, and counts as gone, with a
+gap, after the second: the lane waits for it meanwhile."""
 log = structlog.get_logger(__name__)
 
 
@@ -50,6 +56,14 @@ class _Shard:
     iterator: str | None = None
     credit: int = 0
     backoff_s: float = RETRY_FROM_S
+    failures: int = 0
+    missing_since: float = inf
+
+    def drop_iterator(self) -> None:
+        """The next read takes a new iterator behind the last record. Never LATEST again: what was written since the
+        first iterator would be skipped."""
+        self.iterator = None
+        self.kind = "AFTER_SEQUENCE_NUMBER" if self.position.sequence else "TRIM_HORIZON"
 
 
 class DirectSource:
@@ -174,6 +188,7 @@ class DirectSource:
             self._events.put(Failed(None, str(error)))
             self._trouble.refused("", str(error))
             if isinstance(error, Vanished):
+                self._discovery.stream_missing()
                 self._check_superseded()
             self._agenda.list(now + DISCOVER_S)
             return
@@ -219,30 +234,30 @@ class DirectSource:
             page = self._streams.records(shard.iterator, limit)
         except Retry as error:
             log.warning("reading a shard failed, will retry", shard=shard.name, error=str(error))
-            self._agenda.read(shard.name, now + shard.backoff_s)
-            shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
+            shard.failures += 1
+            if shard.failures >= FAILURES_OF_AN_ITERATOR:
+                shard.drop_iterator()  # the fault may be the iterator's own
+            self._read_later(shard, now)
         except Expired:
-            # Never LATEST again: what was written since the first iterator would be skipped.
-            shard.iterator = None
-            shard.kind = "AFTER_SEQUENCE_NUMBER" if shard.position.sequence else "TRIM_HORIZON"
-            self._agenda.read(shard.name, now)
+            shard.drop_iterator()
+            shard.failures += 1
+            # An iterator that was used for minutes expires by itself. A fresh one that does would be a hot loop.
+            self._read_later(shard, now) if shard.failures > 1 else self._agenda.read(shard.name, now)
         except Trimmed:
             self._events.put(Gap(shard.name, shard.epoch, shard.position.sequence, "trimmed: the stream keeps 24 h"))
             shard.iterator, shard.kind = None, "TRIM_HORIZON"
             shard.position = Position(None, since=shard.position.since)
             self._agenda.read(shard.name, now)
         except Vanished as error:
-            self._events.put(ShardGone(shard.name, shard.epoch, str(error)))
-            self._trouble.forget(shard.name)
-            self._forget(shard)
-            self._agenda.list(now)
+            self._miss(shard, now, str(error))
         except ConfigurationError as error:
             self._events.put(Failed(shard.name, str(error)))
             self._trouble.refused(shard.name, str(error))
             self._agenda.read(shard.name, now + RETRY_TO_S)
         else:
             self._trouble.answered(shard.name)
-            shard.backoff_s = RETRY_FROM_S
+            self._discovery.trust(shard.name)
+            shard.backoff_s, shard.failures, shard.missing_since = RETRY_FROM_S, 0, inf
             if page.records or page.next_iterator is not None:
                 self._deliver(shard, page, limit, asked_at)
             shard.iterator = page.next_iterator
@@ -254,6 +269,29 @@ class DirectSource:
                 self._agenda.list(now)
             else:
                 self._agenda.read(shard.name, now if page.records else now + POLL_S)
+
+    def _read_later(self, shard: _Shard, now: float) -> None:
+        self._agenda.read(shard.name, now + shard.backoff_s)
+        shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
+
+    def _miss(self, shard: _Shard, now: float, reason: str) -> None:
+        """The stream says that it does not have a shard. That is true once the listings lack it as well. Until then it
+        is a fault like others: one false answer must not end a shard that goes on (rule 25)."""
+        shard.missing_since = min(shard.missing_since, now)
+        missing_s = now - shard.missing_since
+        if self._discovery.gone(shard.name) or missing_s >= GONE_AFTER_S:
+            self._events.put(ShardGone(shard.name, shard.epoch, reason))
+            self._trouble.forget(shard.name)
+            self._forget(shard)
+            self._agenda.list(now)
+            return
+        log.warning("the stream does not have a shard that is listed, will retry", shard=shard.name, error=reason)
+        if missing_s >= MISSING_IS_TROUBLE_S:
+            self._trouble.refused(shard.name, f"shard {shard.name} is listed, but cannot be read: {reason}")
+        shard.drop_iterator()
+        self._discovery.doubt(shard.name)
+        self._agenda.list(now)
+        self._read_later(shard, now)
 
     def _deliver(self, shard: _Shard, page: Page, limit: int, asked_at: float) -> None:
         records = page.records

@@ -23,6 +23,8 @@ AGREEING = 5
 the middle of a catch-up, has older records than the other shards have processed: they would be out of order."""
 ENDED_LISTINGS = 10
 """The stream has ended after this many listings in a row in which every shard is closed and read."""
+GONE_LISTINGS = 5
+"""A shard is gone when this many listings in a row lack it. A listing may miss a shard that exists."""
 REPEATS = 6
 FORGET_S = 30 * 3600.0
 """A stream keeps a record for 24 h, and a listing may be hours behind. A shard that is forgotten too early counts as
@@ -78,6 +80,8 @@ class Discovery:
         self._finished = {name: clock() for name, at in self._positions.items() if at.ended}
         """The shards that will not be read any more, and since when."""
         self._missing_parent: Counter[str] = Counter()
+        self._doubted: dict[str, int] = {}
+        """Shards that the stream says it does not have, with the number of listings in a row that lack them."""
         self._complete = False
         self._agreed = 0
         self._ended_listings = 0
@@ -85,8 +89,27 @@ class Discovery:
 
     def finished(self, shard: str) -> None:
         """A shard will not be read any more. Its children may begin, so list them at once."""
+        self._doubted.pop(shard, None)
         self._finish([shard])
         self._eager = EAGER_LISTINGS
+
+    def doubt(self, shard: str) -> None:
+        """Reading a shard has failed because the stream does not have it. One such answer proves nothing (rule 25), so
+        the next listings decide, and they come soon."""
+        self._doubted.setdefault(shard, 0)
+        self._eager = EAGER_LISTINGS
+
+    def trust(self, shard: str) -> None:
+        """The shard was read, so it exists."""
+        self._doubted.pop(shard, None)
+
+    def gone(self, shard: str) -> bool:
+        """True once `GONE_LISTINGS` listings in a row lack a doubted shard."""
+        return self._doubted.get(shard, 0) >= GONE_LISTINGS
+
+    def stream_missing(self) -> None:
+        """The listing has failed because there is no such stream: a listing without any shard."""
+        self._count_doubted(set())
 
     def list_shards(self, reading: Collection[str]) -> Discovered:
         """List the shards; ``reading``: those that have begun. Blocks for the calls. Raises what `Streams.describe`
@@ -94,6 +117,7 @@ class Discovery:
         tip = self._clock()
         nodes = self._list()
         listed = {node.shard for node in nodes}
+        self._count_doubted(listed)
         self._finish(self._skipped(nodes))
         self._forget(listed)
         # A shard with a position exists until reading it fails. It counts as closed until a listing says that it is
@@ -127,6 +151,10 @@ class Discovery:
         topology = Topology(tuple(node for node in nodes if node.shard in listed))
         again_s = EAGER_S if self._eager else DISCOVER_S
         return Discovered(tuple(begin), topology, again_s, ended=self._ended_listings >= ENDED_LISTINGS)
+
+    def _count_doubted(self, listed: Collection[str]) -> None:
+        for shard in [*self._doubted]:
+            self._doubted[shard] = 0 if shard in listed else self._doubted[shard] + 1
 
     def _finish(self, shards: Iterable[str]) -> None:
         now = self._clock()

@@ -56,8 +56,12 @@ FAULTS: dict[str, tuple[str, str]] = {
     "table time-out": (TABLE, "after"),
     "table slow": (TABLE, "slow"),
     "crash before a table call": (TABLE, "crash before"),
+    "stream says not found": (STREAM, "before"),
+    "stream says expired": (STREAM, "before"),
 }
 """Every fault that a call can meet: the edge, and when it strikes in relation to the effect."""
+LIES = ("stream says not found", "stream says expired")
+"""Answers that are not true. They are drawn apart from the others, so that a seed keeps its other faults."""
 DOWN = {"stream down": STREAM, "s3 down": S3, "sns down": SNS, "table down": TABLE}
 """Outages of minutes, by edge."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -97,7 +98,7 @@ class StreamReader:
 
     def _call(self, name: str, effect: Callable[[], Answer]) -> Answer:
         self._stream.calls[name] += 1
-        return self._faults.call(STREAM, effect, _error)
+        return self._faults.call(STREAM, effect, partial(_error, name))
 
     def _streams(self, after_arn: str | None) -> StreamListing:
         there = [s for s in reversed(self._stream.siblings or [self._stream]) if s.exists]
@@ -185,7 +186,11 @@ class StreamReader:
         return f"{shard}|{row}|{empties}|{self._stream.clock.now!r}"
 
 
-def _error(fault: str) -> Exception:
+def _error(call: str, fault: str) -> Exception:
+    if fault == "stream says not found":
+        return Vanished("ResourceNotFoundException")
+    if fault == "stream says expired" and call == "records":
+        return Expired("ExpiredIteratorException")
     if fault == "stream access denied":
         return ConfigurationError("AccessDeniedException")
     return Retry(fault)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from sim_faults import DOWN, FAULTS, TABLE
+from sim_faults import DOWN, FAULTS, LIES, TABLE
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
 from sim_plan import Plan
@@ -144,6 +144,7 @@ def drawn(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
         start="latest" if latest else "trim_horizon",
     )
     plan = _plan(Random(f"plan {seed}"), calm, stream, begin, ailments)
+    plan = replace(plan, rates=plan.rates | _rates(Random(f"lies {seed}"), LIES, ailments))
     return Schedule(seed, stream, workload, plan, calm)
 
 
@@ -222,7 +223,8 @@ def _workload(rng: Random, begin: float, live: float, end: float) -> Workload:
 def _plan(rng: Random, calm: Plan, stream: Script, begin: float, ailments: Ailments) -> Plan:
     """Every ailment that may be is in a schedule or not: too many at once hide one another."""
     calm_from = max(stream.ends, calm.begins) + rng.choice([0.0, 20.0])
-    rates = _rates(rng, [name for name in FAULTS if FAULTS[name][0] != TABLE], ailments)
+    calls = [name for name in FAULTS if FAULTS[name][0] != TABLE and name not in LIES]
+    rates = _rates(rng, calls, ailments)
     down = []
     for name in (name for name in DOWN if DOWN[name] != TABLE):
         if rng.random() < 0.1 and name in ailments.faults:

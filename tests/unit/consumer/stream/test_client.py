@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,7 +79,6 @@ def test_an_iterator_after_a_number_names_it_and_no_other_does(kind: Any, sequen
         ({"Records": [{"eventID": "1"}], "NextShardIterator": "next"}, [{"eventID": "1"}], "next"),
         ({"Records": [], "NextShardIterator": "next"}, [], "next"),
         ({"Records": [{"eventID": "1"}]}, [{"eventID": "1"}], None),
-        ({}, [], None),
     ],
 )
 def test_a_page_may_carry_records_and_no_next_iterator(
@@ -92,6 +92,32 @@ def test_a_page_may_carry_records_and_no_next_iterator(
 
     page = streams(get_records=get_records).records("it", 7)
     assert (list(page.records), page.next_iterator) == (records, following)
+
+
+@pytest.mark.parametrize("answer", [{}, {"NextShardIterator": "next"}, [], None, "<html>busy</html>", {"Records": 7}])
+def test_an_answer_that_is_not_what_the_api_promises_is_a_fault_of_its_call(answer: Any) -> None:
+    """A gateway may answer with status 200 and anything else. Taken for a page without a next iterator it would end the
+    shard for ever (a public bug), and an exception would end the reader."""
+    calls = streams(
+        describe_stream=lambda **_: answer, get_shard_iterator=lambda **_: answer, get_records=lambda **_: answer
+    )
+    for call in (
+        lambda: calls.describe(None),
+        lambda: calls.iterator("a", "LATEST", None),
+        lambda: calls.records("it", 1),
+    ):
+        with pytest.raises(Retry, match="not what the API promises"):
+            call()
+
+
+def test_a_body_that_is_no_json_is_a_fault_of_its_call() -> None:
+    """Whichever parser meets it."""
+
+    def broken(**_: Any) -> Any:
+        raise json.JSONDecodeError("Expecting value", "<html>", 0)
+
+    with pytest.raises(Retry, match="GetRecords: the answer is not what the API promises"):
+        streams(get_records=broken).records("it", 1)
 
 
 @pytest.mark.parametrize(
