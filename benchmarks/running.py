@@ -72,8 +72,8 @@ def at_work(count: int, pipe: Connection) -> None:
                 core_share = worker.core_share(WATCH_S)
                 behind_s, rate = writer.behind_s, writer.rate
                 time.sleep(max(0.0, charts_due + PEAK_S - time.time()))
-    about = f"{WATCH_S:.0f} s with one snapshot and without charts due; {rate:,.1f} samples/s"
-    about += f", the writer {behind_s:.1f} s behind at most"
+    about = f"{WATCH_S:.0f} s with one snapshot and without charts due; {rate:,.1f} samples/s, "
+    about += f"the writer {behind_s:.1f} s behind at most"
     if rate < 0.95 * count:
         about += f"; scaled up by {count / rate:.2f}"
         core_share *= count / rate
