@@ -103,7 +103,7 @@ class Engine:
             self._sources.append(real(*args, **more))
             return self._sources[-1]
 
-        return {"DirectSource": source, "Committer": AtOnce, "Charting": NoCharts}
+        return {"DirectSource": source, "Committer": AtOnce, "Charting": NoCharting}
 
 
 class AtOnce:
@@ -133,7 +133,7 @@ class AtOnce:
         """See `Committer`."""
 
 
-class NoCharts:
+class NoCharting:
     """`consumer.worker.charts.Charting` that draws nothing: that is another process's work."""
 
     def __init__(self, archive: object) -> None:

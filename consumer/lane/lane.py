@@ -1,4 +1,6 @@
-"""The lane: the unit of order, ownership and state. Pure: events in, commits out, time is an argument.
+"""The lane: the unit of order, ownership and state. Events in, commits out, time is an argument.
+
+It calls no AWS and no clock. A contract holds that it imports none itself, the simulator that what it calls uses none.
 
 For every record, in merged order: count it, score it, judge it, report it. Messages wait for the next commit. None is
 published before the head that promises it is durable: after a crash nobody would know that it was sent.

@@ -18,7 +18,10 @@ from window.merge import Sequences
 from window.samples import Kind, Names, Samples
 
 FUTURE_S = 5 * 60.0
+"""A sample whose ``ts`` lies further ahead of *created* is quarantined (rule 2), unless its clock is known wrong."""
 LATE_S = 25 * 60.0
+"""A sample whose ``ts`` lies further behind *created* is late: counted, not scored (rule 2). `RETAINED_S` of windows
+must reach back this far, and `FUTURE_S`, a minute and `REACH_S` of the archive more (docs/decisions/0010)."""
 DEVICE_BYTES = 255
 """A longer device name would not fit into S3 keys: they have 1,024 bytes, and a quoted byte takes three."""
 MOST_TIES = 1000

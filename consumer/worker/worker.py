@@ -22,7 +22,10 @@ from consumer.worker.status import Observer, Status, fault, lag_s
 
 TICK_S = 0.1
 STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
-"""Together less than the 10 s that Docker gives a container between SIGTERM and SIGKILL."""
+STOP_S = STOP_READING_S + 2 * STOP_COMMIT_S + STOP_READING_S + STOP_CHARTS_S
+"""How long `Worker.stop` takes at most with one lane: `quiesce`, the two commits of `OwnedLane.finish`, `close`, the
+charts. That is 11 s, more than the 10 s that Docker gives a container between SIGTERM and SIGKILL: infra gives it 30 s.
+Each further lane adds up to 0.2 s while a sink hangs. A killed process loses no record: the next owner reads again."""
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
 log = structlog.get_logger(__name__)
 

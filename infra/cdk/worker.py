@@ -152,7 +152,8 @@ class WorkerService(Construct):
                 retries=10,
                 start_period=Duration.seconds(120),
             ),
-            stop_timeout=Duration.seconds(30),  # it takes 8 s at most: reading, commits, charts
+            # A stop takes up to `STOP_S` of consumer/worker/worker.py, 11 s.
+            stop_timeout=Duration.seconds(30),
             linux_parameters=linux,
         )
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))

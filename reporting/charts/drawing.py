@@ -1,4 +1,5 @@
-"""Draws a chart with matplotlib's object interface: no pyplot, no global state. The chart process imports this."""
+"""Draws a chart with matplotlib's object interface: no pyplot, no global state. Only `reporting.charts.figure.render`
+calls this, and imports it late: it takes long, and the worker's own process never draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A chart as a PNG. The drawing library is imported when the first one is drawn."""
+"""A chart as a PNG: what all others call. The chart process, `replay` and the demo call `render`; it calls
+`reporting.charts.drawing.draw`, and imports the drawing library with the first chart."""
 
 from __future__ import annotations
 

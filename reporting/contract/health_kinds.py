@@ -50,7 +50,7 @@ class HealthKind:
 HEALTH_KINDS: dict[HealthType, HealthKind] = {
     "health.silence": HealthKind(
         severity="high",
-        meaning="a device sends nothing",
+        meaning="a device sends nothing for 2 minutes",
         example={"summary": "No sample from bay-7 since 14:25:07 UTC, 120 s ago.", "since": EXAMPLE_S},
     ),
     "health.stuck": HealthKind(

@@ -10,7 +10,7 @@ from repository import ROOT
 
 import consumer.settings
 from consumer.worker.metrics import METRICS, NAMESPACE
-from consumer.worker.worker import STOP_CHARTS_S, STOP_COMMIT_S, STOP_READING_S
+from consumer.worker.worker import STOP_S
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Synthesised
@@ -47,7 +47,7 @@ def test_the_container_can_write_nothing_but_its_temporary_folder(plain: Synthes
     assert worker["ReadonlyRootFilesystem"] is True
     assert [(each["ContainerPath"], each["ReadOnly"]) for each in worker["MountPoints"]] == [("/tmp", False)]
     assert worker["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
-    assert STOP_READING_S + STOP_COMMIT_S + STOP_CHARTS_S < worker["StopTimeout"] <= 120
+    assert STOP_S < worker["StopTimeout"] <= 120
     assert worker["HealthCheck"]["Command"] == ["CMD", "battery-watch", "healthcheck"]
     assert "PortMappings" not in worker
 

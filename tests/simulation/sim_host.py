@@ -47,7 +47,7 @@ from window.samples import Names
 LOOK_EVERY_S = 5.0
 
 
-class NoCharts:
+class NotedCharts:
     """`consumer.worker.worker.Charts` that only notes what it was asked for."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Host:
         self.clock = run.clock
         self.durable: dict[str, Head] = {}
         self.commits = 0
-        self.charts = NoCharts()
+        self.charts = NotedCharts()
         self.committers: dict[str, SteppedCommitter] = {}
         self.lanes: dict[str, Lane] = {}
         self.reader_due = self.turn_due = self.look_due = run.clock.now

@@ -13,7 +13,7 @@ from sim_bundle import ArithmeticBundles
 from sim_cases import BEGIN, charge, live, rotation, stream
 from sim_edges import BUCKET
 from sim_faults import Clock, Faults
-from sim_host import NoCharts
+from sim_host import NotedCharts
 from sim_outcome import Outcome, differences
 from sim_reader import StreamReader
 from sim_stream import SimulatedStream, Weather
@@ -159,7 +159,7 @@ def worked(
     sinks = Sinks(opened.store, Archive(s3, BUCKET), (topic,))  # type: ignore[arg-type]
     committer = Committer(sinks, head=opened.head, clock=clock)
     lanes = Lanes(one_lane=True, table=OwnedLane(opened.lane, committer), open_lane=_none)
-    code = Worker(lanes, source, background(lanes, NoCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
+    code = Worker(lanes, source, background(lanes, NotedCharts()), clock=clock).run(_Until(opened.lane.ledger, records))  # type: ignore[arg-type]
     source.poll(0.0)
     return code, failed, opened.lane.ledger.days
 

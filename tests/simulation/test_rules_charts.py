@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sim_cases import BEGIN, charge, live, rotation, shard, stream
-from sim_host import NoCharts
+from sim_host import NotedCharts
 from sim_outcome import Outcome, differences
 from sim_pace import Pace
 from sim_plan import Plan
@@ -30,7 +30,7 @@ class Asked:
         self.at: list[float] = []
         self.watermark: list[float] = []
         self.world: World | None = None
-        monkeypatch.setattr(NoCharts, "draw", lambda charts, requests: self._note(requests))
+        monkeypatch.setattr(NotedCharts, "draw", lambda charts, requests: self._note(requests))
 
     def run(self, world: World) -> World:
         """Run the world to its end."""
@@ -109,7 +109,7 @@ def test_rule_16_a_chart_that_is_never_done_holds_up_no_commit(monkeypatch: pyte
     calm = Outcome.of(World(script, bundle, live()).run())
     monkeypatch.setattr(charting, "ChartProcess", Hanging)
     charts = charting.Charting(Archive(object(), "results"))  # type: ignore[arg-type]
-    monkeypatch.setattr(NoCharts, "draw", lambda twin, requests: charts.draw(requests))
+    monkeypatch.setattr(NotedCharts, "draw", lambda twin, requests: charts.draw(requests))
     try:
         world = World(script, bundle, live()).run()
         assert len(drawings) >= 4

@@ -11,7 +11,7 @@ import pytest
 from sim_bucket import BucketClient
 from sim_cases import BEGIN, charge, live, rotation, shard, stream
 from sim_found import lines, totals
-from sim_host import NoCharts
+from sim_host import NotedCharts
 from sim_outage import Outage
 from sim_outcome import Outcome, differences, head_of
 from sim_plan import Plan
@@ -98,7 +98,7 @@ def test_rule_01_a_replay_is_recognised_by_its_position_not_by_what_it_holds(bun
 def test_rule_08_shown_are_25_minutes_and_retained_37(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     """As the charts have it, and the windows in the bucket."""
     asked: list[ChartRequest] = []
-    monkeypatch.setattr(NoCharts, "draw", lambda charts, requests: asked.extend(requests))
+    monkeypatch.setattr(NotedCharts, "draw", lambda charts, requests: asked.extend(requests))
     readings = charge(0.0, 3001.0)
     world = World(stream(readings, [shard()]), bundle, Plan(begins=BEGIN + 3010.0)).run()
     world.stop_all()

@@ -28,6 +28,8 @@ MADE = {"build", "demo-out", "replay-out", "node_modules", "cdk.out"}
 WORDS = re.compile(r"`([^`\n]+)`")
 NAMED_IN = re.compile(r"`([\w./-]+\.py)`\s+\(([^()]*)\)")
 """A file and, in parentheses, names that are in it: `window/merge.py` (`stamps`)."""
+SAME_FILE = re.compile(r"`([\w./-]+\.py)`|the same file \(([^()]*)\)")
+"""A file, or names that are in the file named before them on the line: the same file (`Merge`)."""
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -81,6 +83,17 @@ def sections() -> dict[int, str]:
     return {int(number): re.split(r"^## ", body, flags=re.MULTILINE)[0] for number, body in pairs(parts[1:])}
 
 
+def in_the_same_file(page: str) -> Iterator[tuple[str, str]]:
+    """The file that each "the same file (`X`)" of a page means, and what the parentheses hold."""
+    for line in text(page).splitlines():
+        before = ""
+        for path, about in SAME_FILE.findall(line):
+            if about:
+                yield before, about
+            else:
+                before = path
+
+
 def pairs(parts: list[str]) -> Iterator[tuple[str, str]]:
     """Every two that follow each other."""
     return zip(parts[::2], parts[1::2], strict=True)
@@ -97,7 +110,7 @@ def test_a_name_in_parentheses_after_a_file_is_in_that_file(page: str) -> None:
     """A class that is renamed is renamed here too."""
     missing = [
         f"{path}: {name}"
-        for path, about in NAMED_IN.findall(text(page))
+        for path, about in [*NAMED_IN.findall(text(page)), *in_the_same_file(page)]
         if (ROOT / path).is_file()
         for name in re.findall(r"`(\w+)`", about)
         if not re.search(rf"\b{name}\b", text(path))

@@ -21,11 +21,12 @@ from consumer.stream.source import SourceHealth, Topology
 from consumer.worker.backfill import FirstWindow
 from consumer.worker.liveness import LivenessFile
 from consumer.worker.status import READER_STUCK_S, StatusLog
-from consumer.worker.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, Worker
+from consumer.worker.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, STOP_S, Worker
 
 
 class World:
-    """Everything around the loop. ``done``: what happened, in order; ``fail``: what a turn or a finish raises."""
+    """Everything around the loop. ``done``: what happened, in order; ``fail``: what a turn or a finish raises;
+    ``spent_s``: what the steps of a stop may take together."""
 
     def __init__(self, path: Path) -> None:
         self.done: list[str] = []
@@ -33,6 +34,7 @@ class World:
         self.fail: dict[str, BaseException] = {}
         self.stop = threading.Event()
         self.turns = 3
+        self.spent_s = 0.0  # what the steps of a stop may take together
         self.path = path
         self.lane = SimpleNamespace(
             name="table",
@@ -64,11 +66,11 @@ class World:
             health=lambda: self.health,
             begin=lambda: self.done.append("read"),
             poll=lambda timeout_s: [self.events.pop(0)] if self.events else [],
-            quiesce=lambda timeout_s: self.done.append("stop reading"),
-            close=lambda timeout_s: self.done.append("close the source"),
+            quiesce=lambda timeout_s: self._spend("stop reading", timeout_s),
+            close=lambda timeout_s: self._spend("close the source", timeout_s),
         )
         self.charting = SimpleNamespace(
-            draw=lambda requests: None, finish=lambda timeout_s: self.done.append("finish charts")
+            draw=lambda requests: None, finish=lambda timeout_s: self._spend("finish charts", timeout_s)
         )
 
     def worker(self, **more: Any) -> Worker:
@@ -87,9 +89,13 @@ class World:
             raise self.fail["turn"]
 
     def _finish(self, source: Any, now: float, timeout_s: float) -> None:
-        self.done.append("finish")
+        self._spend("finish", 2 * timeout_s)  # `OwnedLane.finish` waits for two commits
         if "finish" in self.fail:
             raise self.fail["finish"]
+
+    def _spend(self, step: str, at_most_s: float) -> None:
+        self.done.append(step)
+        self.spent_s += at_most_s
 
 
 class Routes:
@@ -139,6 +145,7 @@ def test_it_stops_in_the_order_that_loses_nothing(world: World) -> None:
         "close the source",
         "finish charts",
     ]
+    assert world.spent_s == pytest.approx(STOP_S, abs=0.1)  # the commits have a deadline, which goes by the clock
 
 
 def test_events_reach_the_lanes_before_they_are_processed(world: World) -> None:

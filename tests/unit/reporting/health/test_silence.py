@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.contract.events import utc
+from reporting.contract.health_kinds import HEALTH_KINDS
 from reporting.health.silence import FORGET_S, SILENCE_S
 from reporting.health.state import DeviceHealth
 from reporting.health.watch import deadline
@@ -26,6 +27,13 @@ def test_a_device_that_falls_silent_is_reported_once_and_so_is_its_return(watche
     watched.feed(sample(5000)).until(5000 + SILENCE_S)
     assert watched.told[1:] == [("silence", "d", "closed", 5000), ("silence", "d", "opened", 5000 + SILENCE_S)]
     assert (watched.said[1].since, watched.said[1].until) == (10, 5000)
+
+
+def test_the_registry_says_how_long_a_device_must_be_silent() -> None:
+    """It knows no detector, so its meaning and its example repeat the limit."""
+    kind = HEALTH_KINDS["health.silence"]
+    assert kind.meaning.endswith(f" for {SILENCE_S / 60:g} minutes")
+    assert f" {SILENCE_S:.0f} s ago" in kind.example["summary"]
 
 
 def test_any_record_ends_a_silence(watched: Watched) -> None:
