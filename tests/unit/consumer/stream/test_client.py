@@ -95,7 +95,7 @@ def test_a_page_may_carry_records_and_no_next_iterator(
 
 
 @pytest.mark.parametrize("answer", [{}, {"NextShardIterator": "next"}, [], None, "<html>busy</html>", {"Records": 7}])
-def test_an_answer_that_is_not_what_the_api_promises_is_a_fault_of_its_call(answer: Any) -> None:
+def test_bug_29_an_answer_that_is_not_what_the_api_promises_is_a_fault_of_its_call(answer: Any) -> None:
     """A gateway may answer with status 200 and anything else. Taken for a page without a next iterator it would end the
     shard for ever (a public bug), and an exception would end the reader."""
     calls = streams(

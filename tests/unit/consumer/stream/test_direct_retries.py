@@ -154,7 +154,9 @@ def test_of_700_shards_one_that_always_fails_holds_up_no_other() -> None:
 
 @pytest.mark.parametrize("call", ["iterator", "records"])
 @pytest.mark.parametrize("answers", [1, 4])
-def test_a_false_answer_that_a_shard_does_not_exist_loses_nothing(stream: Stream, call: str, answers: int) -> None:
+def test_bug_26_a_false_answer_that_a_shard_does_not_exist_loses_nothing(
+    stream: Stream, call: str, answers: int
+) -> None:
     """DynamoDB and its emulators give it for shards that are listed and go on (public bugs). It ended the shard: 243 of
     332 records were never read."""
     numbers = stream.write("s1", 300)
@@ -196,7 +198,7 @@ def test_a_shard_that_one_listing_misses_is_not_gone(stream: Stream) -> None:
     assert reader.said(ShardGone) == []
 
 
-def test_fresh_iterators_that_expire_make_no_hot_loop(stream: Stream) -> None:
+def test_bug_27_fresh_iterators_that_expire_make_no_hot_loop(stream: Stream) -> None:
     """20,000 calls in no time, and the health check well (public bugs too)."""
     numbers = stream.write("s1", 3)
     reader = Reader(stream)
@@ -207,7 +209,7 @@ def test_fresh_iterators_that_expire_make_no_hot_loop(stream: Stream) -> None:
     assert reader.run(300.0).read() == numbers
 
 
-def test_an_iterator_that_is_refused_again_and_again_is_replaced(stream: Stream) -> None:
+def test_bug_28_an_iterator_that_is_refused_again_and_again_is_replaced(stream: Stream) -> None:
     """By a code that may be retried: it was kept for ever."""
     numbers = stream.write("s1", 3)
     reader = Reader(stream, credit=2).run(1.0)
