@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass
-from math import inf
 from time import monotonic
 
 import structlog
@@ -57,7 +56,6 @@ class _Shard:
     credit: int = 0
     backoff_s: float = RETRY_FROM_S
     failures: int = 0
-    missing_since: float = inf
 
     def drop_iterator(self) -> None:
         """The next read takes a new iterator behind the last record. Never LATEST again: what was written since the
@@ -257,7 +255,7 @@ class DirectSource:
         else:
             self._trouble.answered(shard.name)
             self._discovery.trust(shard.name)
-            shard.backoff_s, shard.failures, shard.missing_since = RETRY_FROM_S, 0, inf
+            shard.backoff_s, shard.failures = RETRY_FROM_S, 0
             if page.records or page.next_iterator is not None:
                 self._deliver(shard, page, limit, asked_at)
             shard.iterator = page.next_iterator
@@ -275,10 +273,9 @@ class DirectSource:
         shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
 
     def _miss(self, shard: _Shard, now: float, reason: str) -> None:
-        """The stream says that it does not have a shard. That is true once the listings lack it as well. Until then it
-        is a fault like others: one false answer must not end a shard that goes on (rule 25)."""
-        shard.missing_since = min(shard.missing_since, now)
-        missing_s = now - shard.missing_since
+        """The stream says that it lacks a shard. That is true once the listings lack it as well. Until then it is a
+        fault like others: one false answer must not end a shard that goes on (rule 25)."""
+        missing_s = self._discovery.doubt(shard.name, now)
         if self._discovery.gone(shard.name) or missing_s >= GONE_AFTER_S:
             self._events.put(ShardGone(shard.name, shard.epoch, reason))
             self._trouble.forget(shard.name)
@@ -289,7 +286,6 @@ class DirectSource:
         if missing_s >= MISSING_IS_TROUBLE_S:
             self._trouble.refused(shard.name, f"shard {shard.name} is listed, but cannot be read: {reason}")
         shard.drop_iterator()
-        self._discovery.doubt(shard.name)
         self._agenda.list(now)
         self._read_later(shard, now)
 

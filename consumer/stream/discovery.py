@@ -80,8 +80,10 @@ class Discovery:
         self._finished = {name: clock() for name, at in self._positions.items() if at.ended}
         """The shards that will not be read any more, and since when."""
         self._missing_parent: Counter[str] = Counter()
-        self._doubted: dict[str, int] = {}
-        """Shards that the stream says it does not have, with the number of listings in a row that lack them."""
+        self._doubted: dict[str, float] = {}
+        """The shards that the stream says it does not have, and since when; monotonic seconds."""
+        self._lacking: Counter[str] = Counter()
+        """Of these: the number of listings in a row that lack them."""
         self._complete = False
         self._agreed = 0
         self._ended_listings = 0
@@ -89,23 +91,24 @@ class Discovery:
 
     def finished(self, shard: str) -> None:
         """A shard will not be read any more. Its children may begin, so list them at once."""
-        self._doubted.pop(shard, None)
+        self.trust(shard)
         self._finish([shard])
         self._eager = EAGER_LISTINGS
 
-    def doubt(self, shard: str) -> None:
+    def doubt(self, shard: str, now: float) -> float:
         """Reading a shard has failed because the stream does not have it. One such answer proves nothing (rule 25), so
-        the next listings decide, and they come soon."""
-        self._doubted.setdefault(shard, 0)
+        the next listings decide, and they come soon. Returns for how many seconds it has been so."""
         self._eager = EAGER_LISTINGS
+        return now - self._doubted.setdefault(shard, now)
 
     def trust(self, shard: str) -> None:
         """The shard was read, so it exists."""
         self._doubted.pop(shard, None)
+        self._lacking.pop(shard, None)
 
     def gone(self, shard: str) -> bool:
         """True once `GONE_LISTINGS` listings in a row lack a doubted shard."""
-        return self._doubted.get(shard, 0) >= GONE_LISTINGS
+        return self._lacking[shard] >= GONE_LISTINGS
 
     def stream_missing(self) -> None:
         """The listing has failed because there is no such stream: a listing without any shard."""
@@ -154,7 +157,7 @@ class Discovery:
 
     def _count_doubted(self, listed: Collection[str]) -> None:
         for shard in [*self._doubted]:
-            self._doubted[shard] = 0 if shard in listed else self._doubted[shard] + 1
+            self._lacking[shard] = 0 if shard in listed else self._lacking[shard] + 1
 
     def _finish(self, shards: Iterable[str]) -> None:
         now = self._clock()
