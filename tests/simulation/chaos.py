@@ -121,12 +121,19 @@ def _counted(blocks: Iterable[list[Verdict]], total: int, console: Console) -> C
     return chaos
 
 
-def _replace(file: Path, report: str) -> None:
-    """Put the report between the two marks in a file."""
-    before, found, rest = file.read_text(encoding="utf-8").partition(BEGIN)
+def _around(file: Path) -> tuple[str, str]:
+    """What stands before and after the place for the report."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before, found, rest = text.partition(BEGIN)
     _, ended, after = rest.partition(END)
     if not found or not ended:
         raise SystemExit(f"{file} has no place for the table: it needs a line {BEGIN} and a line {END}")
+    return before, after
+
+
+def _replace(file: Path, report: str) -> None:
+    """Put the report between the two marks in a file."""
+    before, after = _around(file)
     file.write_text(f"{before}{BEGIN}\n\n{report}\n\n{END}{after}", encoding="utf-8")
 
 
@@ -138,6 +145,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", type=Path, help="a file with the marks between which the table goes")
     chosen = parser.parse_args(arguments)
+    if chosen.write:
+        _around(chosen.write)  # before minutes of work
     console = Console(stderr=True)
     begun = monotonic()
     seeds = range(chosen.first, chosen.first + chosen.seeds)
