@@ -212,11 +212,7 @@ class DirectSource:
             self._superseded = any(label > self._streams.label for label in self._streams.labels())
         except (Retry, Vanished, ConfigurationError) as error:
             log.warning("listing the table's streams failed, will retry", error=str(error))
-        self._trouble.ended = (
-            "the table has a new stream, and this one is read to its end"
-            if self._superseded
-            else "the table's stream is turned off, and read to its end: turn it on again with new images"
-        )
+        self._trouble.end(superseded=self._superseded)
 
     def _read(self, shard: _Shard, now: float) -> None:
         """Read one page of a shard, and put its next page on the agenda."""

@@ -32,6 +32,14 @@ class Trouble:
         """The shard is gone: what it refused does not matter any more."""
         self._refused.pop(shard, None)
 
+    def end(self, *, superseded: bool) -> None:
+        """Nothing more is written to the stream. ``superseded``: the table has a newer one."""
+        self.ended = (
+            "the table has a new stream, and this one is read to its end"
+            if superseded
+            else "the table's stream is turned off, and read to its end: turn it on again with new images"
+        )
+
     def __str__(self) -> str:
         if self.ended:
             return self.ended
