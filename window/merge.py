@@ -177,10 +177,11 @@ class Merge:
         if not lineage.tip:  # before the tip, a page of any size ends the run of empty pages
             lineage.empty_pages, lineage.empty_since = 0, np.inf
 
-    def empty(self, shard: str, asked_at: float) -> None:
-        """Take an empty page, asked for at ``asked_at``. It proves idleness once the shard is at its tip (rule 5)."""
+    def empty(self, shard: str, asked_at: float, *, renewed: bool = False) -> None:
+        """Take an empty page, asked for at ``asked_at``. It proves idleness once the shard is at its tip (rule 5). If
+        reading was ``renewed``, the proof begins again: records may have been written since the last page."""
         lineage = self._lineages[shard]
-        if asked_at - lineage.asked_at > POLLS_STOPPED_S:
+        if renewed or asked_at - lineage.asked_at > POLLS_STOPPED_S:
             lineage.tip = False
             lineage.empty_pages, lineage.empty_since = 0, np.inf
         lineage.asked_at = asked_at

@@ -216,7 +216,7 @@ class Shards:
 
     def _batch(self, event: ShardBatch) -> list[Notice]:
         if len(event.samples) == 0:
-            self.merge.empty(event.shard, event.asked_at)
+            self.merge.empty(event.shard, event.asked_at, renewed=event.renewed)
             return []
         self._credit.delivered(event.shard, len(event.samples))
         notices = self._resumed(event)

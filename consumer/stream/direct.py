@@ -56,12 +56,14 @@ class _Shard:
     credit: int = 0
     backoff_s: float = RETRY_FROM_S
     failures: int = 0
+    renewed: bool = False
 
     def drop_iterator(self) -> None:
         """The next read takes a new iterator behind the last record. Never LATEST again: what was written since the
         first iterator would be skipped."""
         self.iterator = None
         self.kind = "AFTER_SEQUENCE_NUMBER" if self.position.sequence else "TRIM_HORIZON"
+        self.renewed = True
 
 
 class DirectSource:
@@ -301,9 +303,9 @@ class DirectSource:
             shard.credit -= len(records)
         size = sum(record["dynamodb"].get("SizeBytes", 0) for record in page.records)
         full = len(page.records) >= limit or size >= PAGE_BYTES
-        self._events.put(
-            ShardBatch(shard.name, shard.epoch, decoded.samples, decoded.sequence, decoded.rejects, asked_at, full)
-        )
+        samples, sequence, rejects = decoded.samples, decoded.sequence, decoded.rejects
+        self._events.put(ShardBatch(shard.name, shard.epoch, samples, sequence, rejects, asked_at, full, shard.renewed))
+        shard.renewed = False
 
     def _forget(self, shard: _Shard) -> None:
         with self._lock:

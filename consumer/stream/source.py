@@ -50,7 +50,8 @@ class ShardOpened:
 @dataclass(frozen=True, slots=True)
 class ShardBatch:
     """One page: the records in order, or none. ``asked_at``: when it was asked for (epoch seconds). ``full``: the page
-    was cut by its limit, so more records may wait."""
+    was cut by its limit, so more records may wait. ``renewed``: it is the first page after reading had failed and began
+    again: the empty pages before it prove nothing about those that follow."""
 
     shard: str
     epoch: int
@@ -59,6 +60,7 @@ class ShardBatch:
     rejects: Mapping[int, Reject]
     asked_at: float
     full: bool
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

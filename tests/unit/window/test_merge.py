@@ -93,6 +93,21 @@ def test_idleness_is_proven_by_three_empty_pages_over_a_second() -> None:
     assert merge.shards["b"] == 104.0 - IDLE_SLACK_S
 
 
+def test_empty_pages_from_before_a_failure_prove_nothing() -> None:
+    """Reading failed for a while and began again: what was written meanwhile may lie behind any empty page."""
+    merge = merging("a", "b")
+    push(merge, "a", 120.0)
+    for asked_at in (100.0, 100.5, 101.0):
+        merge.empty("b", asked_at)
+    assert merge.shards["b"] == 101.0 - IDLE_SLACK_S
+    merge.empty("b", 125.0, renewed=True)
+    merge.empty("b", 125.5)
+    assert merge.shards["b"] == 101.0 - IDLE_SLACK_S
+    assert out(merge) == []
+    merge.empty("b", 126.0)
+    assert merge.shards["b"] == 126.0 - IDLE_SLACK_S
+
+
 @pytest.mark.parametrize("asked_at", [(100.0, 105.0), (100.0, 100.5, 100.9)])
 def test_two_pages_or_less_than_a_second_prove_nothing(asked_at: tuple[float, ...]) -> None:
     """During catch-up an empty page may come between full ones."""

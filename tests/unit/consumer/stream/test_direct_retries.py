@@ -22,6 +22,7 @@ from consumer.stream.direct import (
 )
 from consumer.stream.source import (
     Failed,
+    ShardBatch,
     ShardEnded,
     ShardGone,
     ShardOpened,
@@ -224,3 +225,13 @@ def test_bug_28_an_iterator_that_is_refused_again_and_again_is_replaced(stream: 
     stream.records = records  # type: ignore[method-assign]
     reader.source.credit("s1", 0, 10)
     assert reader.run(RETRY_FROM_S * 2**FAILURES_OF_AN_ITERATOR + 5.0).read() == numbers
+
+
+def test_the_first_page_after_a_failure_is_marked(stream: Stream) -> None:
+    """The merge begins the proof of idleness again with it, and only with it."""
+    reader = Reader(stream).run(1.0)
+    assert not any(batch.renewed for batch in reader.said(ShardBatch))
+    stream.faults["records"] = [Vanished("ResourceNotFoundException")]
+    before = len(reader.said(ShardBatch))
+    reader.run(5.0)
+    assert [batch.renewed for batch in reader.said(ShardBatch)[before:]][:3] == [True, False, False]
