@@ -224,7 +224,8 @@ class Shards:
         self._credit.processed(event.shard, known)
         if known < len(event.samples):
             rest = slice(known, None)
-            self.merge.push(event.shard, event.samples.take(rest), event.sequence[rest], full=event.full)
+            full = event.full or event.renewed  # more may wait behind the first page after a failure
+            self.merge.push(event.shard, event.samples.take(rest), event.sequence[rest], full=full)
         return notices
 
     def _already_processed(self, event: ShardBatch) -> int:

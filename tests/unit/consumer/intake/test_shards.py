@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from consumer.intake.credit import Credit
 from consumer.intake.graph import CHILDLESS_LISTINGS, ENDED_LISTINGS
@@ -186,3 +188,21 @@ def test_credit_of_what_is_void_is_given_back() -> None:
         shards.take(ShardOpened("a", epoch, None), 0.0)
         assert shards.grants(idle=True) == {"a": (epoch, full)}
         shards.take(page("a", epoch, names, 3, 4), 0.0)
+
+
+@pytest.mark.parametrize("first", [(), (102,)])
+def test_after_a_failure_one_empty_page_proves_nothing(first: tuple[int, ...]) -> None:
+    """Whether the first page has records or none: more of what was written meanwhile may lie behind the next one."""
+    names = Names()
+    shards = Shards(names)
+    shards.take(ShardOpened("a", 1, None), 0.0)
+    shards.take(Topology((ShardNode("a", None, False),)), 0.0)
+    for asked_at in (100.0, 100.5, 101.0):
+        shards.take(replace(page("a", 1, names), asked_at=asked_at), 0.0)
+    held = shards.merge.shards["a"]
+    shards.take(replace(page("a", 1, names, *first), asked_at=125.0, renewed=True), 0.0)
+    shards.take(replace(page("a", 1, names), asked_at=125.5), 0.0)
+    assert shards.merge.shards["a"] <= max(held, *first, 0)
+    shards.take(replace(page("a", 1, names), asked_at=126.0), 0.0)
+    shards.take(replace(page("a", 1, names), asked_at=126.5), 0.0)
+    assert shards.merge.shards["a"] > 120.0
