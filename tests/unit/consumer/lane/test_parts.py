@@ -32,7 +32,7 @@ from scoring.scorer import Scorer
 from scoring.verdict import Severity
 from window.samples import Names
 
-OF_A_CLAIM = {"format", "lane", "owner", "started", "epoch", "bundle", "bundles"}
+OF_A_CLAIM = {"format", "version", "unknown", "lane", "owner", "started", "epoch", "bundle", "bundles"}
 OF_A_COMMIT = {"commit", "heartbeat", "released", "watermark", "outbox"}
 NO_STATE = {
     "name": "given",
