@@ -11,7 +11,7 @@ from typing import Any
 
 from consumer.version import VERSION
 
-FORMAT = 1
+FORMAT = 2
 """The format that this version writes. It reads this one and all older ones."""
 Tree = dict[str, Any]
 
@@ -20,7 +20,14 @@ class NewerFormat(Exception):
     """The head has a format that this version does not know. The message names both versions."""
 
 
-LIFTS: Mapping[int, Callable[[Tree], Tree]] = {}
+
+
+def _positions_of_a_prefix(head: Tree) -> Tree:
+    """Format 1 had processed all records of a shard up to its position and none after it. Format 2 can say so too."""
+    return head
+
+
+LIFTS: Mapping[int, Callable[[Tree], Tree]] = {1: _positions_of_a_prefix}
 """By format: what turns a head of it into one of the next format."""
 
 

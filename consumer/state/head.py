@@ -99,12 +99,16 @@ class _Part(BaseModel):
 
 
 class ShardPosition(_Part):
-    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``since``: nothing was read yet, and records
-    written before it (epoch seconds) are skipped. ``ended_at``: when the shard was read to its end."""
+    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``after``: what is known of the records right
+    after it, as runs: ``d2 w5 d1`` says that two are committed, five are not, one is (rule 23). ``since``: nothing was
+    read yet, and records written before it (epoch seconds) are skipped. ``ended_at``: when the shard was read to its
+    end. ``idle``: up to this stamp the shard is proven to have no more records (rule 24)."""
 
     sequence: str | None = None
+    after: str = ""
     since: float | None = None
     stamp: float | None = None
+    idle: float | None = None
     ended: bool = False
     ended_at: float | None = None
 
@@ -130,6 +134,8 @@ class Head(_Part):
     """Counts owners, as ``commit`` counts commits."""
     commit: int = 0
     heartbeat: float = 0.0
+    beat: int = 0
+    """Counts the writes of the head by one owner (rule 27)."""
     released: bool = False
     bundle: str
     """The latest of ``bundles``, which are in order, oldest first."""
