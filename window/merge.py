@@ -16,15 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from window.idle import IdleProof
 from window.samples import Floats, Samples, concat
 
 IDLE_SLACK_S = 4.0
 """How far an idle promise stays behind our clock: a stamp may lag 2 s behind `created`, `created` has whole seconds,
 and the table's clock is not ours (docs/decisions/0002)."""
-IDLE_PAGES, IDLE_OVER_S = 3, 1.0
-"""So many empty pages in a row, over so many seconds, prove that a shard is at its tip (rule 5)."""
-POLLS_STOPPED_S = 40.0
-"""A shard that was not asked for so long must prove again that it is at its tip."""
 LATEST_LEAD_S, LATEST_LAG_S = 5.0, 2.0
 """How far a stamp may lie ahead of `created`, and how far behind it (rule 3)."""
 
@@ -66,24 +63,20 @@ class Released:
 class _Lineage:
     """One shard as the merge sees it.
 
-    ``last``: stamp of the last record delivered. ``idle``: the stamp up to which it is promised idle. ``tip``: it is
-    proven to be at its tip. ``closed``: nothing more is written to it. ``passed``: the merge does not wait for it.
+    ``last``: stamp of the last record delivered. ``proof``: how far it is proven idle. ``closed``: nothing more is
+    written to it. ``passed``: the merge does not wait for it.
     """
 
     last: float
-    idle: float = -np.inf
+    proof: IdleProof = field(default_factory=IdleProof)
     ended: bool = False
-    empty_pages: int = 0
-    empty_since: float = np.inf
-    asked_at: float = -np.inf
-    tip: bool = False
     closed: bool = False
     passed: bool = False
     waiting: deque[Released] = field(default_factory=deque)
 
     @property
     def hold(self) -> float:
-        return max(self.last, self.idle)
+        return max(self.last, self.proof.until - IDLE_SLACK_S)
 
 
 class Merge:
@@ -154,10 +147,26 @@ class Merge:
         """All shards of the first complete listing are open."""
         self.ready = True
 
-    def open(self, shard: str, *, after: float = -np.inf) -> None:
-        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart."""
+    def open(self, shard: str, *, after: float = -np.inf, proven: float = -np.inf) -> None:
+        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart.
+        ``proven``: how far it is proven idle already (rule 24): by its parent, or by the iterator taken at its tip."""
         if shard not in self._lineages:
-            self._lineages[shard] = _Lineage(last=after)
+            lineage = self._lineages[shard] = _Lineage(last=after)
+            lineage.proof.begin(after)
+            lineage.proof.trust(proven)
+
+    def trust(self, shard: str, proven: float) -> None:
+        """A shard was read again as far as the last owner had read it. That one had proven it idle up to ``proven``
+        (rule 24)."""
+        lineage = self._lineages.get(shard)
+        if lineage is not None:
+            lineage.proof.trust(proven)
+            self._catch_up(lineage)
+
+    def proven(self, shard: str) -> float:
+        """How far a shard is proven idle, in the service's time, without the slack; -inf for one that is not open."""
+        lineage = self._lineages.get(shard)
+        return lineage.proof.until if lineage else -np.inf
 
     def last(self, shard: str) -> float:
         """Stamp of the shard's last record delivered; -inf for a shard that is not open."""
@@ -165,7 +174,7 @@ class Merge:
         return lineage.last if lineage else -np.inf
 
     def push(self, shard: str, samples: Samples, sequence: Sequences, *, full: bool) -> None:
-        """Take a page of records, at least one, of an open shard. A full page proves no tip: more may follow."""
+        """Take a page of records, at least one, of an open shard. ``full``: more may follow: it is not at its tip."""
         lineage = self._lineages[shard]
         stamp = stamps(samples, lineage.last)
         self.broken += int((stamp < self.watermark).sum())
@@ -173,25 +182,14 @@ class Merge:
         self._catch_up(lineage)
         lineage.waiting.append(Released(samples, stamp, sequence))
         self._buffered += len(samples)
-        lineage.tip = lineage.tip and not full
-        if not lineage.tip:  # before the tip, a page of any size ends the run of empty pages
-            lineage.empty_pages, lineage.empty_since = 0, np.inf
+        lineage.proof.records(float(samples.created[-1]), full=full)
 
     def empty(self, shard: str, asked_at: float, *, renewed: bool = False) -> None:
-        """Take an empty page, asked for at ``asked_at``. It proves idleness once the shard is at its tip (rule 5). If
+        """Take an empty page, asked for at ``asked_at``. Enough of them prove the shard idle (rules 5 and 24). If
         reading was ``renewed``, the proof begins again: records may have been written since the last page."""
         lineage = self._lineages[shard]
-        if renewed or asked_at - lineage.asked_at > POLLS_STOPPED_S:
-            lineage.tip = False
-            lineage.empty_pages, lineage.empty_since = 0, np.inf
-        lineage.asked_at = asked_at
-        lineage.empty_pages += 1
-        lineage.empty_since = min(lineage.empty_since, asked_at)
-        if lineage.empty_pages >= IDLE_PAGES and asked_at - lineage.empty_since >= IDLE_OVER_S:
-            lineage.tip = True
-        if lineage.tip and not lineage.closed:
-            lineage.idle = max(lineage.idle, asked_at - IDLE_SLACK_S)
-            self._catch_up(lineage)
+        lineage.proof.empty(asked_at, renewed=renewed, closed=lineage.closed)
+        self._catch_up(lineage)
 
     def mark(self, shard: str, *, closed: bool) -> None:
         """Note whether a shard is ``closed``: nothing more is written to it, and before its end it is never idle."""

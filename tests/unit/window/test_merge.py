@@ -81,7 +81,7 @@ def test_equal_stamps_leave_by_shard_id_whichever_was_read_first(first: str, sec
 
 def test_idleness_is_proven_by_three_empty_pages_over_a_second() -> None:
     """Then the shard holds a slack behind the time of the last question, and one empty page moves it on."""
-    merge = merging("a", "b")
+    merge = merging("a", "b", after=50.0)
     push(merge, "a", 90.0)
     for asked_at in (100.0, 100.2, 100.4, 100.99):
         merge.empty("b", asked_at)
@@ -95,7 +95,7 @@ def test_idleness_is_proven_by_three_empty_pages_over_a_second() -> None:
 
 def test_empty_pages_from_before_a_failure_prove_nothing() -> None:
     """Reading failed for a while and began again: what was written meanwhile may lie behind any empty page."""
-    merge = merging("a", "b")
+    merge = merging("a", "b", after=50.0)
     push(merge, "a", 120.0)
     for asked_at in (100.0, 100.5, 101.0):
         merge.empty("b", asked_at)
@@ -148,7 +148,7 @@ def test_a_full_page_ends_the_proof_of_idleness() -> None:
 
 def test_at_the_tip_a_page_that_is_not_full_keeps_the_proof() -> None:
     """Later one empty page suffices."""
-    merge = merging("b")
+    merge = merging("b", after=50.0)
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)
     push(merge, "b", 98.0)
@@ -158,7 +158,7 @@ def test_at_the_tip_a_page_that_is_not_full_keeps_the_proof() -> None:
 
 def test_after_a_pause_of_the_polls_idleness_is_proven_again() -> None:
     """One empty page suffices only while they keep coming: meanwhile a backlog may have gathered."""
-    merge = merging("b")
+    merge = merging("b", after=50.0)
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)
     for at in (200.0, 200.5, 200.9):
@@ -219,7 +219,7 @@ def test_the_watermark_is_the_lowest_stamp_that_may_still_leave() -> None:
 
 def test_a_record_below_the_watermark_is_counted() -> None:
     """A broken promise of idleness is not passed over in silence."""
-    merge = merging("a", "b")
+    merge = merging("a", "b", after=50.0)
     push(merge, "a", 90.0, 120.0)
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)

@@ -195,7 +195,7 @@ def test_after_a_failure_one_empty_page_proves_nothing(first: tuple[int, ...]) -
     """Whether the first page has records or none: more of what was written meanwhile may lie behind the next one."""
     names = Names()
     shards = Shards(names)
-    shards.take(ShardOpened("a", 1, None), 0.0)
+    shards.take(ShardOpened("a", 1, None, since=90.0), 0.0)
     shards.take(Topology((ShardNode("a", None, False),)), 0.0)
     for asked_at in (100.0, 100.5, 101.0):
         shards.take(replace(page("a", 1, names), asked_at=asked_at), 0.0)
