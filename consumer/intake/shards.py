@@ -207,8 +207,10 @@ class Shards:
             self._stop_reading(event.shard)
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
-        since = -inf if event.since is None else event.since - IDLE_SLACK_S
-        self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent), since]))
+        since = -inf if event.since is None else event.since
+        after = max([*stamps, self.merge.last(parent), since - IDLE_SLACK_S])
+        # An iterator at the tip is a proof by its time, and a child's records are newer than a proof of its parent.
+        self.merge.open(event.shard, after=after, proven=max(since, self.merge.proven(parent)))
         self.merge.mark(event.shard, closed=event.closed)
         self._graph.add(event.shard, event.parent)
         self._epochs.begin(event.shard, event.epoch)
