@@ -94,9 +94,10 @@ class PageReader:
                 self._publish(Gap(shard.name, shard.epoch, None, TRIMMED))
             self._publish(batch)
         shard.iterator = page.next_iterator
+        moved = batch is not None and len(batch.samples) > 0
         if page.next_iterator is None:
-            return self._doubt_end(shard, now, moved=batch is not None)
-        shard.answered()
+            return self._doubt_end(shard, now, moved=moved)
+        shard.answered(moved=moved)
         self._trouble.answered(shard.name)
         self._discovery.trust(shard.name)
         return now if page.records else now + POLL_S

@@ -115,7 +115,9 @@ class Shard:
         self.drop_iterator()
         return now if self.ends < ENDS else self.failures.add(now)
 
-    def answered(self) -> None:
-        """A page has come, and after it the shard goes on."""
+    def answered(self, *, moved: bool) -> None:
+        """A page has come, and after it the shard goes on. ``moved``: it had records. One without takes no end back: a
+        closed shard may have any number of them before it says again that there is no more."""
         self.failures, self.trimmed = Failures(), Failures()
-        self.ends, self.skips, self.doubtful = 0, False, False
+        self.ends = 0 if moved else min(self.ends, ENDS - 1)
+        self.skips = self.doubtful = False

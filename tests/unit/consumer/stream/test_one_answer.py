@@ -133,6 +133,57 @@ def test_rule_25_a_shard_that_is_deleted_before_its_end_is_confirmed_has_ended(s
     assert [type(event) for event in reader.said(ShardEnded, ShardGone)] == [ShardEnded]
 
 
+def test_rule_25_a_shard_that_was_begun_at_its_tip_and_had_no_record_since_ends(stream: Stream) -> None:
+    """To confirm its end it is read from the horizon, through pages of records that are not wanted."""
+    stream.write("s1", 2500, created=EPOCH - 3600.0)
+    reader = Reader(stream, "latest").run(5.0)
+    stream.roll_over("s1", "s2")
+    numbers = stream.write("s2", 3, created=EPOCH + 10.0)
+    assert reader.run(2.0).read() == numbers
+    assert [end.shard for end in reader.said(ShardEnded)] == ["s1"]
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_rule_25_a_closed_shard_may_have_empty_pages_before_its_end(stream: Stream, pages: int) -> None:
+    """Any number, for every new iterator: they do not take back that there is no more."""
+    numbers = stream.write("s1", 3)
+    reader = Reader(stream).run(5.0)
+    stream.roll_over("s1", "s2")
+    numbers += stream.write("s2", 3)
+    real_iterator, real, left = stream.iterator, stream.records, [0]
+
+    def iterator(*of: Any) -> str:
+        left[0] = pages
+        return real_iterator(*of)
+
+    def records(iterator: str, limit: int) -> Page:
+        page = real(iterator, limit)
+        if page.next_iterator is None and left[0]:
+            left[0] -= 1
+            return Page(page.records, iterator)
+        return page
+
+    stream.iterator, stream.records = iterator, records  # type: ignore[method-assign]
+    assert reader.run(5.0).read() == numbers
+    assert [end.shard for end in reader.said(ShardEnded)] == ["s1"]
+
+
+def test_rule_25_false_ends_from_before_confirm_no_later_end(stream: Stream) -> None:
+    """Two answers had no next iterator, then the shard went on. Closed later, it is still read to its end."""
+    numbers = stream.write("s1", 3)
+    reader = Reader(stream, credit=3).run(1.0)
+    without_next(stream, answers=2, empty=True)
+    reader.source.credit("s1", 0, 1)
+    reader.run(5.0)
+    reader.source.credit("s1", 0, -1)
+    numbers += stream.write("s1", 300)
+    stream.roll_over("s1", "s2")
+    reader.run(25.0)
+    assert reader.said(ShardEnded) == []
+    reader.source.credit("s1", 0, 1000)
+    assert reader.run(5.0).read() == numbers
+
+
 # Trimmed records
 
 
