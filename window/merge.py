@@ -168,6 +168,12 @@ class Merge:
         lineage = self._lineages.get(shard)
         return lineage.proof.until if lineage else -np.inf
 
+    def settled(self, shard: str) -> float:
+        """As `proven`, for the head: -inf while records of the shard wait. The proof says that they were delivered, and
+        a successor begins before them."""
+        lineage = self._lineages.get(shard)
+        return -np.inf if lineage is None or lineage.waiting else lineage.proof.until
+
     def last(self, shard: str) -> float:
         """Stamp of the shard's last record delivered; -inf for a shard that is not open."""
         lineage = self._lineages.get(shard)

@@ -263,6 +263,36 @@ def test_a_forced_release_passes_by_who_holds_until_it_has_caught_up() -> None:
     assert merge.watermark == 45.0
 
 
+def test_rule_24_a_proof_of_the_last_owner_counts_once_it_is_said() -> None:
+    """It moves the hold, and makes the next claim short."""
+    merge = merging("a", "b")
+    push(merge, "a", 90.0)
+    merge.open("c", proven=500.0)
+    assert (merge.proven("c"), merge.shards["c"]) == (500.0, 500.0 - IDLE_SLACK_S)
+    assert merge.proven("b") == merge.proven("nobody") == -np.inf
+    merge.trust("b", 100.0)
+    merge.trust("nobody", 100.0)
+    assert merge.proven("b") == 100.0
+    assert out(merge) == [90.0]
+    for asked_at in (150.0, 150.5, 151.0):
+        merge.empty("b", asked_at)
+    assert merge.proven("b") == 151.0
+
+
+def test_rule_24_a_proof_is_stored_only_once_all_records_before_it_have_left() -> None:
+    """The last owner's proof covers records that its successor still has to read."""
+    merge = merging("a", "b")
+    merge.trust("a", 95.0)
+    push(merge, "a", 96.0)
+    for asked_at in (100.0, 100.5, 101.0):
+        merge.empty("a", asked_at)
+    assert (merge.proven("a"), merge.settled("a")) == (101.0, -np.inf)
+    merge.trust("b", 101.0)
+    assert out(merge) == [96.0]
+    assert merge.settled("a") == 101.0
+    assert merge.settled("nobody") == -np.inf
+
+
 def test_what_is_read_of_every_shard() -> None:
     """For aligned reading: ended shards no longer count, the slowest does."""
     merge = merging("a", "b", "c")
