@@ -34,7 +34,7 @@ class StreamEnd:
         if ended:
             self._find_out()
         else:
-            self.reason, self._without_table = "", 0
+            self.reason, self.superseded, self._without_table = "", False, 0
 
     def missing(self, now: float) -> bool:
         """The listing has failed because there is no such stream. True once that is certain; then it blocks for a

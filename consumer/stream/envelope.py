@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import inf
 from typing import Any
 
 from consumer.errors import Retry
@@ -23,7 +23,7 @@ def sequence(record: Any) -> str:
         number = record["dynamodb"]["SequenceNumber"]
     except (LookupError, TypeError):
         number = None
-    if isinstance(number, str) and number.isascii() and number.isdigit():
+    if isinstance(number, str) and number.isdecimal():
         return number
     raise Unnumbered(f"a record has the sequence number {number!r}, which is none")
 
@@ -42,7 +42,7 @@ def created(record: Mapping[str, Any]) -> float | None:
         at = float(record["dynamodb"][CREATED])
     except (LookupError, TypeError, ValueError):
         return None
-    return at if isfinite(at) and at >= 0.0 else None
+    return at if 0.0 <= at < inf else None
 
 
 def size_bytes(record: Any) -> int:

@@ -100,13 +100,13 @@ class Decoder:
             created = envelope.created(record)
             written = written if created is None else created
             try:
-                device, *values, kind, reason = self._decoded(record, created)
+                device, ts, current_a, temperature_c, kind, reason = self._decoded(record, created)
             except Malformed as fault:
                 kind, reason = Kind.MALFORMED, str(fault)
-                device, values = self._device_of(record), [NAN, NAN, NAN]
+                device, ts, current_a, temperature_c = self._device_of(record), NAN, NAN, NAN
             if reason:
                 rejects[row] = Reject(reason, record)
-            rows.append((*values, written, self._devices.code(device), kind))
+            rows.append((ts, current_a, temperature_c, written, self._devices.code(device), kind))
         columns = list(zip(*rows, strict=True)) or [()] * 6
         samples = Samples.of(
             columns[0],
@@ -137,7 +137,8 @@ class Decoder:
             ts, current_a, temperature_c = _time(item), number(item, "current"), number(item, "temperature")
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
             raise Malformed(f"the record's image is none of an item: {fault!r}") from fault
-        return device, ts, current_a, temperature_c, *self._class(ts, current_a, temperature_c, created)
+        kind, reason = self._class(ts, current_a, temperature_c, created)
+        return device, ts, current_a, temperature_c, kind, reason
 
     def items(self, name: str, items: Sequence[Item]) -> Decoded:
         """Decode items read from the table itself, in order of time, under the lineage ``name``.

@@ -343,6 +343,10 @@ def test_a_stream_that_does_not_exist_any_more_may_have_a_successor(stream: Stre
     assert not reader.source.health().superseded
     reader.run(30.0)
     assert reader.source.health().superseded
+    stream.shards["s1"] = Shard()
+    stream.faults.clear()
+    reader.run(30.0)
+    assert (reader.source.health().superseded, reader.source.health().trouble) == (False, "")
 
 
 def test_rule_24_pages_say_when_they_were_asked_for_in_the_services_time(stream: Stream) -> None:
