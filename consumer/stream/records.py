@@ -15,7 +15,7 @@ import numpy as np
 
 from consumer.stream import envelope
 from scoring.config import PLAUSIBLE, Range
-from window.merge import Sequences
+from window.released import Sequences
 from window.samples import Kind, Names, Samples
 
 FUTURE_S = 5 * 60.0
