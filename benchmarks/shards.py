@@ -36,7 +36,7 @@ def play(pipe: Connection) -> None:
     from sim_plan import Plan
     from sim_script import Write, graph, script
 
-    from consumer.stream.direct import POLL_S
+    from consumer.stream.page_reader import POLL_S
     from consumer.worker.worker import TICK_S
 
     rng = Random(7)

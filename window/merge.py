@@ -18,6 +18,7 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
+from window.idle import IdleProof
 from window.released import Released, Sequences, joined
 from window.reorder import Reorder
 from window.samples import Floats, Samples
@@ -25,10 +26,6 @@ from window.samples import Floats, Samples
 IDLE_SLACK_S = 2.0
 """How far an idle promise stays behind the time of its question: a record may be readable that much later than it was
 written (docs/decisions/0002)."""
-IDLE_PAGES, IDLE_OVER_S = 3, 1.0
-"""So many empty pages in a row, over so many seconds, prove that a shard is at its tip (rule 5)."""
-POLLS_STOPPED_S = 40.0
-"""A shard that was not asked for so long must prove again that it is at its tip."""
 
 
 def stamps(samples: Samples, previous: float) -> Floats:
@@ -46,10 +43,10 @@ def _times(samples: Samples) -> Floats:
 class _Lineage:
     """One shard as the merge sees it. ``code``: of its name, in its records.
 
-    ``last``: stamp of the last record delivered. ``idle``: below this stamp it is promised to deliver nothing.
-    ``tip``: it is proven to be at its tip. ``closed``: nothing more is written to it. ``settled``: it has ended, and
-    its children are known, which hold instead. ``passed``: the merge does not wait for it. ``alone``: when its first
-    record left, no other lineage but ancestors and descendants was open; None before that.
+    ``last``: stamp of the last record delivered. ``proof``: how far it is proven idle. ``closed``: nothing more is
+    written to it. ``settled``: it has ended, and its children are known, which hold instead. ``passed``: the merge does
+    not wait for it. ``alone``: when its first record left, no other lineage but ancestors and descendants was open;
+    None before that.
     """
 
     last: float
@@ -57,16 +54,19 @@ class _Lineage:
     code: int | None = None
     backfill: bool = False
     alone: bool | None = None
-    idle: float = -np.inf
+    proof: IdleProof = field(default_factory=IdleProof)
     ended: bool = False
     settled: bool = False
-    empty_pages: int = 0
-    empty_since: float = np.inf
-    asked_at: float = -np.inf
-    tip: bool = False
     closed: bool = False
     passed: bool = False
     waiting: deque[Released] = field(default_factory=deque)
+
+    @property
+    def idle(self) -> float:
+        """Below this stamp it is promised to deliver nothing. Stamps are whole seconds, and one that was not over may
+        get more records."""
+        until = self.proof.until - IDLE_SLACK_S
+        return floor(until) if until > -np.inf else until
 
     @property
     def hold(self) -> float:
@@ -149,10 +149,25 @@ class Merge:
         self.ready = True
 
     def open(self, shard: str, *, after: float = -np.inf, parent: str | None = None, backfill: bool = False) -> None:
-        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart.
-        ``backfill``: it is no shard, but delivers a gap from the table."""
+        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart. It
+        inherits its parent's proof. ``backfill``: it is no shard, but delivers a gap from the table."""
         if shard not in self._lineages:
-            self._lineages[shard] = _Lineage(after, parent, backfill)
+            lineage = self._lineages[shard] = _Lineage(after, parent, backfill)
+            lineage.proof.begin(after)
+            lineage.proof.trust(self.proof(parent or "").until)
+
+    def proof(self, shard: str) -> IdleProof:
+        """How far a shard is proven idle (rule 24); an empty proof for one that is not open."""
+        lineage = self._lineages.get(shard)
+        return lineage.proof if lineage else IdleProof()
+
+    def storable(self, shard: str) -> float:
+        """How far a shard is proven idle, for the head: -inf while records of it wait. The proof says that they were
+        delivered, and a successor begins before them."""
+        lineage = self._lineages.get(shard)
+        if lineage is None or lineage.waiting or (lineage.code is not None and self.reorder.holds(lineage.code)):
+            return -np.inf
+        return lineage.proof.until
 
     def last(self, shard: str) -> float:
         """Stamp of the shard's last record delivered; -inf for a shard that is not open."""
@@ -168,8 +183,8 @@ class Merge:
         full: bool,
         known: NDArray[np.bool_] | None = None,
     ) -> Floats:
-        """Take a page of records, at least one, of an open shard; returns their stamps, shape (n,). A full page proves
-        no tip: more may follow. The ``known`` ones were processed before: they count for the hold alone."""
+        """Take a page of records, at least one, of an open shard; returns their stamps, shape (n,). ``full``: more may
+        follow, so it is not at its tip. The ``known`` ones were processed before: they count for the hold alone."""
         lineage = self._lineages[shard]
         lineage.code = int(samples.shard[0])
         stamp = stamps(samples, lineage.last)
@@ -182,27 +197,15 @@ class Merge:
         if len(new):
             lineage.waiting.append(new)
             self._buffered += len(new)
-        lineage.tip = lineage.tip and not full
-        if not lineage.tip:  # before the tip, a page of any size ends the run of empty pages
-            lineage.empty_pages, lineage.empty_since = 0, np.inf
+        lineage.proof.records(float(samples.created[-1]), full=full)
         return stamp
 
     def empty(self, shard: str, asked_at: float, *, renewed: bool = False) -> None:
-        """Take an empty page, asked for at ``asked_at``. It proves idleness once the shard is at its tip (rule 5). If
+        """Take an empty page, asked for at ``asked_at``. Enough of them prove the shard idle (rules 5 and 24). If
         reading was ``renewed``, the proof begins again: records may have been written since the last page."""
         lineage = self._lineages[shard]
-        if renewed or asked_at - lineage.asked_at > POLLS_STOPPED_S:
-            lineage.tip = False
-            lineage.empty_pages, lineage.empty_since = 0, np.inf
-        lineage.asked_at = asked_at
-        lineage.empty_pages += 1
-        lineage.empty_since = min(lineage.empty_since, asked_at)
-        if lineage.empty_pages >= IDLE_PAGES and asked_at - lineage.empty_since >= IDLE_OVER_S:
-            lineage.tip = True
-        if lineage.tip and not lineage.closed:
-            # Stamps are whole seconds, and one that was not over may get more records.
-            lineage.idle = max(lineage.idle, floor(asked_at - IDLE_SLACK_S))
-            self._catch_up(lineage)
+        lineage.proof.empty(asked_at, renewed=renewed, closed=lineage.closed)
+        self._catch_up(lineage)
 
     def mark(self, shard: str, *, closed: bool) -> None:
         """Note whether a shard is ``closed``: nothing more is written to it, and before its end it is never idle."""

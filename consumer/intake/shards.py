@@ -209,6 +209,7 @@ class Shards:
         stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
         since = -inf if event.since is None else floor(event.since - IDLE_SLACK_S)
         self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent), since]), parent=event.parent)
+        self.merge.proof(event.shard).trust(-inf if event.since is None else event.since)  # its iterator at the tip
         self.merge.mark(event.shard, closed=event.closed)
         self._graph.add(event.shard, event.parent)
         self._epochs.begin(event.shard, event.epoch)

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.stream.records import keyed_by_time
+from consumer.stream.service_time import served
 from consumer.stream.source import ShardNode
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_dynamodbstreams.type_defs import (
         DescribeStreamInputTypeDef,
@@ -35,18 +37,21 @@ _BY_CODE: dict[str, type[BatteryWatchError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of the shard graph; ``next_shard`` None on the last."""
+    """One page of the shard graph; ``next_shard`` None on the last. ``served``: as in `Page`."""
 
     shards: Sequence[ShardNode]
     next_shard: str | None
+    served: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Raw records; ``next_iterator`` None: the shard is closed and read to its end."""
+    """Raw records; ``next_iterator`` None: the shard is closed and read to its end. ``served``: the service's time when
+    it answered (epoch seconds, cut to whole ones); None if it does not say."""
 
     records: Sequence[Mapping[str, Any]]
     next_iterator: str | None
+    served: float | None = None
 
 
 class Streams(Protocol):
@@ -57,7 +62,7 @@ class Streams(Protocol):
         """The label of the stream that is read: the time of its creation."""
 
     def labels(self) -> Sequence[str]:
-        """The labels of all streams that the table has, in any order."""
+        """The labels of all streams that the table has, in any order. Raises `Vanished` if there is no such table."""
 
     def describe(self, after_shard: str | None) -> Listing:
         """A page of up to 100 shards."""
@@ -70,10 +75,14 @@ class Streams(Protocol):
 
 
 class DynamoDBStreams:
-    """The real calls for one stream. Each blocks at most for the client's time-outs and its few retries."""
+    """The real calls for one stream. Each blocks at most for the client's time-outs and its few retries.
 
-    def __init__(self, client: DynamoDBStreamsClient, stream_arn: str) -> None:
+    ``tables``: asked whether the table is still there. A deleted table's stream stays listed for a day.
+    """
+
+    def __init__(self, client: DynamoDBStreamsClient, stream_arn: str, tables: DynamoDBClient | None = None) -> None:
         self._client = client
+        self._tables = tables
         self._arn = stream_arn
         before, self._label = stream_arn.rsplit("/stream/", 1)
         self._table = before.rsplit(":table/", 1)[1]
@@ -89,10 +98,15 @@ class DynamoDBStreams:
         request: ListStreamsInputTypeDef = {"TableName": self._table}
         while True:
             answer = self._call("ListStreams", lambda: self._client.list_streams(**request))
-            found += [stream["StreamLabel"] for stream in answer.get("Streams", [])]
-            if not answer.get("LastEvaluatedStreamArn"):
-                return found
-            request["ExclusiveStartStreamArn"] = answer["LastEvaluatedStreamArn"]
+            with _as_promised("ListStreams"):
+                found += [_text(stream["StreamLabel"]) for stream in answer.get("Streams", [])]
+                if not answer.get("LastEvaluatedStreamArn"):
+                    break
+                request["ExclusiveStartStreamArn"] = _text(answer["LastEvaluatedStreamArn"])
+        if self._tables is not None and not any(label > self._label for label in found):
+            tables = self._tables
+            self._call("DescribeTable", lambda: tables.describe_table(TableName=self._table))
+        return found
 
     def describe(self, after_shard: str | None) -> Listing:
         """See `Streams`."""
@@ -104,13 +118,13 @@ class DynamoDBStreams:
             described = answer["StreamDescription"]
             shards = tuple(
                 ShardNode(
-                    shard["ShardId"],
-                    shard.get("ParentShardId"),
+                    _text(shard["ShardId"]),
+                    _text_or_none(shard.get("ParentShardId")),
                     "EndingSequenceNumber" in shard.get("SequenceNumberRange", {}),
                 )
                 for shard in described.get("Shards", [])
             )
-            return Listing(shards, described.get("LastEvaluatedShardId"))
+            return Listing(shards, _text_or_none(described.get("LastEvaluatedShardId")), served(answer))
 
     def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
         """See `Streams`."""
@@ -123,14 +137,14 @@ class DynamoDBStreams:
             request["SequenceNumber"] = sequence
         answer = self._call("GetShardIterator", lambda: self._client.get_shard_iterator(**request))
         with _as_promised("GetShardIterator"):
-            return str(answer["ShardIterator"])
+            return _text(answer["ShardIterator"])
 
     def records(self, iterator: str, limit: int) -> Page:
         """See `Streams`."""
         answer = self._call("GetRecords", lambda: self._client.get_records(ShardIterator=iterator, Limit=limit))
         with _as_promised("GetRecords"):
             # Without this key the answer is broken. A missing next iterator would then look like the end of the shard.
-            return Page(list(answer["Records"]), answer.get("NextShardIterator"))
+            return Page(list(answer["Records"]), _text_or_none(answer.get("NextShardIterator")), served(answer))
 
     @staticmethod
     def _call(name: str, call: Any) -> dict[str, Any]:
@@ -140,8 +154,6 @@ class DynamoDBStreams:
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             raise _BY_CODE.get(code, Retry)(f"{name}: {error}") from error
-        except ParamValidationError:
-            raise  # it is a BotoCoreError, but a wrong argument stays wrong in every retry
         except BotoCoreError as error:
             raise Retry(f"{name}: {error}") from error
 
@@ -152,10 +164,19 @@ def _as_promised(name: str) -> Iterator[None]:
     missing. A proxy or a gateway may send one with status 200."""
     try:
         yield
-    except ParamValidationError:
-        raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise Retry(f"{name}: the answer is not what the API promises: {error!r}") from error
+
+
+def _text(value: Any) -> str:
+    """A name or an iterator: the next call would refuse anything but text."""
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{value!r} is no name")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass
-from time import monotonic
+import time
+from collections.abc import Callable
 
 import structlog
 
-from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.errors import BatteryWatchError, ConfigurationError, Retry, Vanished
 from consumer.stream.agenda import Agenda, Due
-from consumer.stream.client import IteratorType, Page, Streams
+from consumer.stream.client import Streams
 from consumer.stream.discovery import DISCOVER_S, Discovery, StartPoint
+from consumer.stream.ending import StreamEnd
+from consumer.stream.page_reader import POLL_S, Calls, PageReader
 from consumer.stream.records import Decoder
+from consumer.stream.service_time import ServiceTime
+from consumer.stream.shard import ENDS, Failures, Shard
 from consumer.stream.source import (
     Clock,
     Event,
     Failed,
-    Gap,
-    Position,
-    ShardBatch,
     ShardEnded,
     ShardGone,
     ShardOpened,
@@ -32,45 +33,15 @@ from consumer.stream.source import (
 )
 from consumer.stream.trouble import Trouble
 
-PAGE, PAGE_BYTES = 1000, 900_000
-"""GetRecords returns 1,000 records or 1 MB. A page of almost 1 MB counts as cut, so more records may wait."""
-POLL_S = 0.2
-RETRY_FROM_S, RETRY_TO_S = 0.5, 30.0
-FAILURES_OF_AN_ITERATOR = 3
-"""After this many failures in a row the next read takes a new iterator."""
-MISSING_IS_TROUBLE_S, GONE_AFTER_S = 60.0, 15 * 60.0
-"""A shard that is listed and cannot be read makes the worker unhealthy after the first time, and counts as gone, with a
-gap, after the second: the lane waits for it meanwhile."""
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Shard:
-    """The state of a shard that is being read."""
-
-    name: str
-    epoch: int
-    position: Position
-    kind: IteratorType
-    iterator: str | None = None
-    credit: int = 0
-    backoff_s: float = RETRY_FROM_S
-    failures: int = 0
-    renewed: bool = False
-
-    def drop_iterator(self) -> None:
-        """The next read takes a new iterator behind the last record. Never LATEST again: what was written since the
-        first iterator would be skipped."""
-        self.iterator = None
-        self.kind = "AFTER_SEQUENCE_NUMBER" if self.position.sequence else "TRIM_HORIZON"
-        self.renewed = True
 
 
 class DirectSource:
     """A `Source` over the stream calls.
 
     ``start``: where reading begins. Shards that appear later are read from their beginning, a parent to its end before
-    its children. ``clock``: epoch seconds; the schedule runs on monotonic seconds.
+    its children. ``clock``: epoch seconds of this host. They count until the service says its own time. The schedule
+    runs on ``monotonic`` seconds.
     """
 
     def __init__(
@@ -80,22 +51,29 @@ class DirectSource:
         start: StartPoint,
         *,
         clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
         threads: int = 4,
     ) -> None:
-        self._streams = streams
-        self._decoder = decoder
-        self._discovery = Discovery(streams, start, clock)
-        self._clock = clock
+        time_of_service = ServiceTime(clock, monotonic)
+        self._monotonic = monotonic
+        self._discovery = Discovery(streams, start, time_of_service)
         self._lock = threading.Lock()
-        self._shards: dict[str, _Shard] = {}
+        self._shards: dict[str, Shard] = {}
         self._agenda = Agenda()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._list_backoff_s = RETRY_FROM_S
+        self._unlisted = Failures()
         self._listing = threading.Lock()
         self._last_turn_at: dict[int, float] = {}
-        self._trouble = Trouble(clock)
-        self._superseded = False
+        self._trouble = Trouble(monotonic)
+        self._end = StreamEnd(streams)
+        self._reader = PageReader(
+            Calls(streams, decoder, time_of_service),
+            self._discovery,
+            self._trouble,
+            self._events.put,
+            self._agenda.list,
+        )
         self._agenda.list(0.0)
         self._threads = [threading.Thread(target=self._run, name=f"reader-{n}", daemon=True) for n in range(threads)]
 
@@ -118,8 +96,8 @@ class DirectSource:
         """See `Source`."""
         with self._lock:
             known = self._shards.get(shard)
-            if known is not None and known.epoch == epoch:
-                known.credit += records
+        if known is not None and known.epoch == epoch:
+            known.allow(records)
 
     def ack(self, shard: str, epoch: int, sequence: str) -> None:
         """Nothing to do: the lane's head holds the positions."""
@@ -130,10 +108,10 @@ class DirectSource:
     def quiesce(self, timeout_s: float) -> None:
         """See `Source`. It does not wait longer for a reader in the middle of a call; that page is dropped."""
         self._stopping.set()
-        deadline = monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, deadline - monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout_s: float) -> None:
         """Nothing to do: it holds no lease."""
@@ -142,9 +120,9 @@ class DirectSource:
         """See `Source`."""
         return SourceHealth(
             alive=all(thread.is_alive() for thread in self._threads),
-            idle_s=monotonic() - min(self._last_turn_at.values(), default=monotonic()),
+            idle_s=(now := self._monotonic()) - min(self._last_turn_at.values(), default=now),
             trouble=str(self._trouble),
-            superseded=self._superseded,
+            superseded=self._end.superseded,
         )
 
     def step(self, now: float) -> float:
@@ -162,7 +140,7 @@ class DirectSource:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            now = monotonic()
+            now = self._monotonic()
             self._last_turn_at[threading.get_ident()] = now
             try:
                 wake = self.step(now)
@@ -176,139 +154,63 @@ class DirectSource:
     def _discover(self, now: float) -> None:
         """List all shards and open those that may begin."""
         with self._lock:
-            reading = set(self._shards)
+            reading = dict(self._shards)
         try:
             found = self._discovery.list_shards(reading)
-        except Retry as error:
-            log.warning("listing shards failed, will retry", error=str(error), retry_in_s=self._list_backoff_s)
-            self._agenda.list(now + self._list_backoff_s)
-            self._list_backoff_s = min(self._list_backoff_s * 2, DISCOVER_S)
-            return
-        except (Vanished, ConfigurationError) as error:
-            self._events.put(Failed(None, str(error)))
-            self._trouble.refused("", str(error))
-            if isinstance(error, Vanished):
-                self._discovery.stream_missing()
-                self._check_superseded()
-            self._agenda.list(now + DISCOVER_S)
+        except (Retry, Vanished, ConfigurationError) as error:
+            self._agenda.list(self._list_later(error, now))
             return
         self._trouble.answered("")
-        self._list_backoff_s = RETRY_FROM_S
-        self._trouble.ended = ""
-        if found.ended:
-            self._check_superseded()
+        self._unlisted = Failures()
+        self._end.listed(ended=found.ended)
+        self._report_end()
         for begin in found.begin:
             node = begin.node
             with self._lock:
-                self._shards[node.shard] = _Shard(node.shard, 0, begin.position, begin.kind)
+                self._shards[node.shard] = Shard(node.shard, 0, begin.position, begin.kind)
             self._events.put(ShardOpened(node.shard, 0, node.parent, begin.position.since, node.closed))
             self._agenda.read(node.shard, now)
+        for shard in reading.values():
+            if shard.ends >= ENDS and self._discovery.over(shard.name):
+                self._agenda.hasten(shard.name, now)
         if found.topology is not None:
             self._events.put(found.topology)
         self._agenda.list(now + found.again_s)
 
-    def _check_superseded(self) -> None:
-        """Nothing is written to this stream any more: does the table have a newer one? A reader that kept the old
-        positions would skip every record of it, as EventBridge Pipes does."""
-        try:
-            self._superseded = any(label > self._streams.label for label in self._streams.labels())
-        except (Retry, Vanished, ConfigurationError) as error:
-            log.warning("listing the table's streams failed, will retry", error=str(error))
-        self._trouble.end(superseded=self._superseded)
+    def _list_later(self, error: BatteryWatchError, now: float) -> float:
+        """The listing has failed. Returns when to list again."""
+        again = self._unlisted.add(now, DISCOVER_S)
+        if isinstance(error, ConfigurationError):
+            self._events.put(Failed(None, str(error)))
+            self._trouble.refused("", str(error))
+            return now + DISCOVER_S
+        if isinstance(error, Vanished) and self._end.missing(now):
+            self._discovery.stream_missing()
+            self._report_end()
+        log.warning("listing shards failed, will retry", error=str(error), retry_in_s=again - now)
+        self._trouble.failed("", f"the shards cannot be listed: {error}", self._unlisted.for_s(now))
+        return again
 
-    def _read(self, shard: _Shard, now: float) -> None:
+    def _report_end(self) -> None:
+        if self._end.reason and self._end.reason != self._trouble.ended:
+            self._events.put(Failed(None, self._end.reason))
+        self._trouble.ended = self._end.reason
+
+    def _read(self, shard: Shard, now: float) -> None:
         """Read one page of a shard, and put its next page on the agenda."""
-        asked_at = self._clock()
-        try:
-            if shard.iterator is None:
-                shard.iterator = self._streams.iterator(shard.name, shard.kind, shard.position.sequence)
-            with self._lock:
-                limit = min(PAGE, shard.credit)
-            if limit <= 0:
-                self._agenda.read(shard.name, now + POLL_S)
-                return
-            page = self._streams.records(shard.iterator, limit)
-        except Retry as error:
-            log.warning("reading a shard failed, will retry", shard=shard.name, error=str(error))
-            shard.failures += 1
-            if shard.failures >= FAILURES_OF_AN_ITERATOR:
-                shard.drop_iterator()  # the fault may be the iterator's own
-            self._read_later(shard, now)
-        except Expired:
-            shard.drop_iterator()
-            shard.failures += 1
-            # An iterator that was used for minutes expires by itself. A fresh one that does would be a hot loop.
-            self._read_later(shard, now) if shard.failures > 1 else self._agenda.read(shard.name, now)
-        except Trimmed:
-            self._events.put(Gap(shard.name, shard.epoch, shard.position.sequence, "trimmed: the stream keeps 24 h"))
-            shard.iterator, shard.kind = None, "TRIM_HORIZON"
-            shard.position = Position(None, since=shard.position.since)
-            self._agenda.read(shard.name, now)
-        except Vanished as error:
-            self._miss(shard, now, str(error))
-        except ConfigurationError as error:
-            self._events.put(Failed(shard.name, str(error)))
-            self._trouble.refused(shard.name, str(error))
-            self._agenda.read(shard.name, now + RETRY_TO_S)
+        again = self._reader.read(shard, now)
+        if isinstance(again, ShardEnded | ShardGone):
+            self._finish(shard, again, now)
         else:
-            self._trouble.answered(shard.name)
-            self._discovery.trust(shard.name)
-            shard.backoff_s, shard.failures = RETRY_FROM_S, 0
-            if page.records or page.next_iterator is not None:
-                self._deliver(shard, page, limit, asked_at)
-            shard.iterator = page.next_iterator
-            if page.next_iterator is None:
-                # No empty batch before it: a closed shard is never idle (rule 5). Newer records are in its children.
-                self._events.put(ShardEnded(shard.name, shard.epoch))
-                # After the event: from here on another thread may open the children, and the parent must end first.
-                self._forget(shard)
-                self._agenda.list(now)
-            else:
-                self._agenda.read(shard.name, now if page.records else now + POLL_S)
+            self._agenda.read(shard.name, again)
 
-    def _read_later(self, shard: _Shard, now: float) -> None:
-        self._agenda.read(shard.name, now + shard.backoff_s)
-        shard.backoff_s = min(shard.backoff_s * 2, RETRY_TO_S)
-
-    def _miss(self, shard: _Shard, now: float, reason: str) -> None:
-        """The stream says that it lacks a shard. That is true once the listings lack it as well. Until then it is a
-        fault like others: one false answer must not end a shard that goes on (rule 25)."""
-        missing_s = self._discovery.doubt(shard.name, now)
-        if self._discovery.gone(shard.name) or missing_s >= GONE_AFTER_S:
-            self._events.put(ShardGone(shard.name, shard.epoch, reason))
-            self._trouble.forget(shard.name)
-            self._forget(shard)
-            self._agenda.list(now)
-            return
-        log.warning("the stream does not have a shard that is listed, will retry", shard=shard.name, error=reason)
-        if missing_s >= MISSING_IS_TROUBLE_S:
-            self._trouble.refused(shard.name, f"shard {shard.name} is listed, but cannot be read: {reason}")
-        shard.drop_iterator()
-        self._agenda.list(now)
-        self._read_later(shard, now)
-
-    def _deliver(self, shard: _Shard, page: Page, limit: int, asked_at: float) -> None:
-        records = page.records
-        since = shard.position.since
-        if since is not None and shard.position.sequence is None and shard.kind == "TRIM_HORIZON":
-            # The shard was to begin at its tip, and the iterator expired before the first record. It is read from the
-            # horizon instead, without what is older than the tip. Creation times have whole seconds, hence int().
-            records = [r for r in records if float(r["dynamodb"]["ApproximateCreationDateTime"]) >= int(since)]
-            if page.records and not records:
-                return  # an empty batch would mean that the shard is idle
-        decoded = self._decoder.page(shard.name, records)
-        if records:
-            shard.position = Position(str(decoded.sequence[-1]))
-        with self._lock:
-            shard.credit -= len(records)
-        size = sum(record["dynamodb"].get("SizeBytes", 0) for record in page.records)
-        full = len(page.records) >= limit or size >= PAGE_BYTES
-        samples, sequence, rejects = decoded.samples, decoded.sequence, decoded.rejects
-        self._events.put(ShardBatch(shard.name, shard.epoch, samples, sequence, rejects, asked_at, full, shard.renewed))
-        shard.renewed = False
-
-    def _forget(self, shard: _Shard) -> None:
+    def _finish(self, shard: Shard, over: ShardEnded | ShardGone, now: float) -> None:
+        """A shard is not read any more."""
+        self._events.put(over)
+        # After the event: from here on another thread may open the children, and the parent must end first.
+        self._trouble.forget(shard.name)
         with self._lock:
             # In this order: a listing in between finds the shard in one of both, and does not read it again.
             self._discovery.finished(shard.name)
             self._shards.pop(shard.name, None)
+        self._agenda.list(now)

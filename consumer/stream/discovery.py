@@ -7,11 +7,12 @@ that is new. So one listing proves neither that a shard is gone nor that all sha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from consumer.stream.client import IteratorType, Streams
+from consumer.stream.service_time import ServiceTime
 from consumer.stream.source import Position, ShardNode, Topology
 
 Start = Literal["latest", "trim_horizon"]
@@ -69,21 +70,23 @@ class Discovered:
 
 
 class Discovery:
-    """Lists the shards of a stream repeatedly, and decides which of them may begin. ``clock``: epoch seconds."""
+    """Lists the shards of a stream repeatedly, and decides which of them may begin. ``time``: the service's."""
 
-    def __init__(self, streams: Streams, start: StartPoint, clock: Callable[[], float]) -> None:
+    def __init__(self, streams: Streams, start: StartPoint, time: ServiceTime) -> None:
         self._streams = streams
         self._positions = dict(start.positions)
         self._latest = not self._positions and start.start == "latest"
         self._since = start.since
-        self._clock = clock
-        self._finished = {name: clock() for name, at in self._positions.items() if at.ended}
+        self._time = time
+        self._finished = {name: time.now() for name, at in self._positions.items() if at.ended}
         """The shards that will not be read any more, and since when."""
         self._missing_parent: Counter[str] = Counter()
         self._doubted: dict[str, float] = {}
         """The shards that the stream says it does not have, and since when; monotonic seconds."""
         self._lacking: Counter[str] = Counter()
         """Of these: the number of listings in a row that lack them."""
+        self._over: set[str] = set()
+        """The shards that a listing has shown as closed, or a child of them."""
         self._complete = False
         self._agreed = 0
         self._ended_listings = 0
@@ -110,6 +113,10 @@ class Discovery:
         """True once `GONE_LISTINGS` listings in a row lack a doubted shard."""
         return self._lacking[shard] >= GONE_LISTINGS
 
+    def over(self, shard: str) -> bool:
+        """True if the listings confirm that nothing more is written to a shard."""
+        return shard in self._over or self.gone(shard)
+
     def stream_missing(self) -> None:
         """The listing has failed because there is no such stream: a listing without any shard."""
         self._count_doubted(set())
@@ -117,10 +124,13 @@ class Discovery:
     def list_shards(self, reading: Collection[str]) -> Discovered:
         """List the shards; ``reading``: those that have begun. Blocks for the calls. Raises what `Streams.describe`
         does."""
-        tip = self._clock()
+        asked = self._time.asking()
         nodes = self._list()
+        tip = self._time.at(asked)
         listed = {node.shard for node in nodes}
         self._count_doubted(listed)
+        over = {node.shard for node in nodes if node.closed} | {node.parent for node in nodes if node.parent}
+        self._over = over | (self._over & listed.union(reading))
         self._finish(self._skipped(nodes))
         self._forget(listed)
         # A shard with a position exists until reading it fails. It counts as closed until a listing says that it is
@@ -160,12 +170,12 @@ class Discovery:
             self._lacking[shard] = 0 if shard in listed else self._lacking[shard] + 1
 
     def _finish(self, shards: Iterable[str]) -> None:
-        now = self._clock()
+        now = self._time.now()
         self._finished |= {shard: now for shard in shards if shard not in self._finished}
 
     def _forget(self, listed: Collection[str]) -> None:
         """Forget shards that the stream has certainly dropped; see `FORGET_S`."""
-        horizon = self._clock() - FORGET_S
+        horizon = self._time.now() - FORGET_S
         for shard in [shard for shard, at in [*self._finished.items()] if at < horizon and shard not in listed]:
             del self._finished[shard]
             self._positions.pop(shard, None)
@@ -178,6 +188,7 @@ class Discovery:
         repeats = 0
         while True:
             page = self._streams.describe(after)
+            self._time.answered(page.served)
             found = [node for node in page.shards if node.shard not in nodes]
             nodes.update((node.shard, node) for node in found)
             if page.next_shard is None:
@@ -210,7 +221,8 @@ class Discovery:
         return skipped
 
     def _begin(self, node: ShardNode, tip: float) -> Begin | None:
-        """How to begin a shard; None for one that is not read at all. ``tip``: when this listing began."""
+        """How to begin a shard; None for one that is not read at all. ``tip``: when this listing began,
+        the service's time."""
         position = self._positions.get(node.shard)
         if position is not None:
             return Begin(node, position, "AFTER_SEQUENCE_NUMBER" if position.sequence else "TRIM_HORIZON")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from consumer.stream import envelope
 from scoring.config import PLAUSIBLE, Range
 from window.released import Sequences
 from window.samples import Kind, Names, Samples
@@ -85,38 +86,27 @@ class Decoder:
         self._shards = shards
         self._plausible = plausible
 
-    def page(self, shard: str, records: Sequence[Mapping[str, Any]]) -> Decoded:
-        """Decode what one GetRecords call returned. A malformed record raises nothing: it is in the rejects."""
+    def page(self, shard: str, records: Sequence[Mapping[str, Any]], *, written: float = 0.0) -> Decoded:
+        """Decode what one GetRecords call returned. A malformed record raises nothing: it is in the rejects.
+
+        ``written``: a record that does not say when it was written counts as written with the one before it, and the
+        first one then (epoch seconds). Raises `Unnumbered` for a record without a sequence number.
+        """
         rows = []
         sequence = np.empty(len(records), object)
         rejects: dict[int, Reject] = {}
         for row, record in enumerate(records):
-            change = record["dynamodb"]
-            sequence[row] = change["SequenceNumber"]
-            created = float(change["ApproximateCreationDateTime"])
-            device = self._table
-            ts = current_a = temperature_c = NAN
-            if record["eventName"] == "REMOVE":
-                kind, reason = Kind.REMOVED, ""
-                device = self._device_or_table(change.get("Keys", {}))
-            else:
-                try:
-                    item = change.get("NewImage")
-                    if item is None:
-                        raise Malformed(
-                            "the record has no new image: the stream must be NEW_IMAGE or NEW_AND_OLD_IMAGES"
-                        )
-                    device = self._device_or_table(item)
-                    self._device(item)
-                    ts, current_a, temperature_c = _time(item), number(item, "current"), number(item, "temperature")
-                except Malformed as fault:
-                    kind, reason = Kind.MALFORMED, str(fault)
-                    ts = current_a = temperature_c = NAN
-                else:
-                    kind, reason = self._class(ts, current_a, temperature_c, created)
+            sequence[row] = envelope.sequence(record)
+            created = envelope.created(record)
+            written = written if created is None else created
+            try:
+                device, ts, current_a, temperature_c, kind, reason = self._decoded(record, created)
+            except Malformed as fault:
+                kind, reason = Kind.MALFORMED, str(fault)
+                device, ts, current_a, temperature_c = self._device_of(record), NAN, NAN, NAN
             if reason:
                 rejects[row] = Reject(reason, record)
-            rows.append((ts, current_a, temperature_c, created, self._devices.code(device), kind))
+            rows.append((ts, current_a, temperature_c, written, self._devices.code(device), kind))
         columns = list(zip(*rows, strict=True)) or [()] * 6
         samples = Samples.of(
             columns[0],
@@ -128,6 +118,27 @@ class Decoder:
             kind=columns[5],
         )
         return Decoded(samples, sequence, rejects)
+
+    def _decoded(self, record: Mapping[str, Any], created: float | None) -> tuple[str, float, float, float, Kind, str]:
+        """Device, ``ts``, current, temperature, kind and reason of a record. Raises `Malformed`."""
+        change = record["dynamodb"]
+        event = record.get("eventName")
+        if not isinstance(event, str) or event not in envelope.KINDS:
+            raise Malformed(f"the record's eventName is {event!r}")
+        if created is None:
+            raise Malformed(f"the record's {envelope.CREATED} is {change.get(envelope.CREATED)!r}")
+        if event == "REMOVE":
+            return self._device_of(record), NAN, NAN, NAN, Kind.REMOVED, ""
+        item = change.get("NewImage")
+        if item is None:
+            raise Malformed("the record has no new image: the stream must be NEW_IMAGE or NEW_AND_OLD_IMAGES")
+        try:
+            device = self._device(item)
+            ts, current_a, temperature_c = _time(item), number(item, "current"), number(item, "temperature")
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
+            raise Malformed(f"the record's image is none of an item: {fault!r}") from fault
+        kind, reason = self._class(ts, current_a, temperature_c, created)
+        return device, ts, current_a, temperature_c, kind, reason
 
     def items(self, name: str, items: Sequence[Item]) -> Decoded:
         """Decode items read from the table itself, in order of time, under the lineage ``name``.
@@ -191,6 +202,14 @@ class Decoder:
                     raise Malformed(f"attribute {self._device_key!r} is longer than {DEVICE_BYTES} bytes")
                 return name
         raise Malformed(f"attribute {self._device_key!r} names the device and must be a string or a number")
+
+    def _device_of(self, record: Mapping[str, Any]) -> str:
+        """The device that a record belongs to, whatever else is wrong with it."""
+        image = "Keys" if record.get("eventName") == "REMOVE" else "NewImage"
+        try:
+            return self._device_or_table(record["dynamodb"].get(image) or {})
+        except (AttributeError, LookupError, TypeError):
+            return self._table
 
     def _device_or_table(self, item: Item) -> str:
         try:

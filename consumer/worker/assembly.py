@@ -151,7 +151,11 @@ class Assembly:
         )
         settings, opener = self._settings, self._opener
         source = DirectSource(
-            DynamoDBStreams(self._aws.client("dynamodbstreams", config=CALLS), self._stream.arn),
+            DynamoDBStreams(
+                self._aws.client("dynamodbstreams", config=CALLS),
+                self._stream.arn,
+                self._aws.client("dynamodb", config=CALLS),
+            ),
             self._decoder,
             StartPoint(opener.positions, "trim_horizon" if opener.inherited else settings.start, since=opener.started),
             clock=time.time,

@@ -126,10 +126,11 @@ class Host:
             left=[name for name in left if name != TABLE_LANE],
         )
         self.source = DirectSource(
-            StreamReader(self.stream, self.name, run.faults),
+            StreamReader(self.stream, self.name, run.faults, dated=True),
             self._decoder,
             StartPoint(opener.positions, "trim_horizon" if opener.inherited else run.start, since=opener.started),
             clock=run.clock,
+            monotonic=run.clock,
             threads=0,
         )
         client = TableClient(kept, run.faults)

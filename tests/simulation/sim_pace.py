@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from consumer.intake import credit
-from consumer.stream import direct
+from consumer.stream import page_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Pace:
 def paced(pace: Pace) -> Iterator[None]:
     """The engine's limits as the pace has them, for as long as it is entered."""
     wanted: dict[tuple[ModuleType, str], float] = {
-        (direct, "PAGE"): pace.page,
-        (direct, "POLL_S"): pace.poll_s,
+        (page_reader, "PAGE"): pace.page,
+        (page_reader, "POLL_S"): pace.poll_s,
         (credit, "PAGE"): pace.page,
         (credit, "TOTAL"): pace.credit,
         (credit, "LEAST_CHANGE"): min(credit.LEAST_CHANGE, max(1, pace.page // 5)),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import floor
 from random import Random
 from typing import TypeVar
 
@@ -54,13 +55,14 @@ class _Iterator:
 
 
 class StreamReader:
-    """`consumer.stream.client.Streams` for one host."""
+    """`consumer.stream.client.Streams` for one host. ``dated``: its answers say the time, in whole seconds."""
 
-    def __init__(self, stream: SimulatedStream, host: str, faults: Faults) -> None:
+    def __init__(self, stream: SimulatedStream, host: str, faults: Faults, *, dated: bool = False) -> None:
         self._stream = stream
         self._host = host
         self._faults = faults
         self._rng = Random(f"{stream.seed}/{host}")
+        self._dated = dated
         self._missing: str | None = None
         self._empty = False
 
@@ -86,7 +88,7 @@ class StreamReader:
 
     def describe(self, after_shard: str | None) -> Listing:
         """DescribeStream: a page of the shard graph, as consistent as the weather has it."""
-        return self._call("describe", lambda: self._describe(after_shard))
+        return self._call("describe", lambda: replace(self._describe(after_shard), served=self._date()))
 
     def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
         """GetShardIterator."""
@@ -94,7 +96,10 @@ class StreamReader:
 
     def records(self, iterator: str, limit: int) -> Page:
         """GetRecords."""
-        return self._call("records", lambda: self._records(iterator, limit))
+        return self._call("records", lambda: replace(self._records(iterator, limit), served=self._date()))
+
+    def _date(self) -> float | None:
+        return float(floor(self._stream.clock.now)) if self._dated else None
 
     def _call(self, name: str, effect: Callable[[], Answer]) -> Answer:
         self._stream.calls[name] += 1

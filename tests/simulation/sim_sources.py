@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import pytest
 from emulated import EmulatedTable
@@ -22,8 +22,9 @@ from sim_script import Write
 from sim_script import script as scripted
 from sim_stream import SimulatedStream
 
-from consumer.errors import ConfigurationError
-from consumer.stream import direct, discovery
+from consumer.errors import ConfigurationError, Expired, Trimmed, Vanished
+from consumer.stream import direct, discovery, ending, page_reader
+from consumer.stream import shard as reading
 from consumer.stream.client import IteratorType, Listing, Page, Streams
 from consumer.stream.direct import DirectSource
 from consumer.stream.discovery import Start, StartPoint
@@ -34,6 +35,7 @@ from window.samples import Names
 
 DAY_S = 86_400.0
 Positions = Mapping[str, Position]
+Lie = Literal["gone", "expired", "trimmed", "ended", "unnumbered"]
 Answer = TypeVar("Answer")
 
 
@@ -77,6 +79,10 @@ class Rig(Protocol):
     def refuse(self, reason: str) -> None:
         """Every call is refused for that reason from now on; with an empty one none is."""
 
+    def lie(self, what: Lie) -> None:
+        """The next answer about a shard is not true: it does not exist, an iterator has expired, records are trimmed,
+        the shard has ended, a record has no sequence number."""
+
     def kill_a_reader(self) -> None:
         """A reader meets an error that nobody has foreseen."""
 
@@ -87,6 +93,9 @@ class Rig(Protocol):
         """Give up what the rig holds."""
 
 
+FALSE: Mapping[str, type[Exception]] = {"gone": Vanished, "expired": Expired, "trimmed": Trimmed}
+
+
 class Calls:
     """Stream calls with a lock around each, and what a test wants to go wrong with them."""
 
@@ -94,6 +103,7 @@ class Calls:
         self._calls = calls
         self.lock = threading.RLock()
         self.error: Exception | None = None
+        self.lie: Lie | None = None
         self.answering = threading.Event()
         self.answering.set()
         self.after_nothing: Callable[[], object] | None = None
@@ -117,11 +127,19 @@ class Calls:
 
     def records(self, iterator: str, limit: int) -> Page:
         """As `Streams`."""
-        page = self._call(lambda: self._calls.records(iterator, limit))
+        page = self._call(lambda: self._lie() or self._calls.records(iterator, limit))
         if not page.records and page.next_iterator is not None and self.after_nothing is not None:
             then, self.after_nothing = self.after_nothing, None
             then()
         return page
+
+    def _lie(self) -> Page | None:
+        lie, self.lie = self.lie, None
+        if lie in FALSE:
+            raise FALSE[lie](f"a lie: {lie}")
+        if lie == "unnumbered":
+            return Page([{"eventName": "INSERT", "dynamodb": {}}], "an iterator that nobody may use")
+        return Page([], None) if lie == "ended" else None
 
     def _call(self, answer: Callable[[], Answer]) -> Answer:
         self.answering.wait(30.0)
@@ -132,14 +150,14 @@ class Calls:
 
 
 class SimulatedShards:
-    """A `GrowingStream` in memory. Its clock stands still but for writes."""
+    """A `GrowingStream` in memory. Its clock stands still but for writes. ``dated``: its answers say what it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dated: bool = False) -> None:
         self.clock = Clock(BEGIN)
         self._shards = [shard()]
         self._writes: list[Write] = []
         self._stream = SimulatedStream(scripted(Random(1), [], self._shards), self.clock)
-        self.calls = Calls(StreamReader(self._stream, "a", Faults(Random(1), self.clock)))
+        self.calls = Calls(StreamReader(self._stream, "a", Faults(Random(1), self.clock), dated=dated))
 
     def put(self, count: int) -> list[float]:
         """See `GrowingStream`. All of it can be read at once."""
@@ -220,6 +238,7 @@ class Direct:
     """What all rigs of `DirectSource` have in common."""
 
     threads = 0
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
 
     def __init__(self, stream: SimulatedShards | EmulatedShards) -> None:
         self.stream = stream
@@ -233,6 +252,7 @@ class Direct:
             decoder,
             StartPoint(positions or {}, start),
             clock=self.stream.clock,
+            monotonic=self.monotonic,
             threads=self.threads,
         )
         self._sources.append(made)
@@ -263,6 +283,10 @@ class Direct:
         """See `Rig`."""
         self.stream.calls.error = ConfigurationError(reason) if reason else None
 
+    def lie(self, what: Lie) -> None:
+        """See `Rig`."""
+        self.stream.calls.lie = what
+
     def end(self) -> None:
         """See `Rig`."""
         self.stream.calls.error = None
@@ -278,6 +302,7 @@ class Stepped(Direct):
     """`DirectSource` without threads, stepped on a clock of its own."""
 
     def __init__(self, stream: SimulatedShards) -> None:
+        self.monotonic = stream.clock
         super().__init__(stream)
         self._now = 0.0
         self._stopped: list[Source] = []
@@ -342,7 +367,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the pauses of a source with threads short."""
     for module, name, seconds in (
         (direct, "POLL_S", 0.005),
-        (direct, "RETRY_TO_S", 0.05),
+        (page_reader, "POLL_S", 0.005),
+        (page_reader, "RETRY_TO_S", 0.05),
+        (page_reader, "BEHIND_GAP_S", 0.05),
+        (reading, "RETRY_FROM_S", 0.005),
+        (reading, "RETRY_TO_S", 0.05),
+        (reading, "TRIMMED_FOR_S", 0.2),
+        (ending, "MISSING_FOR_S", 0.2),
         (direct, "DISCOVER_S", 0.05),
         (discovery, "DISCOVER_S", 0.05),
         (discovery, "EAGER_S", 0.01),

@@ -14,7 +14,7 @@ from sim_reader import StreamReader
 from sim_script import Script
 from sim_stream import SimulatedStream, Weather
 
-from consumer.stream import direct, discovery
+from consumer.stream import discovery, page_reader
 from consumer.stream.client import Listing
 from consumer.stream.direct import DirectSource
 from consumer.stream.discovery import StartPoint
@@ -76,7 +76,7 @@ def reached(events: list[Event]) -> dict[str, Position]:
 def test_bug_19_stopped_in_the_middle_of_a_listing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand seeds, with threads: credit is given and the source stopped while another thread changes the map of
     shards. No reader dies of it or stays behind, and whoever goes on from what was delivered reads the rest, once."""
-    monkeypatch.setattr(direct, "POLL_S", 0.001)
+    monkeypatch.setattr(page_reader, "POLL_S", 0.001)
     monkeypatch.setattr(discovery, "EAGER_S", 0.001)
     shards = [
         each

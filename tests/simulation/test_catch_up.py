@@ -57,3 +57,18 @@ def test_two_hours_over_four_shards_are_published_as_if_they_were_one(
     assert {*STRANGE} <= {*told}
     assert told == sorted(told)
     assert differences(alone, found, across_shards=True) == []
+
+
+def test_rule_24_any_number_of_empty_pages_in_a_catch_up_makes_nothing_late(bundle: Bundle) -> None:
+    """Up to twenty in a row, over four seconds, in open shards too: none is taken for the tip. Nothing is late, forced
+    or silent that is not so with one shard."""
+    readings = charge(1.0, BACKLOG_S, period_s=5.0, strange=STRANGE)
+    begins = BEGIN + BACKLOG_S + 900.0
+    alone = Outcome.of(World(stream(readings, rotation([])), bundle, Plan(begins=begins)).run())
+    weather = Weather(empty_pages=0.3, empty_run=20, empty_closed=True)
+    plan = Plan(begins=begins, weather=weather, pace=Pace(page=50, credit=400, poll_s=0.2))
+    found = Outcome.of(World(stream(readings, four()), bundle, plan).run())
+    assert found.guesses == 0
+    assert {name.rsplit(" ", 1)[1] for name in found.counts} == {"scored"}
+    assert sum(found.counts.values()) == len(readings)
+    assert differences(alone, found, across_shards=True) == []

@@ -9,11 +9,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sim_sources import EmulatedShards, Positions, Rig, SimulatedShards, Stepped, Threaded, quick
+from sim_sources import EmulatedShards, Lie, Positions, Rig, SimulatedShards, Stepped, Threaded, quick
 
 from consumer.stream.discovery import Start
 from consumer.stream.source import (
     Event,
+    Failed,
     Gap,
     Position,
     ShardBatch,
@@ -33,7 +34,7 @@ def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Each way to make a source."""
     made: Rig
     if request.param == "direct, stepped":
-        made = Stepped(SimulatedShards())
+        made = Stepped(SimulatedShards(dated=True))
     else:
         quick(monkeypatch)
         emulated = request.param.endswith("emulator")
@@ -293,6 +294,23 @@ def test_trouble_is_said_and_goes(rig: Rig) -> None:
     rig.refuse("")
     listener.until_read(2).until(lambda: not listener.source.health().trouble)
     assert listener.until_rest().read == written
+
+
+# One answer is not final (rule 25)
+
+
+@pytest.mark.parametrize("lie", ["gone", "expired", "trimmed", "ended", "unnumbered"])
+def test_rule_25_one_false_answer_loses_nothing_and_says_nothing(rig: Rig, lie: Lie) -> None:
+    """Every record comes once and in order, before it and after it."""
+    written = rig.stream.put(3)
+    listener = Listener(rig).until_read(3)
+    rig.lie(lie)
+    written += rig.stream.put(3)
+    listener.until_read(6)
+    written += rig.stream.put(2)
+    assert listener.until_read(8).until_rest().read == written
+    assert listener.said(Gap, ShardGone, ShardEnded, ShardLost, Failed) == []
+    assert listener.source.health().trouble == ""
 
 
 # What the stream no longer has

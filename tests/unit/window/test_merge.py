@@ -126,7 +126,7 @@ def test_equal_times_leave_by_shard_id_whichever_was_read_first(first: str, seco
 
 def test_idleness_is_proven_by_three_empty_pages_over_a_second() -> None:
     """Then the shard holds a slack behind the time of the last question, and one empty page moves it on."""
-    merge = merging("a", "b")
+    merge = merging("a", "b", after=50.0)
     push(merge, "a", 90.0, 120.0)
     for asked_at in (100.0, 100.2, 100.4, 100.99):
         merge.empty("b", asked_at)
@@ -140,7 +140,7 @@ def test_idleness_is_proven_by_three_empty_pages_over_a_second() -> None:
 
 def test_empty_pages_from_before_a_failure_prove_nothing() -> None:
     """Reading failed for a while and began again: what was written meanwhile may lie behind any empty page."""
-    merge = merging("a", "b")
+    merge = merging("a", "b", after=50.0)
     push(merge, "a", 120.0)
     for asked_at in (100.0, 100.5, 101.0):
         merge.empty("b", asked_at)
@@ -193,7 +193,7 @@ def test_a_full_page_ends_the_proof_of_idleness() -> None:
 
 def test_at_the_tip_a_page_that_is_not_full_keeps_the_proof() -> None:
     """Later one empty page suffices."""
-    merge = merging("b")
+    merge = merging("b", after=50.0)
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)
     push(merge, "b", 98.0)
@@ -203,7 +203,7 @@ def test_at_the_tip_a_page_that_is_not_full_keeps_the_proof() -> None:
 
 def test_after_a_pause_of_the_polls_idleness_is_proven_again() -> None:
     """One empty page suffices only while they keep coming: meanwhile a backlog may have gathered."""
-    merge = merging("b")
+    merge = merging("b", after=50.0)
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)
     for at in (200.0, 200.5, 200.9):
@@ -265,7 +265,7 @@ def test_the_watermark_is_the_lowest_stamp_that_may_still_leave() -> None:
 
 def test_a_record_below_the_watermark_is_counted() -> None:
     """A broken promise of idleness is not passed over in silence."""
-    merge = merging("a", "b")
+    merge = merging("a", "b", after=50.0)
     push(merge, "a", 90.0, 120.0)
     for at in (100.0, 100.5, 101.0):
         merge.empty("b", at)
@@ -308,6 +308,34 @@ def test_a_forced_release_passes_by_who_holds_until_it_has_caught_up() -> None:
     push(merge, "a", 50.0)
     assert out(merge) == [40.0]
     assert merge.watermark == 45.0
+
+
+def test_rule_24_a_proof_of_the_last_owner_counts_once_it_is_said() -> None:
+    """It moves the hold, and makes the next claim short."""
+    merge = merging("a", "b")
+    push(merge, "a", 90.0, 120.0)
+    assert merge.proof("b").until == merge.proof("nobody").until == -np.inf
+    merge.proof("b").trust(100.0)
+    merge.proof("nobody").trust(100.0)
+    assert merge.shards["b"] == 100.0 - IDLE_SLACK_S
+    assert out(merge) == [90.0]
+    for asked_at in (150.0, 150.5, 151.0):
+        merge.empty("b", asked_at)
+    assert merge.proof("b").until == 151.0
+
+
+def test_rule_24_a_proof_is_stored_only_once_all_records_before_it_have_left() -> None:
+    """The last owner's proof covers records that its successor still has to read."""
+    merge = merging("a", "b")
+    merge.proof("a").trust(95.0)
+    push(merge, "a", 96.0)
+    for asked_at in (100.0, 100.5, 101.0):
+        merge.empty("a", asked_at)
+    assert (merge.proof("a").until, merge.storable("a")) == (101.0, -np.inf)
+    merge.proof("b").trust(101.0)
+    assert out(merge) == [96.0]
+    assert merge.storable("a") == 101.0
+    assert merge.storable("nobody") == -np.inf
 
 
 def test_what_is_read_of_every_shard() -> None:

@@ -197,7 +197,7 @@ def test_after_a_failure_one_empty_page_proves_nothing(first: tuple[int, ...]) -
     """Whether the first page has records or none: more of what was written meanwhile may lie behind the next one."""
     names = Names()
     shards = Shards(names)
-    shards.take(ShardOpened("a", 1, None), 0.0)
+    shards.take(ShardOpened("a", 1, None, since=90.0), 0.0)
     shards.take(Topology((ShardNode("a", None, False),)), 0.0)
     for asked_at in (100.0, 100.5, 101.0):
         shards.take(replace(page("a", 1, names), asked_at=asked_at), 0.0)
@@ -208,3 +208,19 @@ def test_after_a_failure_one_empty_page_proves_nothing(first: tuple[int, ...]) -
     shards.take(replace(page("a", 1, names), asked_at=126.0), 0.0)
     shards.take(replace(page("a", 1, names), asked_at=126.5), 0.0)
     assert shards.merge.shards["a"] > 120.0
+
+
+def test_rule_24_a_child_inherits_the_proof_of_its_parent() -> None:
+    """What it claims is short, though it never had a record: three empty pages over a second are enough for it."""
+    names = Names()
+    shards = Shards(names)
+    shards.take(ShardOpened("a", 1, None, since=90.0), 0.0)
+    shards.take(Topology((ShardNode("a", None, False),)), 0.0)
+    for asked_at in (100.0, 100.5, 101.0):
+        shards.take(replace(page("a", 1, names), asked_at=asked_at), 0.0)
+    shards.take(ShardEnded("a", 1), 0.0)
+    shards.take(ShardOpened("b", 1, "a"), 0.0)
+    assert shards.merge.proof("b").until == 101.0
+    for asked_at in (110.0, 110.5, 111.0):
+        shards.take(replace(page("b", 1, names), asked_at=asked_at), 0.0)
+    assert shards.merge.proof("b").until == 111.0

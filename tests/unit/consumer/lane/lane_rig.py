@@ -21,6 +21,7 @@ from reporting.keys import minute_key
 from reporting.message import Message, Publish
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
+from window.idle import LONG_AT_MOST_S
 from window.samples import Names
 
 T = 1_784_989_500  # 2026-07-25 14:25:00 UTC, a minute and a multiple of five
@@ -84,9 +85,9 @@ class Rig:
         return self
 
     def idle(self, *shards: str, at: float) -> Rig:
-        """These shards are at their tip, and were so for a while."""
+        """These shards are at their tip, and were so for long enough to prove any claim (rule 24)."""
         for shard in shards:
-            for asked_at in (at - 1.0, at - 0.5, at):
+            for asked_at in [at - LONG_AT_MOST_S + 2.0 * n for n in range(16)]:
                 nothing = self.decoder.page(shard, [])
                 self.lane.take(ShardBatch(shard, 0, nothing.samples, nothing.sequence, {}, asked_at, full=False), at)
         return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import floor
 from typing import Any
 
 from consumer.errors import Expired, Trimmed, Vanished
@@ -48,6 +50,10 @@ class Stream:
     other_labels: list[str] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
     """Shards that a listing forgets to name: it is consistent only eventually."""
+    table_gone: bool = False
+    service_behind_s: float | None = None
+    """The service's clock against the host's; None if its answers do not say the time."""
+    clock: Callable[[], float] = lambda: EPOCH
     _iterators: int = 0
     _numbers: int = 0
 
@@ -79,6 +85,8 @@ class Stream:
 
     def labels(self) -> list[str]:
         self._call("labels", None)
+        if self.table_gone:
+            raise Vanished("no table")
         return [*self.other_labels, self.label]
 
     def describe(self, after_shard: str | None) -> Listing:
@@ -89,7 +97,7 @@ class Stream:
             ShardNode(n, self.shards[n].parent, self.shards[n].closed) for n in names[begin : begin + self.page]
         )
         more = begin + self.page < len(names)
-        return Listing(nodes, nodes[-1].shard if more else None)
+        return Listing(nodes, nodes[-1].shard if more else None, self._served())
 
     def iterator(self, shard: str, kind: str, sequence: str | None) -> str:
         self._call("iterator", (shard, kind, sequence))
@@ -118,7 +126,11 @@ class Stream:
             raise Trimmed("older than the stream keeps")
         found = there.records[int(place) : int(place) + limit]
         end = int(place) + len(found)
-        return Page(found, None if there.closed and end == len(there.records) else self._new(shard, end))
+        following = None if there.closed and end == len(there.records) else self._new(shard, end)
+        return Page(found, following, self._served())
+
+    def _served(self) -> float | None:
+        return None if self.service_behind_s is None else float(floor(self.clock() - self.service_behind_s))
 
     def _new(self, shard: str, place: int) -> str:
         self._iterators += 1
@@ -144,8 +156,14 @@ class Reader:
         self.now = 0.0
         self.credit = credit
         self.events: list[Event] = []
+        stream.clock = lambda: EPOCH + self.now
         self.source = DirectSource(
-            stream, decoder, StartPoint(positions or {}, start), clock=lambda: EPOCH + self.now, threads=0
+            stream,
+            decoder,
+            StartPoint(positions or {}, start),
+            clock=lambda: EPOCH + self.now,
+            monotonic=lambda: self.now,
+            threads=0,
         )
 
     def run(self, seconds: float) -> Reader:

@@ -45,6 +45,18 @@ def test_only_one_listing_waits_the_earliest() -> None:
     assert taken(agenda, 30.0) == [None]
 
 
+def test_a_shard_that_waits_is_hastened_and_still_read_once() -> None:
+    """One that is being read is not: two threads must never read the same shard."""
+    agenda = Agenda()
+    agenda.read("s", 30.0)
+    agenda.hasten("s", 2.0)
+    agenda.hasten("s", 5.0)
+    agenda.hasten("read by a thread", 1.0)
+    assert taken(agenda, 1.0) == []
+    assert taken(agenda, 2.0) == ["s"]
+    assert taken(agenda, 40.0) == []
+
+
 def test_a_listing_that_an_earlier_one_replaced_holds_up_no_shard() -> None:
     """What is left of it in the queue is passed over."""
     agenda = Agenda()

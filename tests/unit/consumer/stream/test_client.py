@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
 
 from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.stream.client import DynamoDBStreams
@@ -118,6 +118,63 @@ def test_a_body_that_is_no_json_is_a_fault_of_its_call() -> None:
 
     with pytest.raises(Retry, match="GetRecords: the answer is not what the API promises"):
         streams(get_records=broken).records("it", 1)
+
+
+@pytest.mark.parametrize("name", [7, "", {}])
+def test_rule_25_a_name_that_is_no_text_is_a_fault_of_its_call(name: Any) -> None:
+    """The next call would be refused before it is made, which killed the reader."""
+    shards = [{"StreamDescription": {"Shards": [{"ShardId": name}]}}]
+    shards += [{"StreamDescription": {"Shards": [], "LastEvaluatedShardId": name}}]
+    for answer in shards:
+        with pytest.raises(Retry, match="not what the API promises"):
+            streams(describe_stream=lambda answer=answer, **_: answer).describe(None)
+    with pytest.raises(Retry, match="not what the API promises"):
+        streams(get_shard_iterator=lambda **_: {"ShardIterator": name}).iterator("a", "LATEST", None)
+    with pytest.raises(Retry, match="not what the API promises"):
+        streams(get_records=lambda **_: {"Records": [], "NextShardIterator": name}).records("it", 1)
+    with pytest.raises(Retry, match="not what the API promises"):
+        streams(list_streams=lambda **_: {"Streams": [{"StreamLabel": name}]}).labels()
+
+
+def test_rule_25_a_parameter_that_boto_refuses_is_a_fault_of_its_call() -> None:
+    """One shard with an odd name must not end the reading of all."""
+
+    def refuse(**_: Any) -> Any:
+        raise ParamValidationError(report="Invalid length for parameter ShardId")
+
+    with pytest.raises(Retry, match="Invalid length"):
+        streams(get_shard_iterator=refuse).iterator("a", "LATEST", None)
+
+
+def test_rule_24_answers_say_the_services_time() -> None:
+    """Of shards and of records; None where the header is missing."""
+    dated = {"ResponseMetadata": {"HTTPHeaders": {"date": "Sat, 25 Jul 2026 14:25:00 GMT"}}}
+    answer = {"Records": [], "StreamDescription": {}, **dated}
+    calls = streams(get_records=lambda **_: answer, describe_stream=lambda **_: answer)
+    assert (calls.records("it", 1).served, calls.describe(None).served) == (1_784_989_500.0,) * 2
+    del answer["ResponseMetadata"]
+    assert (calls.records("it", 1).served, calls.describe(None).served) == (None, None)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_table_that_was_deleted_is_known_by_asking_for_it(*, newer: bool) -> None:
+    """Its stream stays listed for a day. A newer stream is proof enough that it is there."""
+    asked: list[str] = []
+
+    def describe_table(TableName: str) -> Any:  # noqa: N803
+        asked.append(TableName)
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no table"}}, "DescribeTable")
+
+    label = "2026-08-01T00:00:00.000" if newer else "2026-07-25T00:00:00.000"
+    client = SimpleNamespace(list_streams=lambda **_: {"Streams": [{"StreamLabel": label}]})
+    calls = DynamoDBStreams(client, ARN, SimpleNamespace(describe_table=describe_table))  # type: ignore[arg-type]
+    if newer:
+        assert calls.labels() == [label]
+        assert asked == []
+        return
+    with pytest.raises(Vanished, match=r"DescribeTable: .*no table"):
+        calls.labels()
+    assert asked == ["device4"]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import pytest
 from stream_rig import EPOCH, Reader, Stream
 
 from consumer.errors import Retry
-from consumer.stream.direct import DISCOVER_S, PAGE, POLL_S, DirectSource
-from consumer.stream.discovery import StartPoint
+from consumer.stream.direct import DirectSource
+from consumer.stream.discovery import DISCOVER_S, StartPoint
+from consumer.stream.page_reader import BEHIND_GAP_S, PAGE, POLL_S
 from consumer.stream.records import Decoder
+from consumer.stream.shard import TRIMMED_FOR_S
 from consumer.stream.source import (
     Failed,
     Gap,
@@ -160,10 +162,10 @@ def test_trimmed_records_are_a_gap_and_reading_goes_on_at_the_horizon(stream: St
     """Declared, with the last number that is known (public bug: the stream died while 'ready')."""
     stream.write("s1", 10)
     stream.shards["s1"].trimmed = 6
-    reader = Reader(stream, positions={"s1": Position("3")}).run(1.0)
+    reader = Reader(stream, positions={"s1": Position("3")}).run(TRIMMED_FOR_S + BEHIND_GAP_S + 1.0)
     assert [(gap.shard, gap.after) for gap in reader.said(Gap)] == [("s1", "3")]
     assert reader.read() == ["7", "8", "9", "10"]
-    assert [type(e) for e in reader.events[:2]] == [ShardOpened, Gap]
+    assert [type(e) for e in reader.said(ShardOpened, Gap, ShardBatch)][:3] == [ShardOpened, Gap, ShardBatch]
 
 
 def test_records_trimmed_under_a_running_reader_are_a_gap_too(stream: Stream) -> None:
@@ -172,7 +174,7 @@ def test_records_trimmed_under_a_running_reader_are_a_gap_too(stream: Stream) ->
     reader = Reader(stream, credit=3).run(1.0)
     stream.shards["s1"].trimmed = 8
     reader.source.credit("s1", 0, 100)
-    assert reader.run(1.0).read() == ["1", "2", "3", "9", "10"]
+    assert reader.run(TRIMMED_FOR_S + BEHIND_GAP_S + 1.0).read() == ["1", "2", "3", "9", "10"]
     assert [gap.after for gap in reader.said(Gap)] == ["3"]
 
 

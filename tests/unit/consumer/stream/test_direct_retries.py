@@ -11,15 +11,10 @@ from stream_rig import Reader, Shard, Stream
 
 from consumer.errors import ConfigurationError, Expired, Retry, Vanished
 from consumer.stream.client import Listing
-from consumer.stream.direct import (
-    DISCOVER_S,
-    FAILURES_OF_AN_ITERATOR,
-    GONE_AFTER_S,
-    MISSING_IS_TROUBLE_S,
-    POLL_S,
-    RETRY_FROM_S,
-    RETRY_TO_S,
-)
+from consumer.stream.discovery import DISCOVER_S
+from consumer.stream.ending import MISSING_FOR_S
+from consumer.stream.page_reader import GONE_AFTER_S, POLL_S
+from consumer.stream.shard import FAILURES_OF_AN_ITERATOR, RETRY_FROM_S, RETRY_TO_S
 from consumer.stream.source import (
     Failed,
     ShardBatch,
@@ -27,14 +22,19 @@ from consumer.stream.source import (
     ShardGone,
     ShardOpened,
 )
+from consumer.stream.trouble import TROUBLE_AFTER_S
 
 
 def test_a_stream_that_is_gone_is_reported(stream: Stream) -> None:
-    """And looked for again: the table may get a new one."""
+    """Once it has been so for a minute: one answer proves nothing. It is looked for all the same."""
     stream.faults["describe"] = [Vanished("no stream"), ConfigurationError("access denied")]
     reader = Reader(stream).run(2 * DISCOVER_S + 1)
-    assert [(f.shard, f.reason) for f in reader.said(Failed)] == [(None, "no stream"), (None, "access denied")]
+    assert [(f.shard, f.reason) for f in reader.said(Failed)] == [(None, "access denied")]
     assert [e.shard for e in reader.said(ShardOpened)] == ["s1"]
+    stream.faults["describe"] = [Vanished("no stream")] * 12
+    reader.run(2 * MISSING_FOR_S)
+    assert len(reader.said(Failed)) == 2
+    assert reader.run(60.0).source.health().trouble == ""
 
 
 @pytest.mark.parametrize("call", ["iterator", "records"])
@@ -176,7 +176,7 @@ def test_a_listed_shard_that_stays_unreadable_is_trouble_and_then_gone(stream: S
     stream.write("s1", 3)
     reader = Reader(stream).run(1.0)
     stream.faults["iterator"] = stream.faults["records"] = [Vanished("ResourceNotFoundException")] * 10_000
-    reader.run(MISSING_IS_TROUBLE_S + RETRY_TO_S)
+    reader.run(TROUBLE_AFTER_S + RETRY_TO_S)
     assert "s1 is listed, but cannot be read" in reader.source.health().trouble
     assert reader.said(ShardGone) == []
     calls = len(stream.calls)

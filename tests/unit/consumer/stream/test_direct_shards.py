@@ -10,7 +10,8 @@ from stream_rig import EPOCH, Reader, Shard, Stream
 
 from consumer.errors import Retry
 from consumer.stream.client import Listing
-from consumer.stream.direct import DISCOVER_S, RETRY_TO_S
+from consumer.stream.discovery import DISCOVER_S
+from consumer.stream.shard import RETRY_TO_S
 from consumer.stream.source import (
     Event,
     Position,
@@ -43,7 +44,9 @@ def test_shards_that_appear_later_are_found_and_read_from_their_beginning(stream
     stream.shards["other"] = Shard()
     more = stream.write("other", 2)
     assert reader.run(DISCOVER_S + 1).read() == numbers + more
-    kinds = {shard: kind for call, (shard, kind, _) in [c for c in stream.calls if c[0] == "iterator"]}
+    kinds: dict[str, str] = {}
+    for shard, kind, _ in [of for call, of in stream.calls if call == "iterator"]:
+        kinds.setdefault(shard, kind)
     assert kinds == {"s1": "LATEST", "s2": "TRIM_HORIZON", "other": "TRIM_HORIZON"}
 
 

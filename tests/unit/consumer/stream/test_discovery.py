@@ -21,6 +21,7 @@ from consumer.stream.discovery import (
     Start,
     StartPoint,
 )
+from consumer.stream.service_time import ServiceTime
 from consumer.stream.source import Position, ShardNode
 
 NOW = 1000.0
@@ -53,7 +54,8 @@ class Scripted:
     def discovery(
         self, *, positions: dict[str, Position] | None = None, start: Start = "trim_horizon", since: float | None = None
     ) -> Discovery:
-        return Discovery(self, StartPoint(positions or {}, start, since), lambda: self.now)
+        clock = lambda: self.now  # noqa: E731
+        return Discovery(self, StartPoint(positions or {}, start, since), ServiceTime(clock, clock))
 
     def look(self, discovery: Discovery) -> Discovered:
         """A listing, after which everything it names is being read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.stream.trouble import OUT_OF_REACH_S, Trouble
+from consumer.stream.trouble import OUT_OF_REACH_S, TROUBLE_AFTER_S, Trouble
 
 
 class Clock:
@@ -32,6 +32,23 @@ def test_a_refusal_is_said_until_the_same_is_answered(clock: Clock) -> None:
     trouble.answered("a")
     assert str(trouble) == "listing denied"
     trouble.answered("")
+    assert str(trouble) == ""
+
+
+def test_a_fault_that_may_pass_is_said_after_a_minute(clock: Clock) -> None:
+    """Behind what needs a person; where nothing answers at all it is named too."""
+    trouble = Trouble(clock)
+    trouble.failed("a", "shard a is throttled", TROUBLE_AFTER_S - 1.0)
+    assert str(trouble) == ""
+    trouble.failed("a", "shard a is throttled", TROUBLE_AFTER_S)
+    assert str(trouble) == "shard a is throttled"
+    clock.now += OUT_OF_REACH_S + 5.0
+    assert str(trouble) == "the stream has not answered for 65 s (shard a is throttled)"
+    trouble.refused("b", "access to b denied")
+    assert str(trouble) == "access to b denied"
+    trouble.answered("b")
+    assert str(trouble) == "shard a is throttled"
+    trouble.answered("a")
     assert str(trouble) == ""
 
 
