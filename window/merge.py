@@ -161,14 +161,6 @@ class Merge:
         lineage = self._lineages.get(shard)
         return lineage.proof if lineage else IdleProof()
 
-    def storable(self, shard: str) -> float:
-        """How far a shard is proven idle, for the head: -inf while records of it wait. The proof says that they were
-        delivered, and a successor begins before them."""
-        lineage = self._lineages.get(shard)
-        if lineage is None or lineage.waiting or (lineage.code is not None and self.reorder.holds(lineage.code)):
-            return -np.inf
-        return lineage.proof.until
-
     def last(self, shard: str) -> float:
         """Stamp of the shard's last record delivered; -inf for a shard that is not open."""
         lineage = self._lineages.get(shard)

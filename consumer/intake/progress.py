@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import groupby
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,11 @@ class Progress:
         if self._first == len(self._sequences):
             return _text(self._begins, self._expected)
         return _text(self._sequences[self._first], [*map(bool, self._done[self._first :]), *self._expected])
+
+    @property
+    def all_processed(self) -> bool:
+        """True if nothing that was delivered, or is to be delivered again, waits."""
+        return self._first == len(self._sequences) and self.told
 
     @property
     def told(self) -> bool:
@@ -148,6 +154,13 @@ class Positions:
         """See `Progress.process`."""
         self._progress[shard].process(sequence)
         self._move(shard)
+
+    def prove(self, shard: str, until: float) -> None:
+        """A shard is proven idle up to this time of the service. The proof counts for a successor only if nothing that
+        was delivered before it waits: the successor begins before that."""
+        progress = self._progress.get(shard)
+        if progress is not None and progress.all_processed and isfinite(until):
+            self.at[shard].idle = until
 
     def stop(self, shard: str) -> None:
         """The shard is not read any more, or is read again from its position: what waits is void."""

@@ -14,6 +14,7 @@ from consumer.intake.gaps import Gaps
 from consumer.intake.graph import ShardGraph
 from consumer.intake.losses import Losses
 from consumer.intake.progress import Positions
+from consumer.intake.proofs import StoredProofs
 from consumer.intake.reread import Reread
 from consumer.state.head import Gap as TableGap
 from consumer.state.head import Head, ShardPosition, is_backfill
@@ -63,6 +64,7 @@ class Shards:
         self.gaps = gaps or Gaps()
         self.reread = Reread(self._before, self.positions, names)
         self.losses = Losses(self.merge, self.positions, self.gaps, self.reread, self._before)
+        self._proofs = StoredProofs(self._before, self.reread, self.merge)
         self._credit = Credit()
         self._epochs = Epochs()
         self._graph = ShardGraph()
@@ -84,6 +86,8 @@ class Shards:
     @property
     def reached(self) -> dict[str, ShardPosition]:
         """See `Positions.reached`."""
+        for shard in self.merge.shards:
+            self._reading.prove(shard, self.merge.proof(shard).until)
         return self._reading.reached
 
     @property
@@ -143,14 +147,6 @@ class Shards:
         self.merge.end(gap.name)
         self.merge.settle(gap.name)
 
-    def declare_gap(self, since: float, reason: str, now: float, known_to: float | None = None) -> None:
-        """See `Losses.declare`."""
-        self.losses.declare(since, reason, now, None, known_to)
-
-    def overdue(self, now: float) -> list[Notice]:
-        """See `Losses.overdue`; returns the notices to publish."""
-        return self.losses.overdue(now)
-
     def move_past(self, run: Released) -> None:
         """Records were processed: move the positions past them, and free their credit at the next commit."""
         for code in np.unique(run.samples.shard):
@@ -159,6 +155,7 @@ class Shards:
             if not is_backfill(shard):
                 self._credit.processed(shard, int(rows.sum()))
         self.reread.advance(self.positions, run)
+        self._proofs.apply()
 
     def count_backfilled(self, samples: Samples) -> None:
         """Samples of gaps came from the table and are new."""
@@ -214,6 +211,7 @@ class Shards:
         self._graph.add(event.shard, event.parent)
         self._epochs.begin(event.shard, event.epoch)
         self._reading.begin(event.shard, event.since)
+        self._proofs.apply()
 
     def _batch(self, event: ShardBatch) -> list[Notice]:
         if len(event.samples) == 0:

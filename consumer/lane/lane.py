@@ -165,7 +165,7 @@ class Lane:
 
     def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
         """Records after ``since`` (a stamp, epoch seconds) are missing; those up to ``known_to`` were committed."""
-        self._parts.shards.declare_gap(since, reason, now, known_to)
+        self._parts.shards.losses.declare(since, reason, now, None, known_to)
         self._recovery.gap_declared()
 
     def gaps_to_read(self) -> list[Gap]:
@@ -196,7 +196,7 @@ class Lane:
         parts = self._parts
         # An exception in the middle leaves a record half processed. No commit may have that; a restart repeats it.
         self._sound = False
-        parts.outbox.notify(parts.shards.overdue(now), now=now)
+        parts.outbox.notify(parts.shards.losses.overdue(now), now=now)
         self._recovery.check_finished()
         self._full = not self._process_released(now)
         if self._full or now - self._stepped > PAUSE_S:

@@ -50,7 +50,7 @@ def test_where_every_lineage_has_something_what_none_can_add_to_is_released(wait
 def test_a_lineage_that_is_alone_waits_for_nothing() -> None:
     """It keeps its sequence order, also where its times fall: nobody else can have what belongs between."""
     merge = merging("a")
-    samples = Samples.of([7.0, 5.0, 6.0], [0.0] * 3, [20.0] * 3, created=[9.0, 9.0, 9.0])
+    samples = Samples.of([7.0, 5.0, 6.0], [0.0] * 3, [20.0] * 3, created=[7.0, 7.0, 7.0])
     merge.push("a", samples, np.array(["1", "2", "3"], object), full=False)
     released = merge.release()
     assert released is not None
@@ -58,10 +58,11 @@ def test_a_lineage_that_is_alone_waits_for_nothing() -> None:
 
 
 def test_rule_23_an_upload_over_several_shards_leaves_in_the_order_of_its_times() -> None:
-    """Written within one second, in order: which shard a sample came through changes nothing."""
+    """Written within one second, in order: which shard a sample came through changes nothing. (These are late, so that
+    they do not wait in `Reorder`.)"""
     merge = merging("a", "b")
     for shard, ts in (("b", [1.0, 4.0]), ("a", [2.0, 3.0, 5.0])):
-        samples = Samples.of(ts, [0.0] * len(ts), [20.0] * len(ts), created=[600.0] * len(ts))
+        samples = Samples.of(ts, [0.0] * len(ts), [20.0] * len(ts), created=[600.0] * len(ts), kind=Kind.LATE)
         merge.push(shard, samples, np.array([str(each) for each in ts], object), full=False)
     assert out(merge) == []
     for shard in ("a", "b"):
@@ -322,20 +323,6 @@ def test_rule_24_a_proof_of_the_last_owner_counts_once_it_is_said() -> None:
     for asked_at in (150.0, 150.5, 151.0):
         merge.empty("b", asked_at)
     assert merge.proof("b").until == 151.0
-
-
-def test_rule_24_a_proof_is_stored_only_once_all_records_before_it_have_left() -> None:
-    """The last owner's proof covers records that its successor still has to read."""
-    merge = merging("a", "b")
-    merge.proof("a").trust(95.0)
-    push(merge, "a", 96.0)
-    for asked_at in (100.0, 100.5, 101.0):
-        merge.empty("a", asked_at)
-    assert (merge.proof("a").until, merge.storable("a")) == (101.0, -np.inf)
-    merge.proof("b").trust(101.0)
-    assert out(merge) == [96.0]
-    assert merge.storable("a") == 101.0
-    assert merge.storable("nobody") == -np.inf
 
 
 def test_what_is_read_of_every_shard() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from window.merge import Merge, stamps
-from window.samples import Samples
+from window.samples import Kind, Samples
 
 
 def stamps_of(previous: float, records: list[tuple[float, float]]) -> list[float]:
@@ -118,6 +118,7 @@ class Reading:
                 [0.0] * len(ready),
                 created=[r[1] for r in ready],
                 shard=self.codes[shard.name],
+                kind=Kind.LATE,  # no sample that waits in `Reorder`
             )
             sequence = np.array([str(shard.read + k) for k in range(len(ready))], object)
             self.merge.push(shard.name, of, sequence, full=len(ready) == limit)

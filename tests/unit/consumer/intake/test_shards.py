@@ -88,7 +88,7 @@ def test_a_gap_that_is_being_read_is_no_shard_to_give_credit_to(
     known.take(Topology((ShardNode("s", None, False),)), T)
     page = decoder.page("s", [record(1, ts=T, created=T)])
     known.take(ShardBatch("s", 3, page.samples, page.sequence, page.rejects, T, full=False), T)
-    known.declare_gap(T - 30.0, "trimmed", T)
+    known.losses.declare(T - 30.0, "trimmed", T, None, None)
     assert set(known.grants(idle=True)) == {"s"}
 
 
@@ -97,7 +97,7 @@ def test_what_was_read_of_a_gap_takes_no_credit(decoder: Decoder) -> None:
     names = Names()
     known = Shards.restore(Head(lane="table", owner="me", bundle="b"), None, names)
     known.take(Topology(()), T)
-    known.declare_gap(T, "trimmed", T)
+    known.losses.declare(T, "trimmed", T, None, None)
     (gap,) = known.gaps.open
     items = [{"ts": {"N": str(T + 1)}, "current": {"N": "2"}, "temperature": {"N": "25"}}]
     found = Decoder(table="t", device_key="device", devices=Names(), shards=names).items(gap.name, items)
