@@ -33,11 +33,14 @@ BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
 @dataclass(slots=True)
 class Tally:
     """Of one fault, over all schedules that it was injected into. ``lost``: schedules with something lost or missing;
-    ``conflicting``: with something said that the undisturbed run does not say, or said in two ways."""
+    ``conflicting``: with something said that the undisturbed run does not say, or said in two ways; ``false_silence``:
+    with a device called silent while it wrote; ``silent_late``: with a sample booked as late and nothing said."""
 
     injected: int = 0
     lost: int = 0
     conflicting: int = 0
+    false_silence: int = 0
+    silent_late: int = 0
     recovery_s: list[float] = field(default_factory=list)
 
 
@@ -56,27 +59,28 @@ class Chaos:
         self.schedules += 1
         self.records += verdict.records
         self.guessed += bool(verdict.guesses)
-        lost = any(_is_loss(said) for said in verdict.broken)
-        conflicting = any(not _is_loss(said) for said in verdict.broken)
+        kinds = {_kind(said) for said in verdict.broken}
         if verdict.broken:
             self.broken[verdict.seed] = verdict.broken
         for name, count in (verdict.injected or {"none": 0}).items():
             tally = self.faults[name]
             tally.injected += count
-            tally.lost += lost
-            tally.conflicting += conflicting
+            for kind in kinds:
+                setattr(tally, kind, getattr(tally, kind) + 1)
         for name, seconds in verdict.recovery_s:
             self.faults[name].recovery_s.append(seconds)
 
     def table(self) -> str:
         """The table, in Markdown."""
         lines = [
-            "| Fault | Injected | Lost | Conflicting | Next durable commit after (virtual s, median and worst) |",
-            "|---|---:|---:|---:|---|",
+            "| Fault | Injected | Lost | Conflicting | False silence | Silent late "
+            "| Next durable commit after (virtual s, median and worst) |",
+            "|---|---:|---:|---:|---:|---:|---|",
         ]
         for name, tally in sorted(self.faults.items()):
             took = f"{median(tally.recovery_s):.1f}, {max(tally.recovery_s):.0f}" if tally.recovery_s else "-"
-            lines.append(f"| {name} | {tally.injected} | {tally.lost} | {tally.conflicting} | {took} |")
+            counts = [tally.injected, tally.lost, tally.conflicting, tally.false_silence, tally.silent_late]
+            lines.append(f"| {name} | {' | '.join(map(str, counts))} | {took} |")
         lines += [
             "",
             f"{self.schedules} schedules, {self.records} records; {len(self.broken)} broke the promise; "
@@ -85,8 +89,13 @@ class Chaos:
         return "\n".join(lines)
 
 
-def _is_loss(said: str) -> bool:
-    return "lost" in said or "became nothing" in said or said.startswith(("ledger", "written"))
+def _kind(said: str) -> str:
+    """Which column of the table says of a schedule what was said of it."""
+    for kind in ("false silence", "silent late"):
+        if f"witness, {kind}" in said:
+            return kind.replace(" ", "_")
+    loss = "lost" in said or "became nothing" in said or said.startswith(("ledger", "written"))
+    return "lost" if loss or "witness, un" in said else "conflicting"
 
 
 def _judge_block(seeds: range) -> list[Verdict]:

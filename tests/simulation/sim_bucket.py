@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +31,11 @@ def refused(status: int, code: str, operation: str = "PutObject") -> ClientError
 
 @dataclass(slots=True)
 class Bucket:
-    """The objects. ``writes``: every key written, in order; they outlive every host."""
+    """The objects. ``writes``: every key written, in order; they outlive every host. ``note`` is told of each write."""
 
     objects: dict[str, Stored] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
+    note: Callable[[str, bytes], None] | None = None
 
     def under(self, *prefixes: str) -> dict[str, bytes]:
         """Key and body of everything under the prefixes."""
@@ -77,6 +78,8 @@ class BucketClient:
             stored = Stored(body, f'"{hashlib.md5(body).hexdigest()}"', dict(Metadata or {}))
             self._bucket.objects[Key] = stored
             self._bucket.writes.append(Key)
+            if self._bucket.note is not None:
+                self._bucket.note(Key, body)
             return {"ETag": stored.etag}
 
         return self._faults.call(S3, write, _error)

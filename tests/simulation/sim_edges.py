@@ -12,6 +12,7 @@ from sim_pace import Pace
 from sim_stream import SimulatedStream
 from sim_table import Table
 from sim_topic import Subscriber
+from sim_witness import Witness
 
 from consumer.mutes.watcher import KnownMutes
 from consumer.stream.discovery import Start
@@ -31,6 +32,7 @@ class Edges:
     subscriber: Subscriber = field(default_factory=Subscriber)
     mutes: KnownMutes | None = None
     publish: Publish = "both"
+    witness: Witness | None = None
 
     @property
     def stream(self) -> SimulatedStream:

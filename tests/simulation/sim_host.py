@@ -16,6 +16,7 @@ from sim_stream import SimulatedStream
 from sim_table import TableClient
 from sim_tables import SteppedTables
 from sim_topic import TopicClient
+from sim_witness import LaneNotes
 from worker_twins import background
 
 from consumer.bundles.watcher import BundleReader, Offer
@@ -85,7 +86,7 @@ class Host:
         self._prefix = stream_prefix(run.namespace, table, self.stream.label)
         self._s3 = BucketClient(edges.bucket, run.faults)
         self._stores = Stores(self._s3, self._s3, BUCKET)  # type: ignore[arg-type]
-        names = NameTables(Names(), Names())
+        names = self._names = NameTables(Names(), Names())
         store = ArithmeticBundles(self._s3, BUCKET, run.namespace)  # type: ignore[arg-type]
         self.bundles = BundleReader(LiesThere(run.lies_there), store, bundle, every_s=inf)
         self._lane_bundles = LaneBundles(bundle, store, lambda: self.bundles.look().bundle)
@@ -165,9 +166,19 @@ class Host:
             latency_s=run.pace().latency_s,
             recovering=lambda: lane.recovering,
             durable=partial(self._committed, lane.name),
+            submitted=self._witnessed(opened),
         )
         self.lanes[lane.name], self.committers[lane.name] = lane, committer
         return OwnedLane(lane, committer)
+
+    def _witnessed(self, opened: Opened) -> Callable[[Commit], None]:
+        """Have the witness, if there is one, see what the lane judges; returns what its commits are given to."""
+        if self._edges.witness is None:
+            return lambda commit: None
+        key = f"{self._prefix}/{opened.lane.name}/head"
+        notes = LaneNotes(self._edges.witness, key, opened.head.commit, self._names.devices)
+        opened.lane._parts.observer = notes
+        return notes.submitted
 
     @property
     def lane(self) -> Lane:

@@ -16,6 +16,7 @@ from sim_pace import Pace
 from sim_plan import Plan
 from sim_script import ROLL_EVERY_S, Script, graph, script, single
 from sim_stream import Weather
+from sim_witness import Witness
 from sim_workload import Workload
 from sim_world import World
 
@@ -84,11 +85,11 @@ class Schedule:
 
     def undisturbed(self, bundle: Bundle) -> World:
         """The run without any trouble."""
-        return World(self.script, bundle, self.calm, seed=self.seed).run()
+        return World(self.script, bundle, self.calm, seed=self.seed, witness=Witness()).run()
 
     def disturbed(self, bundle: Bundle) -> World:
         """The run with all of it."""
-        world = World(self.script, bundle, self.plan, seed=self.seed)
+        world = World(self.script, bundle, self.plan, seed=self.seed, witness=Witness())
         settled = max(self.script.ends, self.plan.calm_from) + SETTLED_S
         world.run(until=lambda now: now.clock.now >= settled or now.all_durable())
         # From here on it is a question of time alone: most of a schedule's turns would be idle ones.
@@ -167,20 +168,27 @@ class Judge:
             self._expected = self._undisturbed(schedule)
             self._stream = seed // PLANS
         expected, broken = self._expected
-        broken = broken + differences(expected, found, types=self._ailments.types)
+        broken = broken + differences(expected, found, types=self._ailments.types) + _witnessed(world)
         return Verdict(
             seed, broken, found.guesses, len(schedule.script.writes), dict(world.faults.injected), world.recovery_s
         )
 
     def _undisturbed(self, schedule: Schedule) -> tuple[Outcome, list[str]]:
         """What a schedule is compared to, and what is wrong even with that."""
-        expected = Outcome.of(schedule.undisturbed(self._bundle))
-        broken = [f"undisturbed: {said}" for said in _unaccounted(schedule, expected)]
+        calm = schedule.undisturbed(self._bundle)
+        expected = Outcome.of(calm)
+        broken = [f"undisturbed: {said}" for said in [*_unaccounted(schedule, expected), *_witnessed(calm)]]
         if schedule.in_order and not expected.guesses:
             alone = Outcome.of(schedule.over_one_shard(self._bundle))
             found = differences(alone, expected, across_shards=True, types=ANOMALIES)
             broken += [f"one shard: {said}" for said in found]
         return expected, broken
+
+
+def _witnessed(world: World) -> list[str]:
+    """What the witness has found in a run that is over."""
+    witness = world.edges.witness
+    return [str(finding) for finding in witness.findings(world)] if witness is not None else []
 
 
 def _unaccounted(schedule: Schedule, outcome: Outcome) -> list[str]:

@@ -15,6 +15,7 @@ from sim_plan import Later, Plan
 from sim_script import Script
 from sim_stream import SimulatedStream
 from sim_table import Table
+from sim_witness import Witness
 
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.state.head import Head
@@ -49,6 +50,7 @@ class World:
         namespace: str = "simulation",
         edges: Edges | None = None,
         later: Later = Later(),  # noqa: B008  # it is frozen
+        witness: Witness | None = None,
     ) -> None:
         self.clock = Clock(plan.begins)
         self.plan = plan
@@ -67,6 +69,9 @@ class World:
             )
         table = Table.of([w for each in scripts for w in each.writes] + [*later.unheard], self.clock, later.ttl_s)
         self.edges = Edges(streams, table, edges.bucket, edges.subscriber) if edges else Edges(streams, table)
+        self.promised_from = plan.begins if plan.start == "latest" else -inf
+        if witness is not None:
+            self.edges.witness, self.edges.bucket.note = witness, witness.stored
         self.hosts: dict[int, Host | None] = dict.fromkeys(range(plan.hosts))
         self.exits: list[int] = []
         self.steps = 0
