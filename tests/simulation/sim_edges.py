@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from sim_bucket import Bucket
+from sim_clocks import TRUE, ClockFault
 from sim_faults import Clock, Faults
 from sim_pace import Pace
 from sim_stream import SimulatedStream
@@ -42,7 +43,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a host is run with."""
+    """What a host is run with. ``clock``: true time."""
 
     clock: Clock
     faults: Faults
@@ -53,3 +54,5 @@ class Run:
     namespace: str
     lies_there: Callable[[], Bundle | BundleError]
     """What the host's MODEL_DIR holds: a bundle, or what is wrong with it."""
+    clocks: ClockFault = TRUE
+    """What is wrong with its clocks."""

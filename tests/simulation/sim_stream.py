@@ -32,6 +32,8 @@ class Weather:
     ``empty_listings``: of a listing in which a page is empty and repeats the id it was asked with.
     ``endless_listing``: the last page never says that it is the last. ``holes``: of a listing that lacks one shard.
     ``page_shards``: shards in a listing page. ``kept_s``: how long records are kept.
+    ``empty_run`` of more than two is within the API's word too (it may take any number of calls to reach a portion with
+    records), and more than rule 5 stands. ``sick``: (shard, from, to, fault) where every call for one shard fails.
     """
 
     empty_pages: float = 0.0
@@ -45,6 +47,7 @@ class Weather:
     holes: float = 0.0
     page_shards: int = 100
     kept_s: float = KEPT_S
+    sick: tuple[tuple[str, float, float, str], ...] = ()
 
 
 @dataclass(slots=True)

@@ -235,14 +235,15 @@ def _written(world: World) -> Iterator[_Written]:
             for record in shard.records:
                 change = record["dynamodb"]
                 if "NewImage" in change:
-                    created = float(change.get("ApproximateCreationDateTime", "nan"))
+                    created = change.get("ApproximateCreationDateTime")
                     at[id(change["NewImage"])] = created, f"{shard.name}-{change['SequenceNumber']}"
     table = world.script.table
     for write in world.edges.table.writes:
         if write.image is not None and write.written <= world.clock.now:
-            created, name = at.get(id(write.image), (write.written, ""))
+            created, name = at.get(id(write.image), (None, ""))
             device = str(next(iter(write.image.get("device", {"S": table}).values())))
-            yield _Written(write, device, float(write.image.get("ts", {}).get("N", "nan")), created, name)
+            ts = float(write.image.get("ts", {}).get("N", "nan"))
+            yield _Written(write, device, ts, write.written if created is None else float(created), name)
 
 
 def _promised(world: World, each: _Written) -> bool:

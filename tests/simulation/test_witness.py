@@ -9,9 +9,9 @@ from chaos import Chaos
 from sim_bucket import Stored
 from sim_cases import BEGIN, Reading, charge, live, shard, stream, writes
 from sim_found import ledger_totals, messages
+from sim_judge import Judge, Verdict
 from sim_outcome import ARCHIVE, QUARANTINE
 from sim_plan import Later, Plan
-from sim_schedule import Judge, Verdict
 from sim_script import Script
 from sim_witness import KINDS, Finding, Witness
 from sim_world import World
