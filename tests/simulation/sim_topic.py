@@ -32,10 +32,12 @@ class Published:
 
 @dataclass(slots=True)
 class Subscriber:
-    """Everything that was ever published, in order. ``refuses``: says of an event whether the topic never takes its
-    message. ``refused``: the bodies that it did not take for good, by id: another body of that id it takes."""
+    """Everything that was ever published, in order; ``stubs``: what was no event but plain text. ``refuses``: says of
+    an event whether the topic never takes its message. ``refused``: the bodies that it did not take for good, by id:
+    another body of that id it takes."""
 
     heard: list[Published] = field(default_factory=list)
+    stubs: list[Published] = field(default_factory=list)
     refuses: Callable[[Any], bool] | None = None
     refused: dict[str, bytes] = field(default_factory=dict)
 
@@ -62,8 +64,9 @@ class TopicClient:
                     attributes = {name: each["StringValue"] for name, each in entry["MessageAttributes"].items()}
                     body = orjson.loads(entry["Message"])["default"].encode()
                     stale = attributes.get("stale") == "true"
-                    at = self._faults.clock.now
-                    self._subscriber.heard.append(Published(at, attributes["device"], body, stale))
+                    published = Published(self._faults.clock.now, attributes["device"], body, stale)
+                    plain = not body.startswith(b"{")
+                    (self._subscriber.stubs if plain else self._subscriber.heard).append(published)
             taken = [{"Id": entry["Id"]} for entry in entries if entry["Id"] not in refused]
             return {"Successful": taken, "Failed": list(refused.values())}
 
