@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sim_faults import STREAM, Faults
 from sim_script import Shard
-from sim_stream import SimulatedStream
+from sim_stream import LISTINGS, SimulatedStream
 
 from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
 from consumer.stream.client import DynamoDBStreams, IteratorType, Listing, Page
@@ -87,6 +87,7 @@ class StreamReader:
 
     def describe(self, after_shard: str | None) -> Listing:
         """DescribeStream: a page of the shard graph, as consistent as the weather has it."""
+        self._refuse_sick("describe", LISTINGS)
         return self._call("describe", lambda: self._describe(after_shard))
 
     def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
@@ -100,12 +101,12 @@ class StreamReader:
         return self._call("records", lambda: self._records(iterator, limit))
 
     def _refuse_sick(self, call: str, shard: str) -> None:
-        """Every call for a shard that is sick fails (`Weather.sick`)."""
+        """Every call for a shard that is sick fails, or every listing (`Weather.sick`)."""
         now = self._stream.clock.now
         for name, start, end, fault in self._stream.weather.sick:
             if name == shard and start <= now < end:
                 self._stream.calls[call] += 1
-                self._faults.count(f"{fault}, one shard for minutes")
+                self._faults.count(f"{fault}, {'one shard' if shard else 'listings'} for minutes")
                 raise _error(call, fault)
 
     def _call(self, name: str, effect: Callable[[], Answer]) -> Answer:

@@ -15,7 +15,7 @@ from sim_found import anomalies, messages
 from sim_pace import Pace
 from sim_plan import Later, Plan
 from sim_script import Nodes, Script, Shard, graph, script
-from sim_stream import Weather
+from sim_stream import LISTINGS, Weather
 from sim_uploads import Uploads
 from sim_witness import Witness
 from sim_world import World
@@ -59,7 +59,7 @@ def told(world: World, kind: str) -> list[tuple[str, str]]:
 @shown("1: one false answer ends a shard that is still listed open, for ever")
 def test_shown_01_a_false_end_of_an_open_shard(bundle: Bundle) -> None:
     """A page without a next iterator. Whatever came after it in that shard is never read."""
-    plan = live(rates={"stream ends falsely": 0.02}, calm_from=BEGIN + 200.0)
+    plan = live(rates={"stream ends falsely": 0.05}, calm_from=BEGIN + 200.0)
     world = watched(stream(charge(1.0, 300.0), halves()), bundle, plan)
     world.run(until=lambda w: w.clock.now > BEGIN + 600.0)
     assert world.faults.injected["stream ends falsely"] >= 1
@@ -79,9 +79,11 @@ def test_shown_01_a_false_trim_is_no_gap(bundle: Bundle) -> None:
 
 @shown("1: found by long seed 43: listings that fail five times end a shard that the next one names, for ever")
 def test_shown_01_listings_that_fail_end_no_shard(bundle: Bundle) -> None:
-    """For three minutes a third of all calls, DescribeStream too, say that there is nothing of that name."""
-    plan = live(rates={"stream says not found": 0.3}, calm_from=BEGIN + 200.0)
-    world = watched(stream(charge(1.0, 300.0), halves()), bundle, plan)
+    """For half a minute DescribeStream says that there is no such stream, and GetRecords no such shard."""
+    shards = halves()
+    when = (BEGIN + 100.0, BEGIN + 130.0, "stream says not found")
+    weather = Weather(sick=((LISTINGS, *when), (shards[0].name, *when)))
+    world = watched(stream(charge(1.0, 300.0), shards), bundle, live(weather=weather))
     world.run(until=lambda w: w.clock.now > BEGIN + 600.0)
     assert found(world) == {}
 
