@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,8 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as a script it has no conftest that does it: twins lie there
 
 from sim_bundle import arithmetic_bundle
-from sim_promise import command
-from sim_schedule import Judge, Verdict
+from sim_judge import Judge, Verdict
+from sim_promise import LONG_TEST, command
+from sim_schedule import EVERYTHING, HARDER, PLANS
 
 BLOCK = 20
 BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
@@ -33,11 +34,14 @@ BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
 @dataclass(slots=True)
 class Tally:
     """Of one fault, over all schedules that it was injected into. ``lost``: schedules with something lost or missing;
-    ``conflicting``: with something said that the undisturbed run does not say, or said in two ways."""
+    ``conflicting``: with something said that the undisturbed run does not say, or said in two ways; ``false_silence``:
+    with a device called silent while it wrote; ``silent_late``: with a sample booked as late and nothing said."""
 
     injected: int = 0
     lost: int = 0
     conflicting: int = 0
+    false_silence: int = 0
+    silent_late: int = 0
     recovery_s: list[float] = field(default_factory=list)
 
 
@@ -48,7 +52,7 @@ class Chaos:
     schedules: int = 0
     records: int = 0
     guessed: int = 0
-    broken: dict[int, list[str]] = field(default_factory=dict)
+    broken: dict[tuple[int, bool], list[str]] = field(default_factory=dict)
     faults: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
     def add(self, verdict: Verdict) -> None:
@@ -56,27 +60,28 @@ class Chaos:
         self.schedules += 1
         self.records += verdict.records
         self.guessed += bool(verdict.guesses)
-        lost = any(_is_loss(said) for said in verdict.broken)
-        conflicting = any(not _is_loss(said) for said in verdict.broken)
+        kinds = {_kind(said) for said in verdict.broken}
         if verdict.broken:
-            self.broken[verdict.seed] = verdict.broken
+            self.broken[verdict.seed, verdict.long] = verdict.broken
         for name, count in (verdict.injected or {"none": 0}).items():
             tally = self.faults[name]
             tally.injected += count
-            tally.lost += lost
-            tally.conflicting += conflicting
+            for kind in kinds:
+                setattr(tally, kind, getattr(tally, kind) + 1)
         for name, seconds in verdict.recovery_s:
             self.faults[name].recovery_s.append(seconds)
 
     def table(self) -> str:
         """The table, in Markdown."""
         lines = [
-            "| Fault | Injected | Lost | Conflicting | Next durable commit after (virtual s, median and worst) |",
-            "|---|---:|---:|---:|---|",
+            "| Fault | Injected | Lost | Conflicting | False silence | Silent late "
+            "| Next durable commit after (virtual s, median and worst) |",
+            "|---|---:|---:|---:|---:|---:|---|",
         ]
         for name, tally in sorted(self.faults.items()):
             took = f"{median(tally.recovery_s):.1f}, {max(tally.recovery_s):.0f}" if tally.recovery_s else "-"
-            lines.append(f"| {name} | {tally.injected} | {tally.lost} | {tally.conflicting} | {took} |")
+            counts = [tally.injected, tally.lost, tally.conflicting, tally.false_silence, tally.silent_late]
+            lines.append(f"| {name} | {' | '.join(map(str, counts))} | {took} |")
         lines += [
             "",
             f"{self.schedules} schedules, {self.records} records; {len(self.broken)} broke the promise; "
@@ -85,28 +90,55 @@ class Chaos:
         return "\n".join(lines)
 
 
-def _is_loss(said: str) -> bool:
-    return "lost" in said or "became nothing" in said or said.startswith(("ledger", "written"))
+def _kind(said: str) -> str:
+    """Which column of the table says of a schedule what was said of it."""
+    for kind in ("false silence", "silent late"):
+        if f"witness, {kind}" in said:
+            return kind.replace(" ", "_")
+    loss = "lost" in said or "became nothing" in said or said.startswith(("ledger", "written"))
+    return "lost" if loss or "witness, un" in said else "conflicting"
 
 
-def _judge_block(seeds: range) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Seeds that a process judges one after another. ``long``: of schedules with thousands of records."""
+
+    seeds: range
+    long: bool = False
+    harder: bool = False
+
+
+def _judge_block(block: Block) -> list[Verdict]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    judge = Judge(arithmetic_bundle())
-    return [_judge(seed, judge) for seed in seeds]
+    judge = Judge(arithmetic_bundle(), HARDER if block.harder else EVERYTHING)
+    return [_judge(seed, judge, long=block.long) for seed in block.seeds]
 
 
-def _judge(seed: int, judge: Judge) -> Verdict:
+def _judge(seed: int, judge: Judge, *, long: bool) -> Verdict:
     try:
-        return judge.judge(seed)
+        return judge.judge_long(seed) if long else judge.judge(seed)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is this seed's result
-        return Verdict(seed, [f"{type(error).__name__}: {error}"])
+        return Verdict(seed, [f"{type(error).__name__}: {error}"], long=long)
 
 
-def run(seeds: range, processes: int) -> Iterator[list[Verdict]]:
+def blocks_of(seeds: range, *, long: bool, harder: bool) -> list[Block]:
+    """Neighbours share an undisturbed run, so they stay together."""
+    each = PLANS if long else BLOCK
+    return [Block(range(n, min(n + each, seeds.stop)), long, harder) for n in range(seeds.start, seeds.stop, each)]
+
+
+def run(blocks: Sequence[Block], processes: int) -> Iterator[list[Verdict]]:
     """The verdicts, block by block, in order of the seeds."""
-    blocks = [range(n, min(n + BLOCK, seeds.stop)) for n in range(seeds.start, seeds.stop, BLOCK)]
     with ProcessPoolExecutor(processes) as pool:
         yield from pool.map(_judge_block, blocks)
+
+
+def _again(seed: int, *, long: bool, harder: bool) -> str:
+    """What runs exactly this schedule again. The test of the promise has no harder ones."""
+    if not harder:
+        return command(seed, LONG_TEST) if long else command(seed)
+    which = "--seeds 0 --long 1" if long else "--seeds 1"
+    return f"python tests/simulation/chaos.py --harder {which} --first {seed}"
 
 
 def _counted(blocks: Iterable[list[Verdict]], total: int, console: Console) -> Chaos:
@@ -141,7 +173,11 @@ def main(arguments: list[str]) -> int:
     """Exit code 1 where anything was lost or conflicting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000, help="how many schedules")
+    parser.add_argument(
+        "--long", type=int, default=0, help="how many long schedules besides, of 2,000 records and more"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--harder", action="store_true", help="with all that the simulator can show (`HARDER`)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", type=Path, help="a file with the marks between which the table goes")
     chosen = parser.parse_args(arguments)
@@ -149,13 +185,16 @@ def main(arguments: list[str]) -> int:
         _around(chosen.write)  # before minutes of work
     console = Console(stderr=True)
     begun = monotonic()
-    seeds = range(chosen.first, chosen.first + chosen.seeds)
-    chaos = _counted(run(seeds, chosen.processes), len(seeds), console)
+    blocks = [
+        block
+        for count, long in ((chosen.long, True), (chosen.seeds, False))
+        for block in blocks_of(range(chosen.first, chosen.first + count), long=long, harder=chosen.harder)
+    ]
+    chaos = _counted(run(blocks, chosen.processes), chosen.seeds + chosen.long, console)
     sys.stdout.write(chaos.table() + "\n")
-    for seed, said in sorted(chaos.broken.items())[:10]:
-        sys.stdout.write(
-            f"\nseed {seed}; again: {command(seed)}\n" + "\n".join(f"  {line}" for line in said[:4]) + "\n"
-        )
+    for (seed, long), said in sorted(chaos.broken.items())[:10]:
+        lines = "\n".join(f"  {line}" for line in said[:4])
+        sys.stdout.write(f"\nseed {seed}; again: {_again(seed, long=long, harder=chosen.harder)}\n{lines}\n")
     if chosen.write:
         took_s = monotonic() - begun
         said = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +31,13 @@ def refused(status: int, code: str, operation: str = "PutObject") -> ClientError
 
 @dataclass(slots=True)
 class Bucket:
-    """The objects. ``writes``: every key written, in order; they outlive every host."""
+    """The objects. ``writes``: every key written, in order; they outlive every host. ``note`` is told of each write.
+    ``exists``: whether the bucket itself is there."""
 
     objects: dict[str, Stored] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
+    note: Callable[[str, bytes], None] | None = None
+    exists: bool = True
 
     def under(self, *prefixes: str) -> dict[str, bytes]:
         """Key and body of everything under the prefixes."""
@@ -65,6 +68,7 @@ class BucketClient:
         """PutObject, conditional where asked for. An `IfMatch` on a key that is not there is a 404."""
 
         def write() -> dict[str, Any]:
+            self._bucket_there("PutObject")
             there = self._bucket.objects.get(Key)
             if IfNoneMatch is not None and there is not None:
                 raise refused(412, "PreconditionFailed")
@@ -77,6 +81,8 @@ class BucketClient:
             stored = Stored(body, f'"{hashlib.md5(body).hexdigest()}"', dict(Metadata or {}))
             self._bucket.objects[Key] = stored
             self._bucket.writes.append(Key)
+            if self._bucket.note is not None:
+                self._bucket.note(Key, body)
             return {"ETag": stored.etag}
 
         return self._faults.call(S3, write, _error)
@@ -108,12 +114,18 @@ class BucketClient:
         """ListObjectsV2, in pages of two."""
 
         def read() -> list[dict[str, Any]]:
+            self._bucket_there("ListObjectsV2")
             keys = sorted(key for key in self._bucket.objects if key.startswith(Prefix))
             return [{"Contents": [{"Key": key} for key in keys[n : n + 2]]} for n in range(0, max(1, len(keys)), 2)]
 
         return self._faults.call(S3, read, _error)
 
+    def _bucket_there(self, operation: str) -> None:
+        if not self._bucket.exists:
+            raise refused(404, "NoSuchBucket", operation)
+
     def _there(self, key: str, operation: str, code: str) -> Stored:
+        self._bucket_there(operation)
         there = self._bucket.objects.get(key)
         if there is None:
             raise refused(404, code, operation)

@@ -37,8 +37,9 @@ class SteppedCommitter:
     """`consumer.worker.owned_lane.Commits`. ``due``: when its next step is, epoch seconds; infinite while it has
     nothing to do.
 
-    ``latency_s``: what a step takes at most. ``durable`` is told of each commit, and whether the lane was recovering
-    when it was cut. Steps of a group are executed in any order, as the threads would.
+    ``latency_s``: what a step takes at most. ``submitted`` is told of each commit that is given to it; ``durable`` of
+    each that is done, and whether the lane was recovering when it was cut. Steps of a group are executed in any order,
+    as the threads would.
     """
 
     trouble: tuple[float, str] | None = None
@@ -52,6 +53,7 @@ class SteppedCommitter:
         latency_s: float,
         recovering: Callable[[], bool],
         durable: Callable[[Commit, bool], None],
+        submitted: Callable[[Commit], None] = lambda commit: None,
     ) -> None:
         self._to = to
         self._clock = clock
@@ -59,6 +61,7 @@ class SteppedCommitter:
         self._latency_s = latency_s
         self._recovering = recovering
         self._durable = durable
+        self._submitted = submitted
         self._cut_recovering = False
         self._jobs: deque[tuple[Iterator[list[Step]], Commit | None, _Result | None]] = deque()
         self._group: list[Step] = []
@@ -74,6 +77,7 @@ class SteppedCommitter:
         """See `Commits`."""
         assert not any(job[1] for job in self._jobs), "a second commit in flight"
         self._cut_recovering = self._recovering()
+        self._submitted(commit)
         result = _Result(self._until_done)
         self._enqueue(steps(commit, self._to), commit, result)
         return result

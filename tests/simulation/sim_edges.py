@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 
 from sim_bucket import Bucket
+from sim_clocks import TRUE, ClockFault
 from sim_faults import Clock, Faults
 from sim_pace import Pace
 from sim_stream import SimulatedStream
 from sim_table import Table
 from sim_topic import Subscriber
+from sim_witness import Witness
 
 from consumer.mutes.watcher import KnownMutes
 from consumer.stream.discovery import Start
@@ -31,6 +33,7 @@ class Edges:
     subscriber: Subscriber = field(default_factory=Subscriber)
     mutes: KnownMutes | None = None
     publish: Publish = "both"
+    witness: Witness | None = None
 
     @property
     def stream(self) -> SimulatedStream:
@@ -40,7 +43,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a host is run with."""
+    """What a host is run with. ``clock``: true time."""
 
     clock: Clock
     faults: Faults
@@ -51,3 +54,5 @@ class Run:
     namespace: str
     lies_there: Callable[[], Bundle | BundleError]
     """What the host's MODEL_DIR holds: a bundle, or what is wrong with it."""
+    clocks: ClockFault = TRUE
+    """What is wrong with its clocks."""

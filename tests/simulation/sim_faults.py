@@ -58,10 +58,26 @@ FAULTS: dict[str, tuple[str, str]] = {
     "crash before a table call": (TABLE, "crash before"),
     "stream says not found": (STREAM, "before"),
     "stream says expired": (STREAM, "before"),
+    "stream ends falsely": (STREAM, "false"),
+    "stream says trimmed": (STREAM, "before"),
+    "stream answers no JSON": (STREAM, "before"),
+    "stream answer lacks a key": (STREAM, "before"),
+    "sns refuses for good": (SNS, "entry"),
+    "sns batch in part": (SNS, "entry"),
 }
-"""Every fault that a call can meet: the edge, and when it strikes in relation to the effect."""
+"""Every fault that a call can meet: the edge, and when it strikes in relation to the effect. A false answer comes in
+the place of the true one. An entry is refused by the topic's twin, the others of its batch are not."""
 LIES = ("stream says not found", "stream says expired")
 """Answers that are not true. They are drawn apart from the others, so that a seed keeps its other faults."""
+HARDER_FAULTS = (
+    "stream ends falsely",
+    "stream says trimmed",
+    "stream answers no JSON",
+    "stream answer lacks a key",
+    "sns refuses for good",
+    "sns batch in part",
+)
+"""What not every worker stands: on where a test or `chaos.py --harder` asks for it. Drawn apart, like the lies."""
 DOWN = {"stream down": STREAM, "s3 down": S3, "sns down": SNS, "table down": TABLE}
 """Outages of minutes, by edge."""
 
@@ -90,12 +106,19 @@ class Faults:
 
     def __post_init__(self) -> None:
         for name, rate in self.rates.items():
-            if name in FAULTS:
+            if name in FAULTS and FAULTS[name][1] != "entry":
                 edge, moment = FAULTS[name]
                 self._by_edge.setdefault(edge, []).append((rate, name, moment))
 
-    def call(self, edge: str, effect: Callable[[], Answer], refused: Callable[[str], Exception]) -> Answer:
-        """Make a call that may go wrong. ``refused`` makes the edge's own error from the fault's name."""
+    def call(
+        self,
+        edge: str,
+        effect: Callable[[], Answer],
+        refused: Callable[[str], Exception],
+        false: Callable[[str, Answer], Answer] = lambda name, answer: answer,
+    ) -> Answer:
+        """Make a call that may go wrong. ``refused`` makes the edge's own error from the fault's name, ``false`` an
+        untrue answer from it and the true one, or returns that."""
         name, moment = self._drawn(edge)
         if moment == "slow":
             self.clock.advance(self.rng.choice([0.3, 2.0, 15.0]))
@@ -108,7 +131,17 @@ class Faults:
             raise refused(name)
         if moment == "crash after":
             raise Crash(name)
+        if moment == "false":
+            untrue = false(name, answer)
+            if untrue is not answer:
+                self.count(name)
+            return untrue
         return answer
+
+    def strikes(self, name: str) -> bool:
+        """Is a fault of an entry on at the moment, and drawn?"""
+        # Drawn also where the fault is not on: the draws that follow stay the same.
+        return self.since <= self.clock.now < self.until and self.rng.random() < self.rates.get(name, 0.0)
 
     def count(self, name: str) -> None:
         """A fault that is not a call's was injected."""
@@ -135,7 +168,8 @@ class Faults:
                     if self.crashes >= MOST_CRASHES:
                         return "", ""
                     self.crashes += 1
-                self.count(name)
+                if moment != "false":
+                    self.count(name)
                 return name, moment
             drawn -= rate
         return "", ""

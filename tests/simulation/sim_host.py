@@ -9,18 +9,22 @@ from math import inf
 
 from sim_bucket import BucketClient
 from sim_bundle import NAMELESS, ArithmeticBundles, LiesThere
+from sim_clocks import HostClocks
 from sim_committer import SteppedCommitter
 from sim_edges import BUCKET, Edges, Run
+from sim_pace import Effort
 from sim_reader import StreamReader
 from sim_stream import SimulatedStream
 from sim_table import TableClient
 from sim_tables import SteppedTables
 from sim_topic import TopicClient
+from sim_witness import LaneNotes
 from worker_twins import background
 
 from consumer.bundles.watcher import BundleReader, Offer
 from consumer.errors import ConfigurationError
 from consumer.lane.lane import Lane
+from consumer.lane.observer import NoObserver
 from consumer.outgoing.chart_schedule import ChartRequest
 from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
@@ -71,6 +75,7 @@ class Host:
             raise ConfigurationError(str(bundle))
         self.name = name
         self.clock = run.clock
+        self.clocks = HostClocks(run.clock, run.clocks)
         self.durable: dict[str, Head] = {}
         self.commits = 0
         self.charts = NotedCharts()
@@ -85,7 +90,7 @@ class Host:
         self._prefix = stream_prefix(run.namespace, table, self.stream.label)
         self._s3 = BucketClient(edges.bucket, run.faults)
         self._stores = Stores(self._s3, self._s3, BUCKET)  # type: ignore[arg-type]
-        names = NameTables(Names(), Names())
+        names = self._names = NameTables(Names(), Names())
         store = ArithmeticBundles(self._s3, BUCKET, run.namespace)  # type: ignore[arg-type]
         self.bundles = BundleReader(LiesThere(run.lies_there), store, bundle, every_s=inf)
         self._lane_bundles = LaneBundles(bundle, store, lambda: self.bundles.look().bundle)
@@ -95,7 +100,7 @@ class Host:
             cold_start=run.start == "trim_horizon",
             one_device=edges.table.partition == "ts" and edges.table.sort is None,
         )
-        self._opener = LaneOpener(self._stores, self._prefix, Claimant(name, run.clock), self._lane_bundles, setup)
+        self._opener = LaneOpener(self._stores, self._prefix, Claimant(name, self.clocks), self._lane_bundles, setup)
         self._decoder = Decoder(
             table=table,
             device_key="device",
@@ -129,8 +134,8 @@ class Host:
             StreamReader(self.stream, self.name, run.faults, dated=True),
             self._decoder,
             StartPoint(opener.positions, "trim_horizon" if opener.inherited else run.start, since=opener.started),
-            clock=run.clock,
-            monotonic=run.clock,
+            clock=self.clocks,
+            monotonic=self.clocks.monotonic,
             threads=0,
         )
         client = TableClient(kept, run.faults)
@@ -148,7 +153,7 @@ class Host:
                 bundles=self.bundles,
                 replace=self._lane_bundles.replace,
             ),
-            clock=run.clock,
+            clock=self.clocks,
         )
 
     def _open_owned(self, name: str) -> OwnedLane:
@@ -158,7 +163,7 @@ class Host:
 
     def _owned(self, opened: Opened) -> OwnedLane:
         run, lane = self._run, opened.lane
-        topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn", run.clock)  # type: ignore[arg-type]
+        topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn", self.clocks)  # type: ignore[arg-type]
         committer = SteppedCommitter(
             Sinks(opened.store, Archive(self._s3, BUCKET), (topic,)),  # type: ignore[arg-type]
             run.clock,
@@ -166,9 +171,20 @@ class Host:
             latency_s=run.pace().latency_s,
             recovering=lambda: lane.recovering,
             durable=partial(self._committed, lane.name),
+            submitted=self._watched(opened),
         )
         self.lanes[lane.name], self.committers[lane.name] = lane, committer
         return OwnedLane(lane, committer)
+
+    def _watched(self, opened: Opened) -> Callable[[Commit], None]:
+        """Have what the lane judges take its time, and be seen by the witness if there is one. Returns what wants to
+        know of each commit."""
+        notes: LaneNotes | None = None
+        if self._edges.witness is not None:
+            key = f"{self._prefix}/{opened.lane.name}/head"
+            notes = LaneNotes(self._edges.witness, key, opened.head.commit, self._names.devices)
+        opened.lane._parts.observer = Effort(self._run.clock, self._run.pace, notes or NoObserver())
+        return notes.submitted if notes is not None else lambda commit: None
 
     @property
     def lane(self) -> Lane:
@@ -222,7 +238,7 @@ class Host:
                 part.due = max(part.due, until)
 
     def _read(self) -> None:
-        wake = self.source.step(self.clock.now)
+        wake = self.clocks.true(self.source.step(self.clocks.monotonic()))
         self.reader_due = wake if wake > self.clock.now else self.clock.now + self._run.rng.uniform(0.0, 0.02)
 
     def _turn(self) -> None:

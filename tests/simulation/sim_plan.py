@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from sim_clocks import ClockFault
 from sim_pace import Pace
 from sim_script import Script, Write
 from sim_stream import Weather
@@ -18,7 +19,9 @@ class Plan:
     """A schedule. ``begins``: when the first host starts, epoch seconds. ``rates``, ``down``: see `Faults`; they strike
     from ``calm_until`` to ``calm_from``. ``kills``, ``stops``, ``stalls``: how often a host is killed between two
     actions, stopped in order, or frozen for minutes. ``hosts``: processes at once. ``downtime_s``: from which a host
-    that is gone draws when it comes back."""
+    that is gone draws when it comes back. ``most_steps``: after so many the run counts as stuck. ``clocks``: what is
+    wrong with those of the host in a slot. ``events``: what happens when (epoch seconds): kill, stop, stall, or one of
+    `sim_damage.DAMAGE`."""
 
     begins: float
     calm_from: float = 0.0
@@ -33,6 +36,9 @@ class Plan:
     stalls: int = 0
     hosts: int = 1
     downtime_s: tuple[float, ...] = (0.0, 1.0, 30.0)
+    most_steps: int = 30_000
+    clocks: Mapping[int, ClockFault] = field(default_factory=dict)
+    events: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

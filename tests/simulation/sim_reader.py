@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import floor
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sim_faults import STREAM, Faults
 from sim_script import Shard
-from sim_stream import SimulatedStream
+from sim_stream import LISTINGS, SimulatedStream
 
-from consumer.errors import ConfigurationError, Expired, Retry, Trimmed, Vanished
-from consumer.stream.client import IteratorType, Listing, Page
+from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.stream.client import DynamoDBStreams, IteratorType, Listing, Page
 from consumer.stream.source import ShardNode
 
 ITERATOR_LIVES_S = 15 * 60.0
@@ -88,22 +89,40 @@ class StreamReader:
 
     def describe(self, after_shard: str | None) -> Listing:
         """DescribeStream: a page of the shard graph, as consistent as the weather has it."""
+        self._refuse_sick("describe", LISTINGS)
         return self._call("describe", lambda: replace(self._describe(after_shard), served=self._date()))
 
     def iterator(self, shard: str, kind: IteratorType, sequence: str | None) -> str:
         """GetShardIterator."""
+        self._refuse_sick("iterator", shard)
         return self._call("iterator", lambda: self._iterator(shard, kind, sequence))
 
     def records(self, iterator: str, limit: int) -> Page:
         """GetRecords."""
+        self._refuse_sick("records", _Iterator.of(iterator).shard)
         return self._call("records", lambda: replace(self._records(iterator, limit), served=self._date()))
 
     def _date(self) -> float | None:
         return float(floor(self._stream.clock.now)) if self._dated else None
 
+    def _refuse_sick(self, call: str, shard: str) -> None:
+        """Every call for a shard that is sick fails, or every listing (`Weather.sick`)."""
+        now = self._stream.clock.now
+        for name, start, end, fault in self._stream.weather.sick:
+            if name == shard and start <= now < end:
+                self._stream.calls[call] += 1
+                self._faults.count(f"{fault}, {'one shard' if shard else 'listings'} for minutes")
+                raise _error(call, fault)
+
     def _call(self, name: str, effect: Callable[[], Answer]) -> Answer:
         self._stream.calls[name] += 1
-        return self._faults.call(STREAM, effect, partial(_error, name))
+        return self._faults.call(STREAM, effect, partial(_error, name), self._untrue)
+
+    def _untrue(self, fault: str, answer: Answer) -> Answer:
+        """A page of an open shard that says it is the last one."""
+        if isinstance(answer, Page) and answer.next_iterator is not None and fault == "stream ends falsely":
+            return replace(answer, next_iterator=None)
+        return answer
 
     def _streams(self, after_arn: str | None) -> StreamListing:
         there = [s for s in reversed(self._stream.siblings or [self._stream]) if s.exists]
@@ -191,7 +210,39 @@ class StreamReader:
         return f"{shard}|{row}|{empties}|{self._stream.clock.now!r}"
 
 
+class _BrokenClient:
+    """A boto3 client behind a gateway that answers what the API does not promise, with status 200."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def _answer(self, **request: object) -> Any:
+        return json.loads("<html>") if self._fault == "stream answers no JSON" else {}
+
+    list_streams = describe_stream = get_shard_iterator = get_records = _answer
+
+
+def _broken(call: str, fault: str) -> Exception:
+    """What the real client raises for such an answer: it is asked."""
+    client = DynamoDBStreams(_BrokenClient(fault), "arn:aws:dynamodb:eu-central-1:1:table/t/stream/l")  # type: ignore[arg-type]
+    ask: dict[str, Callable[[], object]] = {
+        "streams": lambda: json.loads(""),
+        "describe": lambda: client.describe(None),
+        "iterator": lambda: client.iterator("shard", "TRIM_HORIZON", None),
+        "records": lambda: client.records("iterator", 1),
+    }
+    try:
+        ask[call]()
+    except (BatteryWatchError, ValueError) as error:
+        return error if isinstance(error, BatteryWatchError) else Retry(f"ListStreams: {error!r}")
+    raise AssertionError(f"the client took {fault} for an answer to {call}")
+
+
 def _error(call: str, fault: str) -> Exception:
+    if fault in ("stream answers no JSON", "stream answer lacks a key"):
+        return _broken(call, fault)
+    if fault == "stream says trimmed" and call == "records":
+        return Trimmed("TrimmedDataAccessException")
     if fault == "stream says not found":
         return Vanished("ResourceNotFoundException")
     if fault == "stream says expired" and call == "records":

@@ -88,6 +88,24 @@ class Script:
         return counts
 
 
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """How the machines behind shards differ, each shard for itself, whatever else is drawn.
+
+    ``clock_s``: creation times are off by that much at most, seconds, the same for all of a shard. ``slow``: chance of
+    a shard where a record can be read only up to ``slow_s`` after it was written. ``undated``: chance of a record that
+    lacks its creation time, which the API does not promise.
+    """
+
+    clock_s: float = 0.0
+    slow: float = 0.0
+    slow_s: float = 10.0
+    undated: float = 0.0
+
+
+PLAIN = Nodes()
+
+
 def graph(
     rng: Random,
     *,
@@ -134,6 +152,7 @@ def script(
     *,
     created_resolution_s: float = 1.0,
     label: str = "2026-01-01T00:00:00.000",
+    nodes: Nodes = PLAIN,
 ) -> Script:
     """Put every write into the shard that is open for it when it is written."""
     into: dict[str, list[tuple[Write, int]]] = {shard.name: [] for shard in shards}
@@ -144,7 +163,7 @@ def script(
         place = write.route if isinstance(write.route, float) else _hashed(write.route)
         (shard,) = (s for s in shards if s.low <= place < s.high and s.opened <= write.written < s.closed)
         into[shard.name].append((write, sequence))
-    filled = tuple(_filled(rng, shard, into[shard.name], created_resolution_s) for shard in shards)
+    filled = tuple(_filled(rng, shard, into[shard.name], created_resolution_s, nodes) for shard in shards)
     return Script(filled, tuple(ordered), label=label, by_name={shard.name: shard for shard in filled})
 
 
@@ -157,23 +176,31 @@ def _hashed(route: str) -> float:
     return int.from_bytes(hashlib.md5(route.encode()).digest()[:6], "big") / 2**48
 
 
-def _filled(rng: Random, shard: Shard, writes: list[tuple[Write, int]], resolution_s: float) -> Shard:
+def _filled(rng: Random, shard: Shard, writes: list[tuple[Write, int]], resolution_s: float, nodes: Nodes) -> Shard:
+    node = Random(f"node {shard.name}")
+    off_s, slow = node.uniform(-nodes.clock_s, nodes.clock_s), node.random() < nodes.slow
     visible: list[float] = []
-    for write, _ in writes:
+    records = []
+    for write, sequence in writes:
         delay_s = rng.uniform(0.0, MOST_PROPAGATION_S)
+        if slow:
+            delay_s = node.uniform(0.0, nodes.slow_s)
         visible.append(max(write.written + delay_s, visible[-1] if visible else 0.0))
+        records.append(_record(write, sequence, resolution_s, off_s))
+        if nodes.undated and node.random() < nodes.undated:
+            del records[-1]["dynamodb"]["ApproximateCreationDateTime"]
     return replace(
         shard,
-        records=tuple(_record(write, sequence, resolution_s) for write, sequence in writes),
+        records=tuple(records),
         sequences=tuple(sequence for _, sequence in writes),
         written=tuple(write.written for write, _ in writes),
         visible=tuple(visible),
     )
 
 
-def _record(write: Write, sequence: int, resolution_s: float) -> dict[str, Any]:
-    """As GetRecords has it in JSON."""
-    created = floor(write.written / resolution_s) * resolution_s
+def _record(write: Write, sequence: int, resolution_s: float, off_s: float) -> dict[str, Any]:
+    """As GetRecords has it in JSON, from a node whose clock is off by so much."""
+    created = floor((write.written + off_s) / resolution_s) * resolution_s
     change: dict[str, Any] = {
         "ApproximateCreationDateTime": int(created) if resolution_s == 1.0 else created,
         "Keys": write.keys,

@@ -18,6 +18,8 @@ KEPT_S = 24 * 3600.0
 MOST_RECORDS, MOST_BYTES = 1000, 1_000_000
 MOST_READERS, READING_S = 2, 5.0
 CATCHING_UP_S = 5.0
+LISTINGS = ""
+"""What DescribeStream is about, in the place of a shard's name."""
 Answer = TypeVar("Answer")
 
 
@@ -32,6 +34,9 @@ class Weather:
     ``empty_listings``: of a listing in which a page is empty and repeats the id it was asked with.
     ``endless_listing``: the last page never says that it is the last. ``holes``: of a listing that lacks one shard.
     ``page_shards``: shards in a listing page. ``kept_s``: how long records are kept.
+    ``empty_run`` of more than two is within the API's word too (it may take any number of calls to reach a portion with
+    records), and more than rule 5 stands. ``sick``: (shard, from, to, fault) where every call for one shard fails;
+    for `LISTINGS` instead of a shard, every listing.
     """
 
     empty_pages: float = 0.0
@@ -45,6 +50,7 @@ class Weather:
     holes: float = 0.0
     page_shards: int = 100
     kept_s: float = KEPT_S
+    sick: tuple[tuple[str, float, float, str], ...] = ()
 
 
 @dataclass(slots=True)

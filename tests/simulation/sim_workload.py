@@ -39,6 +39,11 @@ class Workload:
     malformed: float = 0.0
     device_keyed: bool = False
 
+    @property
+    def disordered(self) -> bool:
+        """Are a device's samples written out of order, or by a clock that is wrong?"""
+        return bool(self.delay_s or self.bursts or self.modified or any(self.offsets_s))
+
     def writes(self, rng: Random) -> list[Write]:
         """All changes of the table, in order of writing, no two at the same time."""
         drawn: list[tuple[float, _Change]] = []
@@ -123,7 +128,7 @@ class Workload:
             image["temperature"] = change.temperature
         event = "MODIFY" if key in known else "INSERT"
         known.add(key)
-        return Write(at, event, keys, image, _expected(image, floor(at)), route)
+        return Write(at, event, keys, image, expected_class(image, floor(at)), route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def _spoilt(rng: Random, sample: _Change, time: float) -> _Change:
     return _Change(sample.device, sample.ts, sample.current, broken)
 
 
-def _expected(image: dict[str, Any], created: float) -> str:
+def expected_class(image: dict[str, Any], created: float) -> str:
     """Rule 2, in other words than the decoder's."""
     readings = [image.get(name, {}).get("N", "") for name in ("current", "temperature")]
     if "" in readings or any(abs(float(reading)) > 1e5 for reading in readings):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from random import Random
 
+from sim_clocks import TRUE
+from sim_damage import DAMAGE, Damage
 from sim_edges import Edges, Run
 from sim_faults import Clock, Crash, Faults
 from sim_host import Host
@@ -15,6 +17,7 @@ from sim_plan import Later, Plan
 from sim_script import Script
 from sim_stream import SimulatedStream
 from sim_table import Table
+from sim_witness import Witness
 
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.state.head import Head
@@ -23,7 +26,6 @@ from consumer.worker.lanes import TABLE_LANE
 from reporting.health.watch import deadline
 from scoring.bundle import Bundle, BundleError
 
-MOST_STEPS = 30_000
 MOST_VIRTUAL_S = 8 * 3600.0
 EXIT_FENCED = 75
 
@@ -49,6 +51,7 @@ class World:
         namespace: str = "simulation",
         edges: Edges | None = None,
         later: Later = Later(),  # noqa: B008  # it is frozen
+        witness: Witness | None = None,
     ) -> None:
         self.clock = Clock(plan.begins)
         self.plan = plan
@@ -67,6 +70,9 @@ class World:
             )
         table = Table.of([w for each in scripts for w in each.writes] + [*later.unheard], self.clock, later.ttl_s)
         self.edges = Edges(streams, table, edges.bucket, edges.subscriber) if edges else Edges(streams, table)
+        self.promised_from = plan.begins if plan.start == "latest" else -inf
+        if witness is not None:
+            self.edges.witness, self.edges.bucket.note = witness, witness.stored
         self.hosts: dict[int, Host | None] = dict.fromkeys(range(plan.hosts))
         self.exits: list[int] = []
         self.steps = 0
@@ -76,6 +82,7 @@ class World:
         self._born = 0
         self._starts: dict[int, float] = {slot: plan.begins + slot * 1.0 for slot in range(plan.hosts)}
         self._troubles = self._drawn_troubles()
+        self._damage = Damage(self.edges.bucket)
         self._told_of = 0
         self._commits = 0
         self._ends = {s.name: s for s in scripts[-1].shards if s.last_sequence}
@@ -87,7 +94,7 @@ class World:
         with paced(self.plan.pace):
             while not over(self):
                 self.steps += 1
-                if self.steps > MOST_STEPS or self.clock.now > limit:
+                if self.steps > self.plan.most_steps or self.clock.now > limit:
                     late_s = self.clock.now - self.ends
                     raise Stuck(f"not done after {self.steps} steps, {late_s:+.0f} s from the last record")
                 self._act()
@@ -162,7 +169,7 @@ class World:
         soonest = min(due.values())
         assert soonest < inf, "nobody has anything to do"
         self.clock.now = max(self.clock.now, soonest)
-        slot = self.rng.choice([s for s, at in due.items() if at <= self.clock.now])
+        slot = self._next(due)
         if slot < 0:
             self._trouble()
             return
@@ -182,6 +189,11 @@ class World:
             self._gone(slot)
         self._note_recovery()
 
+    def _next(self, due: Mapping[int, float]) -> int:
+        """Who acts now. Where turns take time, whoever was due while one went on comes first."""
+        ready = [slot for slot, at in due.items() if at <= self.clock.now]
+        return min(ready, key=lambda slot: due[slot]) if self.plan.pace.record_s else self.rng.choice(ready)
+
     def _start(self, slot: int) -> None:
         self._born += 1
         run = Run(
@@ -192,6 +204,7 @@ class World:
             self.plan.start,
             self._namespace,
             lambda: self.bundle,
+            self.plan.clocks.get(slot, TRUE),
         )
         self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, run)
         if self.hosts[slot] is None:
@@ -209,10 +222,15 @@ class World:
         plan = self.plan
         wanted = [*["kill"] * plan.kills, *["stop"] * plan.stops, *["stall"] * plan.stalls]
         first = max(plan.begins, plan.calm_until)
-        return sorted((self.rng.uniform(first, max(first + 5.0, plan.calm_from)), what) for what in wanted)
+        drawn = [(self.rng.uniform(first, max(first + 5.0, plan.calm_from)), what) for what in wanted]
+        return sorted([*drawn, *plan.events])
 
     def _trouble(self) -> None:
         _, what = self._troubles.pop(0)
+        if what in DAMAGE:
+            self.faults.count(what)
+            self._damage.do(what)
+            return
         alive = [slot for slot, host in self.hosts.items() if host is not None]
         if not alive:
             return

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-import sim_world
 from sim_day import STRANGE_A, STRANGE_AFTER_S, STRANGE_APART_S, STRANGE_EVERY_S, day
 from sim_pace import Pace
 from sim_plan import Plan
@@ -39,13 +38,13 @@ def used(world: World) -> tuple[int, int]:
 
 
 @pytest.mark.timeout(600)
-def test_a_day(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+def test_a_day(bundle: Bundle) -> None:
     """864,000 samples, six roll-overs: every one is scored and each strange one told, the head's
     heartbeat is never older than 15 s, and after two hours memory is what it is at the end."""
-    monkeypatch.setattr(sim_world, "MOST_STEPS", 10**6)
     script = day(BEGIN, HOURS * 3600, DEVICES, roll_overs=6)
     assert len(script.shards) == 7
-    world = World(script, bundle, Plan(begins=BEGIN - 40.0, start="latest", pace=Pace(poll_s=9.0, tick_s=9.0)))
+    pace = Pace(poll_s=9.0, tick_s=9.0)
+    world = World(script, bundle, Plan(begins=BEGIN - 40.0, start="latest", pace=pace, most_steps=10**6))
     world.edges.table.sort = "device"  # ten devices in one table
     oldest_s = 0.0
 

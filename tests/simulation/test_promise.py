@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 from sim_bundle import ArithmeticGraph, neighbours_bundle
+from sim_judge import Judge, Verdict
 from sim_outcome import Outcome
-from sim_promise import Broken, chosen, command, keeps
-from sim_schedule import EVERYTHING, Judge, Verdict, drawn
+from sim_promise import LONG_TEST, Broken, chosen, command, keeps
+from sim_schedule import EVERYTHING, drawn
 
 from reporting.health import silence
 from reporting.health.watch import Watch
 from scoring.bundle import Bundle
 
+LONG = range(100, 140, 4)
+"""The first of each four long schedules that `make test-all` adds."""
 KNOWN_BROKEN = [22705]
 """Seeds with a fault that is not fixed yet."""
 
@@ -22,6 +25,14 @@ def test_the_promise(seeds: range, bundle: Bundle) -> None:
     """Any interleaving, paging, failing of calls, crashes, stops, two workers and listings that miss shards: archive,
     messages and books are those of the undisturbed run; and input in order gives the same over any number of shards."""
     keeps([seed for seed in seeds if seed not in KNOWN_BROKEN], bundle)
+
+
+@pytest.mark.parametrize(
+    "block", [range(8, 12), *(pytest.param(range(n, n + 4), marks=pytest.mark.long) for n in LONG)]
+)
+def test_the_promise_over_thousands_of_records(block: range, bundle: Bundle) -> None:
+    """The same in schedules of 2,000 records and more: with full buffers, many runs, and commits that have no room."""
+    keeps(chosen(block), bundle, test=LONG_TEST)
 
 
 @pytest.mark.long

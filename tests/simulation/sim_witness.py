@@ -1,0 +1,302 @@
+"""An independent witness: it knows what was written to the table, and holds it against what the worker did with it.
+
+It does not ask the ledger whether a sample was read: of what was never read the ledger knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sim_bucket import Bucket
+from sim_script import Write
+
+from consumer.state.commit import Commit
+from scoring.scorer import Scored
+from window.samples import Names
+
+if TYPE_CHECKING:
+    from sim_world import World
+
+KINDS = ("lost", "silent late", "false silence", "conflicting", "unarchived", "untold")
+"""``lost``: written, and neither scored nor quarantined nor told as late nor in a declared gap. ``silent late``: booked
+as late, and no message says so. ``false silence``: a device was called silent while samples of it were written.
+``conflicting``: the messages of an episode contradict each other. ``unarchived``: scored as an anomaly, and not in the
+archive. ``untold``: a durable head promises a message that nobody ever heard."""
+EDGE_S = 8.0
+"""A silence may be said from a stamp: at most 5 s after a creation time, which has whole seconds (rule 3)."""
+MOST_QUARANTINED = 100
+"""Objects of a shard and an hour (rule 21); after that they are only counted."""
+Sample = tuple[str, float, float, float]
+"""Device, ts (epoch seconds), current (A), temperature (°C)."""
+Row = tuple[str, float, float, float, bool]
+"""A sample, and whether it was found to be an anomaly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that may not be. ``kind``: one of `KINDS`."""
+
+    kind: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"witness, {self.kind}: {self.said}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A sample as it was written. ``ts`` is NaN for what has none. ``object``: how the name of its quarantine object
+    ends, empty where the stream never had it."""
+
+    write: Write
+    device: str
+    ts: float
+    created: float
+    object: str
+
+    @property
+    def sample(self) -> Sample | None:
+        image = self.write.image or {}
+        try:
+            current, temperature = (float(image[name]["N"]) for name in ("current", "temperature"))
+        except (KeyError, ValueError):
+            return None
+        return self.device, self.ts, current, temperature
+
+
+class LaneNotes:
+    """`consumer.lane.observer.LaneObserver`: notes what a lane judges until a commit takes it along. ``key``: the
+    lane's head; ``commit``: the number of the head that the lane begins with."""
+
+    def __init__(self, witness: Witness, key: str, commit: int, devices: Names) -> None:
+        self._witness = witness
+        self._key = key
+        self._commit = commit
+        self._devices = devices
+        self._rows: list[Row] = []
+
+    def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
+        """See `LaneObserver`."""
+        columns = (scored.device, scored.ts, scored.current_a, scored.temperature_c, scored.verdicts.severity > 0)
+        for code, ts, current, temperature, anomaly in zip(*(c.tolist() for c in columns), strict=True):
+            self._rows.append((self._devices[code], ts, current, temperature, anomaly))
+
+    def submitted(self, commit: Commit) -> None:
+        """All that was judged so far is in this commit, unless it is only a heartbeat."""
+        head = commit.head
+        if head.commit > self._commit:
+            self._commit = head.commit
+            self._witness.commits.append(((self._key, head.owner, head.epoch, head.commit), self._rows))
+            self._rows = []
+
+
+@dataclass(slots=True)
+class Witness:
+    """Notes a run, and says afterwards what is missing, wrong or unsaid. ``commits``: what each commit has scored;
+    ``heads``: the commits whose head was written, with the ids of the messages that it promises."""
+
+    commits: list[tuple[tuple[str, str, int, int], list[Row]]] = field(default_factory=list)
+    heads: dict[tuple[str, str, int, int], list[str]] = field(default_factory=dict)
+
+    def stored(self, key: str, body: bytes) -> None:
+        """An object was written."""
+        if key.endswith("/head"):
+            head = orjson.loads(body)
+            outbox = head.get("outbox", {}).get("messages", [])
+            self.heads[key, head["owner"], head.get("epoch", 1), head.get("commit", 0)] = [m["id"] for m in outbox]
+
+    def scored(self) -> tuple[set[Sample], dict[tuple[str, float], Row]]:
+        """All that was scored durably: every sample, and by device and ts what was found last."""
+        seen: set[Sample] = set()
+        last: dict[tuple[str, float], Row] = {}
+        for commit, rows in self.commits:
+            if commit in self.heads:
+                seen.update(row[:4] for row in rows)
+                last.update({row[:2]: row for row in rows})
+        return seen, last
+
+    def findings(self, world: World, *, before: float = inf) -> list[Finding]:
+        """What may not be, of all that was written up to ``before`` (epoch seconds)."""
+        told = _Told(world)
+        written = [each for each in _written(world) if _promised(world, each) and each.write.written <= before]
+        found = [*self._unaccounted(world, written, told)]
+        found += _false_silences(written, told)
+        found += _contradictions(told)
+        found += self._unarchived(world.edges.bucket)
+        found += self._untold(told, world.edges.bucket)
+        return found
+
+    def _unaccounted(self, world: World, written: list[_Written], told: _Told) -> Iterator[Finding]:
+        scored, _ = self.scored()
+        objects = _Quarantined(world.edges.bucket)
+        rest = [w for w in written if not (w.sample in scored or w in objects or told.in_gap(w) or told.takes_late(w))]
+        booked = _booked_late(world) - told.taken
+        # What was late is what was the oldest when it was written.
+        for each in sorted(rest, key=lambda w: w.ts - w.created):
+            if booked[each.device] > 0:
+                booked[each.device] -= 1
+                yield Finding("silent late", _about(each))
+            else:
+                yield Finding("lost", _about(each))
+
+    def _unarchived(self, bucket: Bucket) -> Iterator[Finding]:
+        archived = set()
+        for body in bucket.under("battery-events/").values():
+            for line in map(orjson.loads, body.splitlines()):
+                archived.add((line["device"], line["ts"], line["actual"]["current_a"], line["actual"]["temperature_c"]))
+        _, last = self.scored()
+        for row in last.values():
+            if row[4] and row[:4] not in archived:
+                yield Finding("unarchived", f"{row[0]} at {row[1]!r}, {row[2]:g} A")
+
+    def _untold(self, told: _Told, bucket: Bucket) -> Iterator[Finding]:
+        aside = "".join(key for key in bucket.objects if key.startswith("battery-undelivered/"))
+        newest = {commit[0]: commit for commit in self.heads}  # its messages may still be under way
+        for commit, ids in self.heads.items():
+            for each in ids if newest[commit[0]] != commit else []:
+                if each not in told.ids and each not in aside:
+                    yield Finding("untold", f"message {each}, promised in commit {commit[3]} of epoch {commit[2]}")
+
+
+class _Told:
+    """What was published, each message once, as a subscriber has it."""
+
+    def __init__(self, world: World) -> None:
+        self.events: dict[str, Any] = {}
+        for heard in world.edges.subscriber.heard:
+            self.events.setdefault(heard.id, orjson.loads(heard.body))
+        self.ids = set(self.events)
+        self._late: dict[str, list[tuple[float, float]]] = {}
+        self._count: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        """Samples that the messages have accounted for, by device."""
+        self._gaps: list[tuple[float, float]] = []
+        for event in self.of("health.late"):
+            self._note_late(event["data"]["device"], event["data"])
+        for event in self.of("health.gap"):
+            data = event["data"]
+            self._gaps.append((data["since"], data.get("until") or data["since"]))
+        for head in world.durable_heads():
+            for device, health in head.health.items():
+                if health.late is not None:  # the run goes on, and will be told when it is over
+                    run = health.late
+                    self._note_late(device, {"since": run.since, "until": run.until, "count": run.count})
+
+    def of(self, kind: str) -> list[Any]:
+        """The messages whose type begins so."""
+        return [event for event in self.events.values() if event["type"].startswith(kind)]
+
+    def takes_late(self, each: _Written) -> bool:
+        """Does a message (or a run that is not over) call the sample late? Each speaks of so many and no more."""
+        intervals = self._late.get(each.device, ())
+        if self.taken[each.device] >= self._count[each.device]:
+            return False
+        found = any(since <= each.ts <= until for since, until in intervals)
+        self.taken[each.device] += found
+        return found
+
+    def in_gap(self, each: _Written) -> bool:
+        """Does it lie in a gap that was declared?"""
+        times = (each.ts, each.created)
+        return any(since - 1.0 <= at <= until + 1.0 for since, until in self._gaps for at in times)
+
+    def _note_late(self, device: str, data: Mapping[str, Any]) -> None:
+        self._late.setdefault(device, []).append((data["since"], data["until"]))
+        self._count[device] += data["count"]
+
+
+class _Quarantined:
+    """What was set aside, by the names of its objects."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        names = [key.rsplit("/", 1)[1].removesuffix(".json") for key in bucket.under("battery-quarantine/")]
+        self._names = set(names)
+        shards = Counter(name.rsplit("-", 1)[0] for name in names)
+        self._full = {shard for shard, count in shards.items() if count >= MOST_QUARANTINED}
+
+    def __contains__(self, each: _Written) -> bool:
+        if not each.object:
+            return False
+        full = each.write.expected == "quarantined" and each.object.rsplit("-", 1)[0] in self._full
+        return each.object in self._names or full
+
+
+def _written(world: World) -> Iterator[_Written]:
+    """Every sample that was ever written to the table, read or not."""
+    at = {}
+    for stream in world.edges.streams:
+        for shard in stream.script.shards:
+            for record in shard.records:
+                change = record["dynamodb"]
+                if "NewImage" in change:
+                    created = change.get("ApproximateCreationDateTime")
+                    at[id(change["NewImage"])] = created, f"{shard.name}-{change['SequenceNumber']}"
+    table = world.script.table
+    for write in world.edges.table.writes:
+        if write.image is not None and write.written <= world.clock.now:
+            created, name = at.get(id(write.image), (None, ""))
+            device = str(next(iter(write.image.get("device", {"S": table}).values())))
+            ts = float(write.image.get("ts", {}).get("N", "nan"))
+            yield _Written(write, device, ts, write.written if created is None else float(created), name)
+
+
+def _promised(world: World, each: _Written) -> bool:
+    """Nothing is promised of what was written before a first start at the tip."""
+    return each.write.written >= world.promised_from
+
+
+def _booked_late(world: World) -> Counter[str]:
+    """By device: how many records the ledgers have as late."""
+    booked: Counter[str] = Counter()
+    for head in world.durable_heads():
+        for devices in head.ledger.values():
+            booked.update({device: counts.get("late", 0) for device, counts in devices.items()})
+    return booked
+
+
+def _false_silences(written: list[_Written], told: _Told) -> Iterator[Finding]:
+    by_device: dict[str, list[_Written]] = {}
+    for each in written:
+        if each.write.expected == "scored":
+            by_device.setdefault(each.device, []).append(each)
+    for event in told.of("health.silence"):
+        data = event["data"]
+        if data["state"] != "opened":
+            continue
+        until = datetime.fromisoformat(event["time"]).timestamp()
+        within = [
+            each
+            for each in by_device.get(data["device"], ())
+            if data["since"] + EDGE_S < each.write.written < until - EDGE_S
+        ]
+        if within:
+            yield Finding("false silence", f"{data['summary']} Written: {len(within)}, first {_about(within[0])}")
+
+
+def _contradictions(told: _Told) -> Iterator[Finding]:
+    """An episode opens, escalates and closes, and opens again only as one that is reopened."""
+    state: dict[str, str] = {}
+    for event in told.of("anomaly."):
+        data = event["data"]
+        if data.get("state") is None:
+            continue
+        episode, after = data["episode"], data["state"]
+        before = state.get(episode)
+        under_way = before in ("opened", "escalated", "ongoing")
+        fits = under_way if after != "opened" else before is None or data.get("reopened")
+        if not fits:
+            yield Finding(
+                "conflicting", f"episode {episode} of {event['subject']}: {after} after {before or 'nothing'}"
+            )
+        state[episode] = after
+
+
+def _about(each: _Written) -> str:
+    at = datetime.fromtimestamp(each.write.written, UTC)
+    return f"{each.device}, ts {each.ts!r}, written at {at:%H:%M:%S.%f}, {each.write.expected}"
