@@ -102,6 +102,7 @@ class Losses:
         """Take in all that the table has of a gap, in order of time, without what was processed before a restart."""
         reached = self._positions[gap.name].sequence
         rest = np.array([reached is None or int(sequence) > int(reached) for sequence in decoded.sequence], bool)
+        self._reread.narrow(gap.name, decoded.sequence[rest])
         if rest.any():
             self._merge.push(gap.name, decoded.samples.take(rest), decoded.sequence[rest], full=False)
         self._merge.end(gap.name)

@@ -13,8 +13,8 @@ from math import inf
 
 import structlog
 
-from consumer.intake.stall import MOST_AHEAD_S
 from consumer.lane.commit_builder import MAX_MESSAGES, CommitBuilder
+from consumer.lane.custody import Custody, Handover
 from consumer.lane.parts import LaneOptions, Parts
 from consumer.lane.processing import Processing
 from consumer.lane.recovery import Recovery
@@ -62,6 +62,8 @@ class Lane:
         self._recovery = Recovery(self._parts, head, snapshot)
         self._timers = Timers(self._parts, self._recovery)
         self._processing = Processing(self._parts, self._recovery, self._timers)
+        self.custody = Custody(self._parts, self._recovery)
+        """Its devices, and how they change lanes. Of the worker's lanes of one table."""
         self._commits = CommitBuilder(self._parts, head, options.heartbeat_s)
         self._ready: Released | None = None
         self._full = False
@@ -77,6 +79,11 @@ class Lane:
     def recovering(self) -> bool:
         """True while records are re-read that were committed before the restart."""
         return self._recovery.active
+
+    @property
+    def commit(self) -> int:
+        """The number of the last commit that was cut."""
+        return self._commits.head.commit
 
     @property
     def name(self) -> str:
@@ -96,7 +103,7 @@ class Lane:
     @property
     def watermark(self) -> float:
         """All records with a lower stamp have been processed; -inf at the beginning."""
-        return self._parts.shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
+        return self.custody.watermark if self._ready is None else float(self._ready.stamp[0])
 
     @property
     def lagging(self) -> bool:
@@ -236,24 +243,28 @@ class Lane:
         """The epoch in which a shard is being read; None for one that is not."""
         return self._parts.shards.epoch(shard)
 
+    def hand_over(self, device: int) -> Handover:
+        """See `Custody.hand_over`. What waits of the device was read from the table for a gap: it is dropped."""
+        if self._ready is not None:
+            self._ready = self._ready.taken(self._ready.samples.device != device)
+        return self.custody.hand_over(device)
+
     def _drop_released(self, shard: str) -> None:
         """The epoch of a shard is over. Its records that left the merge and wait are delivered again, like those that
         are still in it."""
         if self._ready is not None:
-            rest = self._ready.samples.shard != self._parts.names.shards.code(shard)
-            self._ready = self._ready.take(rest) if rest.any() else None
+            self._ready = self._ready.taken(self._ready.samples.shard != self._parts.names.shards.code(shard))
 
     def _process_released(self, now: float) -> bool:
         """Process timers and records in the order of their stamps. False if the commit has no room for more."""
         parts = self._parts
-        merge = parts.shards.merge
         while (
             parts.outbox.messages + parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
             <= MAX_MESSAGES
         ):
             due = self._timers.due
             if self._ready is None:
-                self._ready = merge.release(before=merge.slowest + MOST_AHEAD_S)
+                self._ready = self.custody.release()
             if max(self.watermark, parts.processed.up_to) >= due:
                 self._timers.fire(due, now)
             elif self._ready is not None:
@@ -266,8 +277,8 @@ class Lane:
     def _pass_by(self, now: float) -> None:
         """Stop waiting for a shard that has not answered for too long, if rule 7 allows it."""
         parts, merge = self._parts, self._parts.shards.merge
-        if not merge.shards:
-            return  # the table's lane of a table keyed by device: it has no shards
+        if not merge.shards or self.custody.following:
+            return  # it waits for no shard: the table's lane of a table keyed by device, or one whose shards are gone
         if parts.stall.may_release(merge.watermark, merge.furthest, now) and (passed := merge.pass_by()):
             parts.processed.forced += 1
             log.warning("forced release", shards=passed, watermark=merge.watermark)

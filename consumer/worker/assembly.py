@@ -142,12 +142,12 @@ class Assembly:
         if table is None:
             return None
         # The owner of the table's lane owns all lanes of the table. So the others are taken without waiting.
-        left = [] if self._stream.time_keyed else self._stores.lanes(self._prefix)
+        left = [] if self._stream.time_keyed else self._opener.left()
         lanes = Lanes(
             one_lane=self._stream.time_keyed,
             table=table,
             open_lane=self._open_owned,
-            left=[name for name in left if name != TABLE_LANE],
+            left=left,
         )
         settings, opener = self._settings, self._opener
         source = DirectSource(

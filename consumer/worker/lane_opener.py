@@ -14,6 +14,7 @@ from consumer.intake.gaps import LANES_RECREATED, STREAM_KEEPS_S
 from consumer.lane.lane import Lane
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
+from consumer.state.devices import LaneState, settle
 from consumer.state.head import Head, ShardPosition, is_backfill
 from consumer.state.ownership import Claimant, claim, inherit
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
@@ -34,6 +35,9 @@ class States(Protocol):
     def store(self, prefix: str, lane: str) -> StateStore:
         """The state of one lane."""
 
+    def lanes(self, prefix: str) -> list[str]:
+        """The names of the lanes that have a head."""
+
     def previous_stream(self, prefix: str, lane: str) -> tuple[Head, StateStore] | None:
         """The lane's state under the previous stream of the table."""
 
@@ -48,6 +52,13 @@ class Opened:
     lane: Lane
     head: Head
     store: StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    store: StateStore
+    head: Head
+    snapshot: Snapshot | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class LaneOpener:
         self._setup = setup
         self._windows = Windows()  # one ring for all lanes, each has devices of its own
         self._begin: dict[str, ShardPosition] = {}
+        self._left: dict[str, _Claimed] = {}
         self.inherited = False
         """True if a lane inherited the state of another stream. Its own stream is then read from the beginning."""
         self.started: float | None = None
@@ -93,10 +105,27 @@ class LaneOpener:
         are filled from the table up to there."""
         return max((at.since for at in self._begin.values() if at.since is not None), default=self.started)
 
+    def left(self) -> list[str]:
+        """Claim the lanes that earlier owners of the table have left, and return their names: `open` each. A device
+        that several of them name is one's (rule 32). Raises as `open` does."""
+        for name in self._states.lanes(self._prefix):
+            if name != TABLE_LANE and not _over(self._states.store(self._prefix, name).read()):
+                claimed = self._claim(name, None)
+                assert claimed is not None  # without waiting it is taken from any owner
+                self._left[name] = claimed
+        settled = settle({name: LaneState(claimed.head, claimed.snapshot) for name, claimed in self._left.items()})
+        for name, state in settled.items():
+            self._left[name] = replace(self._left[name], head=state.head, snapshot=state.snapshot)
+        return sorted(self._left)
+
     def open(self, name: str, *, wait: Callable[[float], bool] | None) -> Opened | None:
         """Claim a lane and restore it; ``wait`` as in `claim`. None if ``wait`` gives up. Raises `Retry`, and
         `ConfigurationError` if the last owner's state cannot be read."""
-        store, clock = self._states.store(self._prefix, name), self._claimant.clock
+        claimed = self._left.pop(name, None) or self._claim(name, wait)
+        return None if claimed is None else self._restored(name, claimed)
+
+    def _claim(self, name: str, wait: Callable[[float], bool] | None) -> _Claimed | None:
+        store = self._states.store(self._prefix, name)
         head = claim(
             store,
             name,
@@ -105,11 +134,12 @@ class LaneOpener:
             wait=wait,
             prepare=self._bundles.prepare,
         )
-        if head is None:
-            return None
+        return None if head is None else _Claimed(store, head, _windows(store))
+
+    def _restored(self, name: str, claimed: _Claimed) -> Opened:
+        store, head, snapshot, clock = claimed.store, claimed.head, claimed.snapshot, self._claimant.clock
         if head.epoch > 1 and name == TABLE_LANE:
             self.started = head.started
-        snapshot = _windows(store)
         gap_since = known_to = None
         reason = "the stream was recreated"
         before = self._states.previous_stream(self._prefix, name) if snapshot is None else None
@@ -146,6 +176,14 @@ class LaneOpener:
         elif _forgotten(head, clock()):
             lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", clock())
         return Opened(lane, head, store)
+
+
+def _over(head: Head | None) -> bool:
+    """True for the head of a lane that was retired: its shards are gone, and its devices are other lanes'."""
+    if head is None:
+        return True
+    owes = head.outbox.messages or head.outbox.minutes
+    return head.released and head.commit > 0 and not (head.positions or head.health or owes)
 
 
 def _windows(store: StateStore) -> Snapshot | None:

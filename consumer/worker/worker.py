@@ -119,6 +119,7 @@ class Worker:
             self._lanes.take(event, now)
         self._background.backfill.turn(now, ready=self.watching)
         self._background.rollout.turn(now)
+        self._lanes.settle()
         for owned in self._lanes:
             owned.lane.mute(self._background.mutes.current)
             owned.turn(self._source, now, process=not self._background.backfill.fills)

@@ -118,12 +118,12 @@ class Host:
     def _put_together(self, table: Opened) -> None:
         run, opener, kept = self._run, self._opener, self._edges.table
         one_lane = kept.partition == "ts"
-        left = [] if one_lane else self._stores.lanes(self._prefix)
+        left = [] if one_lane else opener.left()
         lanes = Lanes(
             one_lane=one_lane,
             table=self._owned(table),
             open_lane=self._open_owned,
-            left=[name for name in left if name != TABLE_LANE],
+            left=left,
         )
         self.source = DirectSource(
             StreamReader(self.stream, self.name, run.faults),
