@@ -32,8 +32,8 @@ from scoring.scorer import Scorer
 from scoring.verdict import Severity
 from window.samples import Names
 
-OF_A_CLAIM = {"format", "lane", "owner", "started", "epoch", "bundle", "bundles"}
-OF_A_COMMIT = {"commit", "heartbeat", "released", "watermark", "outbox"}
+OF_A_CLAIM = {"format", "version", "unknown", "lane", "owner", "started", "epoch", "bundle", "bundles"}
+OF_A_COMMIT = {"commit", "heartbeat", "beat", "released", "watermark", "outbox"}
 NO_STATE = {
     "name": "given",
     "names": "a table of codes, which no head holds",
