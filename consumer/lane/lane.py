@@ -22,7 +22,7 @@ from consumer.lane.runs import MOST_NOTICES
 from consumer.lane.timers import Timers
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.outbox import Reporting
-from consumer.state.commit import Commit
+from consumer.state.commit import Commit, Rewritten
 from consumer.state.head import Gap, Head, Refusal
 from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
@@ -64,7 +64,7 @@ class Lane:
         self._processing = Processing(self._parts, self._recovery, self._timers)
         self.custody = Custody(self._parts, self._recovery)
         """Its devices, and how they change lanes. Of the worker's lanes of one table."""
-        self._commits = CommitBuilder(self._parts, head, options.heartbeat_s)
+        self._commits = CommitBuilder(self._parts, head, options)
         self._ready: Released | None = None
         self._full = False
         self._stepped = inf
@@ -242,6 +242,12 @@ class Lane:
     def epoch(self, shard: str) -> int | None:
         """The epoch in which a shard is being read; None for one that is not."""
         return self._parts.shards.epoch(shard)
+
+    def rewrote(self, rewritten: Rewritten, now: float) -> None:
+        """A commit met objects of a higher revision, raised the epoch and wrote them again: go on from that epoch, and
+        report it (rule 28)."""
+        self._commits.raise_epoch(rewritten.epoch)
+        self._parts.outbox.notify([rewritten.notice(now)], now=now)
 
     def hand_over(self, device: int) -> Handover:
         """See `Custody.hand_over`. What waits of the device was read from the table for a gap: it is dropped."""

@@ -20,8 +20,6 @@ class NewerFormat(Exception):
     """The head has a format that this version does not know. The message names both versions."""
 
 
-
-
 def _positions_of_a_prefix(head: Tree) -> Tree:
     """Format 1 had processed all records of a shard up to its position and none after it. Format 2 can say so too."""
     return head

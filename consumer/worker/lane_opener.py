@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,8 +15,9 @@ from consumer.lane.lane import Lane
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
 from consumer.state.devices import LaneState, settle
-from consumer.state.head import Head, ShardPosition, is_backfill
-from consumer.state.ownership import Claimant, claim, inherit
+from consumer.state.head import Counts, Head, ShardPosition, is_backfill
+from consumer.state.ledger import days_until
+from consumer.state.ownership import Claimant, Terms, claim, inherit
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
 from consumer.state.store import StateStore
 from consumer.stream.records import NameTables
@@ -26,6 +27,8 @@ from consumer.worker.lanes import TABLE_LANE
 from scoring.scorer import Scorer
 from window.rolling import RETAINED_S, Windows
 
+HEAD_LOST = "the head of the lane was deleted; what was told since is told again, and open episodes are not known"
+"""The reason of a gap."""
 log = structlog.get_logger(__name__)
 
 
@@ -37,6 +40,12 @@ class States(Protocol):
 
     def lanes(self, prefix: str) -> list[str]:
         """The names of the lanes that have a head."""
+
+    def highest_epoch(self, prefix: str) -> int:
+        """The highest epoch that any lane of the table has had."""
+
+    def ledger(self, lane: str, days: Iterable[str]) -> dict[str, dict[str, Counts]]:
+        """The stored ledger of a lane, by day and device."""
 
     def previous_stream(self, prefix: str, lane: str) -> tuple[Head, StateStore] | None:
         """The lane's state under the previous stream of the table."""
@@ -59,6 +68,8 @@ class _Claimed:
     store: StateStore
     head: Head
     snapshot: Snapshot | None
+    new: bool
+    lost: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,7 @@ class LaneOpener:
         self._windows = Windows()  # one ring for all lanes, each has devices of its own
         self._begin: dict[str, ShardPosition] = {}
         self._left: dict[str, _Claimed] = {}
+        self._epoch: int | None = None
         self.inherited = False
         """True if a lane inherited the state of another stream. Its own stream is then read from the beginning."""
         self.started: float | None = None
@@ -126,19 +138,44 @@ class LaneOpener:
 
     def _claim(self, name: str, wait: Callable[[float], bool] | None) -> _Claimed | None:
         store = self._states.store(self._prefix, name)
-        head = claim(
-            store,
-            name,
-            self._claimant,
+        terms = Terms(
             self._bundles.for_table if name == TABLE_LANE else lambda head: self._bundles.own_id,
-            wait=wait,
-            prepare=self._bundles.prepare,
+            self._bundles.prepare,
+            self._highest_epoch,
+            lambda: self._recovered(name, store),
         )
-        return None if head is None else _Claimed(store, head, _windows(store))
+        taken = claim(store, name, self._claimant, terms, wait=wait)
+        if taken is None:
+            return None
+        self._epoch = max(self._epoch or 0, taken.head.epoch)
+        return _Claimed(store, taken.head, _windows(store), taken.new, taken.lost)
+
+    def _highest_epoch(self) -> int:
+        """Looked for once: the owner of the table's lane owns all of its lanes, so nobody else raises it."""
+        return self._states.highest_epoch(self._prefix) if self._epoch is None else self._epoch
+
+    def _recovered(self, name: str, store: StateStore) -> Head | None:
+        """What the windows of a lane tell of it, for the case that its head is lost: where they stand, and the health
+        of its devices. Episodes that were open are not known."""
+        snapshot, revision = _windows(store), store.windows_revision()
+        if snapshot is None or revision is None:
+            return None
+        stamps = [at.stamp for at in snapshot.positions.values() if at.stamp is not None]
+        return Head(
+            lane=name,
+            owner="unknown",
+            epoch=revision[0],
+            commit=snapshot.commit,
+            bundle=self._bundles.own_id,
+            positions=dict(snapshot.positions),
+            health={device: replace(state, fit=None) for device, state in snapshot.health.items()},
+            watermark=min(stamps, default=None),
+            ledger=self._states.ledger(name, days_until(self._claimant.clock())),
+        )
 
     def _restored(self, name: str, claimed: _Claimed) -> Opened:
         store, head, snapshot, clock = claimed.store, claimed.head, claimed.snapshot, self._claimant.clock
-        if head.epoch > 1 and name == TABLE_LANE:
+        if not claimed.new and name == TABLE_LANE:
             self.started = head.started
         gap_since = known_to = None
         reason = "the stream was recreated"
@@ -155,8 +192,10 @@ class LaneOpener:
                     # them. So the table's lane, which reads no shards, reports the gap for all of them.
                     gap_since, reason = self._states.previous_watermark(self._prefix, name), LANES_RECREATED
                 head = inherit(head, before[0])
-        elif head.commit == 0 and self._setup.cold_start:
-            head = head.model_copy(update={"cold": True})
+        elif head.commit == 0:
+            # Nothing is known of this lane, and yet it may have a ledger: it is added to, never written over.
+            known = {"cold": self._setup.cold_start, "ledger": self._states.ledger(name, days_until(clock()))}
+            head = head.model_copy(update=known)
         if name == TABLE_LANE:
             self.unfilled = snapshot is None
         self._begin.update(beginning(head.positions, snapshot))
@@ -167,12 +206,18 @@ class LaneOpener:
             self._setup.to,
             self._setup.names,
             snapshot,
-            LaneOptions(heartbeat_s(self._claimant.take_over_s), one_device=self._setup.one_device),
+            LaneOptions(
+                heartbeat_s(self._claimant.take_over_s),
+                one_device=self._setup.one_device,
+                new_windows=snapshot is None and head.commit == 0,
+            ),
         )
         if gap_since is not None:
             # The windows may be older than the head. The records in between are read too, for the windows alone.
             since = gap_since if known_to is None else min(gap_since, known_to) - RETAINED_S
             lane.declare_gap(since, reason, clock(), known_to=known_to)
+        elif claimed.lost and head.watermark is not None:
+            lane.declare_gap(head.watermark, HEAD_LOST, clock())
         elif _forgotten(head, clock()):
             lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", clock())
         return Opened(lane, head, store)

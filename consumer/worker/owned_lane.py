@@ -57,7 +57,7 @@ class OwnedLane:
         """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
         if process and not self.waits:
             self.lane.step(now)
-        self._settle(source)
+        self._settle(source, now)
         if self._in_flight is None and not self.holds and self.retired is not True:
             commit = self.lane.cut(now, final=self.retired is False)
             if commit is not None:
@@ -70,14 +70,14 @@ class OwnedLane:
         each. Raises `Fenced`, `Abandoned` or TimeoutError."""
         if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
-            self._settle(source)
+            self._settle(source, now)
         if self.holds:
             return  # its last commit still has the device that another lane has taken and not stored
         commit = self.lane.cut(now, final=True)
         if commit is not None:
             self._in_flight = self._commits.submit(commit)
             self._in_flight.result(timeout=timeout_s)
-            self._settle(source)
+            self._settle(source, now)
 
     @property
     def quiet(self) -> bool:
@@ -107,7 +107,7 @@ class OwnedLane:
         """Give up commits that are not durable yet."""
         self._commits.stop()
 
-    def _settle(self, source: Source) -> None:
+    def _settle(self, source: Source, now: float) -> None:
         if self._in_flight is None or not self._in_flight.done():
             return
         commit = self._in_flight.result()
@@ -116,6 +116,8 @@ class OwnedLane:
             self.stored_windows = commit.snapshot.commit
         if self.retired is False and commit.head.released:
             self.retired = True
+        if commit.rewritten.keys:
+            self.lane.rewrote(commit.rewritten, now)
         for shard, position in commit.head.positions.items():
             epoch = self.lane.epoch(shard)
             if epoch is None:

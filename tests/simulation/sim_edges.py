@@ -14,6 +14,7 @@ from sim_table import Table
 from sim_topic import Subscriber
 
 from consumer.mutes.watcher import KnownMutes
+from consumer.state.ownership import Watch
 from consumer.stream.discovery import Start
 from reporting.message import Publish
 from scoring.bundle import Bundle, BundleError
@@ -51,3 +52,5 @@ class Run:
     namespace: str
     lies_there: Callable[[], Bundle | BundleError]
     """What the host's MODEL_DIR holds: a bundle, or what is wrong with it."""
+    watch: Watch = field(default_factory=Watch)
+    """What a process that stands by has seen of the owner: it is started again for every look."""

@@ -95,7 +95,8 @@ class Host:
             cold_start=run.start == "trim_horizon",
             one_device=edges.table.partition == "ts" and edges.table.sort is None,
         )
-        self._opener = LaneOpener(self._stores, self._prefix, Claimant(name, run.clock), self._lane_bundles, setup)
+        claimant = Claimant(name, run.clock, monotonic=run.clock, watch=run.watch)
+        self._opener = LaneOpener(self._stores, self._prefix, claimant, self._lane_bundles, setup)
         self._decoder = Decoder(
             table=table,
             device_key="device",
