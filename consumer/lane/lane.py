@@ -9,6 +9,7 @@ published before the head that promises it is durable: after a crash nobody woul
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from math import inf
 
 import structlog
@@ -28,6 +29,7 @@ from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoded, NameTables
 from consumer.stream.source import Event, ShardBatch, ShardLost, ShardOpened
+from reporting.health.notice import Notice
 from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.bundle import Bundle
@@ -244,10 +246,13 @@ class Lane:
         return self._parts.shards.epoch(shard)
 
     def rewrote(self, rewritten: Rewritten, now: float) -> None:
-        """A commit met objects of a higher revision, raised the epoch and wrote them again: go on from that epoch, and
-        report it (rule 28)."""
+        """A commit wrote objects again in a higher epoch: go on from that epoch, and report it (rule 28)."""
         self._commits.raise_epoch(rewritten.epoch)
-        self._parts.outbox.notify([rewritten.notice(now)], now=now)
+        self.report([rewritten.notice(now)], now)
+
+    def report(self, notices: Iterable[Notice], now: float) -> None:
+        """Report what is about no sample: of the worker, its machine or the state. ``now``: epoch seconds."""
+        self._parts.outbox.notify(notices, now=now)
 
     def hand_over(self, device: int) -> Handover:
         """See `Custody.hand_over`. What waits of the device was read from the table for a gap: it is dropped."""

@@ -193,9 +193,10 @@ class LaneOpener:
                     gap_since, reason = self._states.previous_watermark(self._prefix, name), LANES_RECREATED
                 head = inherit(head, before[0])
         elif head.commit == 0:
-            # Nothing is known of this lane, and yet it may have a ledger: it is added to, never written over.
-            known = {"cold": self._setup.cold_start, "ledger": self._states.ledger(name, days_until(clock()))}
-            head = head.model_copy(update=known)
+            # A lane that nothing is known of, of a table that had an owner before, may have a ledger: it is added to,
+            # never written over.
+            stored = self._states.ledger(name, days_until(clock())) if head.epoch > 1 else head.ledger
+            head = head.model_copy(update={"cold": self._setup.cold_start, "ledger": stored})
         if name == TABLE_LANE:
             self.unfilled = snapshot is None
         self._begin.update(beginning(head.positions, snapshot))
