@@ -16,7 +16,7 @@ from consumer.state.head import Suppressed
 from reporting.anomaly.episodes import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
-from window.merge import Released
+from window.released import Released
 
 
 @dataclass(frozen=True, slots=True)

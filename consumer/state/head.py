@@ -99,10 +99,11 @@ class _Part(BaseModel):
 
 
 class ShardPosition(_Part):
-    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``after``: what is known of the records right
-    after it, as runs: ``d2 w5 d1`` says that two are committed, five are not, one is (rule 23). ``since``: nothing was
+    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``after``: the records
+    behind it that are committed, as runs (rule 23): ``470: w5 d2`` says that from sequence number 470 on five records
+    are not, the next two are. ``since``: nothing was
     read yet, and records written before it (epoch seconds) are skipped. ``ended_at``: when the shard was read to its
-    end. ``idle``: up to this stamp the shard is proven to have no more records (rule 24)."""
+    end. ``idle``: up to this stamp the shard is proven to have no more records."""
 
     sequence: str | None = None
     after: str = ""
@@ -135,7 +136,7 @@ class Head(_Part):
     commit: int = 0
     heartbeat: float = 0.0
     beat: int = 0
-    """Counts the writes of the head by one owner (rule 27)."""
+    """Counts the writes of the head by one owner."""
     released: bool = False
     bundle: str
     """The latest of ``bundles``, which are in order, oldest first."""
@@ -156,6 +157,8 @@ class Head(_Part):
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """By shard: an hour, and how many records of it were quarantined."""
+    delays: dict[str, list[int]] = Field(default_factory=dict)
+    """By device whose samples come late as a rule: see `window.reorder.Reorder.delays`."""
     device: str | None = None
     """The one device that a table keyed by time can hold, and the stamp of its last sample."""
     device_last: float | None = None
@@ -205,6 +208,7 @@ INHERITED = frozenset(
         "held",
         "refused",
         "forced",
+        "delays",
         "device",
         "device_last",
         "outbox",

@@ -170,6 +170,7 @@ class LaneOpener:
             positions=dict(snapshot.positions),
             health={device: replace(state, fit=None) for device, state in snapshot.health.items()},
             watermark=min(stamps, default=None),
+            delays=dict(snapshot.delays),
             ledger=self._states.ledger(name, days_until(self._claimant.clock())),
         )
 

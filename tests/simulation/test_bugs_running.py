@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 from sim_cases import BEGIN, Reading, charge, live, rotation, shard, stream
+from sim_faults import Clock
 from sim_outage import Outage
 from sim_outcome import Outcome, differences, head_of
 from sim_pace import Pace

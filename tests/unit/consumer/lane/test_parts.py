@@ -67,6 +67,7 @@ def full() -> Head:
         untold={EPISODE.id: Suppressed(125.0, 2)},
         held=[notice],
         forced=2,
+        delays={"bay-7": [3, 60, 0, 0, 60, 60, 61]},
         quarantined={"s": (4, 2)},
         device="bay-7",
         device_last=130.0,
