@@ -92,11 +92,6 @@ class Shards:
         return [shard for shard in self.positions if not is_backfill(shard)]
 
     @property
-    def orphaned(self) -> bool:
-        """True if the shards have been listed and none of them is this lane's: nothing will come of any."""
-        return self.merge.ready and all(is_backfill(shard) for shard in self.merge.shards)
-
-    @property
     def watching(self) -> bool:
         """True once the shards have been listed and every open one has answered."""
         return self.merge.ready and self._responded.issuperset(s for s in self.merge.shards if not is_backfill(s))

@@ -12,7 +12,7 @@ from consumer.intake.stall import MOST_AHEAD_S
 from consumer.lane.parts import Parts
 from consumer.lane.recovery import Recovery
 from consumer.outgoing.outbox import Pending
-from consumer.state.head import Suppressed
+from consumer.state.head import Suppressed, is_backfill
 from reporting.anomaly.episodes import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
@@ -43,8 +43,9 @@ class Custody:
 
     @property
     def orphaned(self) -> bool:
-        """True once all shards of the lane are gone."""
-        return self._parts.shards.orphaned
+        """True once the shards have been listed and none of them is the lane's: nothing will come of any."""
+        merge = self._parts.shards.merge
+        return merge.ready and all(is_backfill(shard) for shard in merge.shards)
 
     @property
     def following(self) -> bool:

@@ -65,7 +65,6 @@ class Lane:
         self._timers = Timers(self._parts, self._recovery)
         self._processing = Processing(self._parts, self._recovery, self._timers)
         self.custody = Custody(self._parts, self._recovery)
-        """Its devices, and how they change lanes. Of the worker's lanes of one table."""
         self._commits = CommitBuilder(self._parts, head, options)
         self._ready: Released | None = None
         self._full = False
@@ -81,11 +80,6 @@ class Lane:
     def recovering(self) -> bool:
         """True while records are re-read that were committed before the restart."""
         return self._recovery.active
-
-    @property
-    def commit(self) -> int:
-        """The number of the last commit that was cut."""
-        return self._commits.head.commit
 
     @property
     def name(self) -> str:

@@ -70,4 +70,4 @@ class Claims:
     def _move(self, device: int, giver: OwnedLane, taker: OwnedLane) -> None:
         log.info("a device has changed lanes", device=device, lane=giver.lane.name, to=taker.lane.name)
         taker.lane.custody.adopt(giver.lane.hand_over(device))
-        self._moves.append(_Move(giver, taker, taker.lane.commit))
+        self._moves.append(_Move(giver, taker, taker.last_cut))

@@ -47,8 +47,8 @@ class OwnedLane:
         self.waits = self.holds = False
         """Another lane has a device that this one needs first, or has taken one and not stored it: nothing is
         processed, or committed, meanwhile (`consumer.worker.claims`)."""
-        self.stored_windows = -1
-        """The number of the last durable commit with windows."""
+        self.last_cut = self.stored_windows = -1
+        """The numbers of the last commit, and of the last durable one with windows."""
         self.retired: bool | None = None
         """True once the last commit of a lane that is over is durable; None before `retire`."""
         commits.resend(lane.promised)
@@ -61,6 +61,7 @@ class OwnedLane:
         if self._in_flight is None and not self.holds and self.retired is not True:
             commit = self.lane.cut(now, final=self.retired is False)
             if commit is not None:
+                self.last_cut = commit.head.commit
                 self._in_flight = self._commits.submit(commit)
         for shard, (epoch, records) in self.lane.grants().items():
             source.credit(shard, epoch, records)

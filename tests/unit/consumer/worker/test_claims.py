@@ -20,8 +20,8 @@ class Lanes:
 
     def _lane(self, name: str) -> Any:
         adopt = SimpleNamespace(adopt=lambda given: self.moved.append((given[0], name, given[1])))
-        lane = SimpleNamespace(name=name, commit=7, custody=adopt, hand_over=lambda device: (name, device))
-        return SimpleNamespace(lane=lane, quiet=True, stored_windows=-1, waits=False, holds=False)
+        lane = SimpleNamespace(name=name, custody=adopt, hand_over=lambda device: (name, device))
+        return SimpleNamespace(lane=lane, quiet=True, last_cut=7, stored_windows=-1, waits=False, holds=False)
 
     def delivered(self, lane: str, *devices: int) -> None:
         count = len(devices)
