@@ -226,9 +226,10 @@ class LaneOpener:
 
 
 def _over(head: Head | None) -> bool:
-    """True for the head of a lane that was retired: its shards are gone, and its devices are other lanes'."""
+    """True for the head of a lane that was retired: its shards are gone, and its devices are other lanes'. A lane whose
+    head is lost is not over."""
     if head is None:
-        return True
+        return False
     owes = head.outbox.messages or head.outbox.minutes
     return head.released and head.commit > 0 and not (head.positions or head.health or owes)
 

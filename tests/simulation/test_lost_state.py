@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import orjson
@@ -11,6 +12,8 @@ from sim_cases import BEGIN, charge, live, shard, stream
 from sim_found import messages
 from sim_outcome import ARCHIVE, Outcome
 from sim_plan import Plan
+from sim_script import script
+from sim_workload import Workload
 from sim_world import World
 
 from scoring.bundle import Bundle
@@ -64,6 +67,24 @@ def test_bug_35_a_missing_head_is_no_first_start(how: str, bundle: Bundle) -> No
     assert before["scored"] > 100
     # What the windows did not have is counted again: up to a minute.
     assert 359 <= after["scored"] + after["backfilled"] <= 359 + 70
+
+
+def test_bug_35_a_lane_of_a_device_keyed_table_without_its_head_goes_on(bundle: Bundle) -> None:
+    """From its windows, like the table's own lane: its devices stay its own and their samples are scored once."""
+    load = Workload(BEGIN, BEGIN, BEGIN + 240.0, ("a", "b"), (0.0, 0.0), 2.0, anomalies=0, device_keyed=True)
+    rng = Random(3)
+    world = World(script(rng, load.writes(rng), [shard()]), bundle, live(downtime_s=(1.0,)))
+    world.run(until=lambda w: w.clock.now > BEGIN + 150.0)
+    (lane,) = (head.lane for head in world.durable_heads() if head.lane != "table")
+    world.stop()
+    delete(world, f"{lane}/head")
+    world.run()
+    assert world.exits == [0]
+    (head,) = (head for head in world.durable_heads() if head.lane == lane)
+    assert {*head.health} == {"a", "b"}
+    counts = [day[device] for day in head.ledger.values() for device in day]
+    assert sum(each.get("scored", 0) + each.get("backfilled", 0) for each in counts) == 240
+    assert [event["data"]["state"] for event in messages(world, "health.gap")] == ["opened", "closed"]
 
 
 def test_bug_35_a_head_that_is_deleted_under_its_owner_is_written_again(bundle: Bundle) -> None:
