@@ -177,8 +177,15 @@ class Stores:
         highest = 0
         for place in {key.rsplit("/", 1)[0] for key in self._keys(f"{prefix.rsplit('/', 1)[0]}/")}:
             store = S3StateStore(self._once, self._bucket, place)
-            head, windows = store.read(), store.windows_revision()
-            highest = max(highest, head.epoch if head is not None else 0, windows[0] if windows is not None else 0)
+            windows = store.windows_revision()
+            highest = max(highest, windows[0] if windows is not None else 0)
+            try:
+                head = store.read()
+            except ConfigurationError as error:
+                # It may lie under a stream that is long gone. Whoever needs it says what to do about it.
+                log.warning("the epoch of a head is not known", error=str(error))
+            else:
+                highest = max(highest, head.epoch if head is not None else 0)
         return highest
 
     def ledger(self, lane: str, days: Iterable[str]) -> dict[str, dict[str, Counts]]:

@@ -286,6 +286,9 @@ def test_bug_34_the_highest_epoch_is_that_of_any_stream_lane_or_object(s3: Any) 
     stores.store(stream_prefix("default", "device4", "2025"), "table").write(head(epoch=7))
     stores.store(stream_prefix("default", "device42", "2025"), "table").write(head(epoch=9))
     assert stores.highest_epoch(STREAM) == 7
+    key = f"{stream_prefix('default', 'device4', '2024')}/table/head"
+    s3.put_object(Bucket="b", Key=key, Body=b"not JSON", ContentType="application/json")
+    assert stores.highest_epoch(STREAM) == 7
 
 
 def test_a_stream_made_anew_finds_the_last_one_before_it(s3: Any) -> None:
