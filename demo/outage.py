@@ -109,7 +109,7 @@ class Crash:
         if outage.standing_s is None and STANDING_BY in heard:
             self._say(
                 "It stands by, as the killed one might live, and takes over "
-                f"{TAKE_OVER_S} s after that one's last sign of life."
+                f"once it has seen no sign of life for {TAKE_OVER_S} s."
             )
         if outage.owned_s is None and OWNER in heard:
             after_s = heard[OWNER] - outage.killed_s

@@ -28,6 +28,10 @@ class Released:
         """Some of the rows, in the same order."""
         return Released(self.samples.take(rows), self.stamp[rows], self.sequence[rows])
 
+    def taken(self, rows: NDArray[np.bool_]) -> Released | None:
+        """The rows of a mask, in the same order; None if there are none."""
+        return self.take(rows) if rows.any() else None
+
 
 def joined(parts: Sequence[Released]) -> Released:
     """All rows of ``parts``, at least one part, in order."""

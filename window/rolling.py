@@ -80,6 +80,11 @@ class Windows:
         row = self._ring.row(device)
         return float(self._ring.columns["ts"][row, self._ring.slots(row)[-1]])
 
+    def oldest(self, device: int) -> float:
+        """The device's earliest ``ts`` that is retained; inf before its first sample."""
+        row = self._ring.row(device)
+        return float(self._ring.ts(row)[0]) if self.count(device) else np.inf
+
     def in_order(self, samples: Samples) -> int:
         """How many leading samples each lie after everything their device has: these may be written in one go.
 

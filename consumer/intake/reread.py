@@ -74,6 +74,17 @@ class Reread:
         """The backfill of a gap re-reads, up to this stamp (epoch seconds), what was committed from the stream."""
         self._until[gap] = max(self._until.get(gap, 0), backfill_sequence(stamp, MOST_TIES - 1))
 
+    def narrow(self, gap: str, sequences: Iterable[str], positions: Mapping[str, ShardPosition]) -> None:
+        """All that can be re-read of a gap has these numbers. Without this it would seem to be re-read until its
+        first newer record, and timers in between would run on health that is not the head's."""
+        if gap in self._until:
+            last = max((int(number) for number in sequences if int(number) <= self._until[gap]), default=None)
+            if last is None:
+                del self._until[gap]
+            else:
+                self._until[gap] = last
+        self._finish(positions)
+
     def drop(self, shards: Iterable[str]) -> None:
         """These shards cannot be re-read up to the head's positions."""
         for shard in shards:

@@ -143,6 +143,7 @@ class Shards:
     def take_items(self, gap: TableGap, decoded: Decoded) -> None:
         """Take in all that the table has of a gap, in order of time, without what was processed before a restart."""
         self._reading.begin(gap.name)
+        self.reread.narrow(gap.name, decoded.sequence, self.positions)
         self._deliver(gap.name, decoded.samples, decoded.sequence, full=False)
         self.merge.end(gap.name)
         self.merge.settle(gap.name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isfinite
 
-from consumer.lane.parts import Parts
+from consumer.lane.parts import LaneOptions, Parts
+from consumer.outgoing.outbox import REACH_S, Minute
 from consumer.state.commit import Commit
 from consumer.state.head import ActiveBundle, Head, Outbox
 from consumer.state.snapshot import Snapshot
@@ -20,12 +22,13 @@ LEDGER_EVERY_S = 5.0
 class CommitBuilder:
     """Makes commits of what the parts of a lane have collected, and keeps the head of the last one.
 
-    ``heartbeat_s``: a head is due after this time at the latest. It is the owner's heartbeat.
+    A head is due after the option ``heartbeat_s`` at the latest. It is the owner's heartbeat.
     """
 
-    def __init__(self, parts: Parts, head: Head, heartbeat_s: float) -> None:
+    def __init__(self, parts: Parts, head: Head, options: LaneOptions) -> None:
         self._parts = parts
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s = options.heartbeat_s
+        self._new_windows = options.new_windows
         self.head = head
         self._last_cut = -inf
         self._last_snapshot = -inf
@@ -75,11 +78,24 @@ class CommitBuilder:
         return Commit(
             head=self.head,
             messages=batch.messages,
-            minutes=tuple(parts.outbox.minute(minute) for minute in batch.minutes),
+            minutes=tuple(self._minute(minute) for minute in batch.minutes),
             quarantine=parts.quarantine.drain(),
             ledger=tuple(self._ledger(now, final=final)),
             snapshot=snapshot,
         )
+
+    def raise_epoch(self, epoch: int) -> None:
+        """The head has been written with this epoch since it was cut."""
+        self.head = self.head.model_copy(update={"epoch": max(epoch, self.head.epoch)})
+
+    def _minute(self, minute: Minute) -> StoredObject:
+        """The archive object of a minute. Where the window may have begun in the middle of it, lines of earlier samples
+        that another owner wrote stay."""
+        item, code = self._parts.outbox.minute(minute), self._parts.known.get(minute[0])
+        if not self._new_windows or code is None:
+            return item
+        whole_from = self._parts.scorer.windows.oldest(code) + REACH_S
+        return replace(item, whole_from=whole_from) if whole_from > minute[1] else item
 
     def scores_with(self, bundle: str, watermark: float) -> bool:
         """Is the bundle with that id, the last one offered, active already?"""

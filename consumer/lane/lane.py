@@ -9,12 +9,13 @@ published before the head that promises it is durable: after a crash nobody woul
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from math import inf
 
 import structlog
 
-from consumer.intake.stall import MOST_AHEAD_S
 from consumer.lane.commit_builder import MAX_MESSAGES, CommitBuilder
+from consumer.lane.custody import Custody, Handover
 from consumer.lane.parts import LaneOptions, Parts
 from consumer.lane.processing import Processing
 from consumer.lane.recovery import Recovery
@@ -22,12 +23,13 @@ from consumer.lane.runs import MOST_NOTICES
 from consumer.lane.timers import Timers
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.outbox import Reporting
-from consumer.state.commit import Commit
+from consumer.state.commit import Commit, Rewritten
 from consumer.state.head import Gap, Head, Refusal
 from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoded, NameTables
 from consumer.stream.source import Event, ShardBatch, ShardLost, ShardOpened
+from reporting.health.notice import Notice
 from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.bundle import Bundle
@@ -62,7 +64,8 @@ class Lane:
         self._recovery = Recovery(self._parts, head, snapshot)
         self._timers = Timers(self._parts, self._recovery)
         self._processing = Processing(self._parts, self._recovery, self._timers)
-        self._commits = CommitBuilder(self._parts, head, options.heartbeat_s)
+        self.custody = Custody(self._parts, self._recovery)
+        self._commits = CommitBuilder(self._parts, head, options)
         self._ready: Released | None = None
         self._full = False
         self._stepped = inf
@@ -96,7 +99,7 @@ class Lane:
     @property
     def watermark(self) -> float:
         """All records with a lower stamp have been processed; -inf at the beginning."""
-        return self._parts.shards.merge.watermark if self._ready is None else float(self._ready.stamp[0])
+        return self.custody.watermark if self._ready is None else float(self._ready.stamp[0])
 
     @property
     def lagging(self) -> bool:
@@ -236,24 +239,37 @@ class Lane:
         """The epoch in which a shard is being read; None for one that is not."""
         return self._parts.shards.epoch(shard)
 
+    def rewrote(self, rewritten: Rewritten, now: float) -> None:
+        """A commit wrote objects again in a higher epoch: go on from that epoch, and report it (rule 28)."""
+        self._commits.raise_epoch(rewritten.epoch)
+        self.report([rewritten.notice(now)], now)
+
+    def report(self, notices: Iterable[Notice], now: float) -> None:
+        """Report what is about no sample: of the worker, its machine or the state. ``now``: epoch seconds."""
+        self._parts.outbox.notify(notices, now=now)
+
+    def hand_over(self, device: int) -> Handover:
+        """See `Custody.hand_over`. What waits of the device was read from the table for a gap: it is dropped."""
+        if self._ready is not None:
+            self._ready = self._ready.taken(self._ready.samples.device != device)
+        return self.custody.hand_over(device)
+
     def _drop_released(self, shard: str) -> None:
         """The epoch of a shard is over. Its records that left the merge and wait are delivered again, like those that
         are still in it."""
         if self._ready is not None:
-            rest = self._ready.samples.shard != self._parts.names.shards.code(shard)
-            self._ready = self._ready.take(rest) if rest.any() else None
+            self._ready = self._ready.taken(self._ready.samples.shard != self._parts.names.shards.code(shard))
 
     def _process_released(self, now: float) -> bool:
         """Process timers and records in the order of their stamps. False if the commit has no room for more."""
         parts = self._parts
-        merge = parts.shards.merge
         while (
             parts.outbox.messages + parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
             <= MAX_MESSAGES
         ):
             due = self._timers.due
             if self._ready is None:
-                self._ready = merge.release(before=merge.slowest + MOST_AHEAD_S)
+                self._ready = self.custody.release()
             if max(self.watermark, parts.processed.up_to) >= due:
                 self._timers.fire(due, now)
             elif self._ready is not None:
@@ -266,8 +282,8 @@ class Lane:
     def _pass_by(self, now: float) -> None:
         """Stop waiting for a shard that has not answered for too long, if rule 7 allows it."""
         parts, merge = self._parts, self._parts.shards.merge
-        if not merge.shards:
-            return  # the table's lane of a table keyed by device: it has no shards
+        if not merge.shards or self.custody.following:
+            return  # it waits for no shard: the table's lane of a table keyed by device, or one whose shards are gone
         if parts.stall.may_release(merge.watermark, merge.furthest, now) and (passed := merge.pass_by()):
             parts.processed.forced += 1
             log.warning("forced release", shards=passed, watermark=merge.watermark)

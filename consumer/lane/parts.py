@@ -31,10 +31,12 @@ from scoring.scorer import Scorer
 @dataclass(frozen=True, slots=True)
 class LaneOptions:
     """Options of a lane. ``heartbeat_s``: how often it writes a heartbeat; ``one_device``: the table can hold only one
-    device; ``charts``: it asks for charts; ``observer``: gets what it judges."""
+    device; ``charts``: it asks for charts; ``observer``: gets what it judges; ``new_windows``: they began with this
+    lane, so the archive may have minutes of which they lack samples."""
 
     heartbeat_s: float = HEARTBEAT_S
     one_device: bool = False
+    new_windows: bool = False
     charts: bool = True
     observer: LaneObserver = field(default_factory=NoObserver)
 

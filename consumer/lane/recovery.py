@@ -30,7 +30,7 @@ class Recovery:
 
     def __init__(self, parts: Parts, head: Head, snapshot: Snapshot | None) -> None:
         self._parts = parts
-        self._health, self._delays = head.health, head.delays
+        self._health, self._delays = dict(head.health), dict(head.delays)
         self._under_way = bool(parts.shards.reread)
         self._fresh: set[str] = set()
         self.awaits_fill = False
@@ -94,6 +94,16 @@ class Recovery:
         self._parts.watch.resume(self._health | self._fresh_health())
         self._fresh.clear()
         self._forget_unwatched()
+
+    def release(self, device: str) -> DeviceHealth | None:
+        """Another lane has a device from now on; returns its health as the head has it, None where that is no longer
+        what counts."""
+        return self._health.pop(device, None) if self._under_way else None
+
+    def adopt(self, device: str, health: DeviceHealth) -> None:
+        """Keep the health of a device that another lane has had until now, also when all is re-read."""
+        if self._under_way:
+            self._health[device] = health
 
     def fill(self, samples: Samples, *, own: bool) -> None:
         """Fill the windows at a first start: see `Lane.fill`."""

@@ -156,6 +156,19 @@ class Muting:
         counted, self._counted = tuple(self._counted), []
         return counted
 
+    def release(self, device: str, episodes: Iterable[str]) -> tuple[dict[str, Suppressed], list[Notice]]:
+        """Another lane has a device from now on: what was suppressed of its ``episodes``, and its deferred notices."""
+        suppressed = {name: self._suppressed.pop(name) for name in episodes if name in self._suppressed}
+        deferred = [notice for notice in self.deferred if notice.device == device]
+        for notice in deferred:
+            self._drop(notice)
+        return suppressed, deferred
+
+    def adopt(self, suppressed: Mapping[str, Suppressed], deferred: Iterable[Notice]) -> None:
+        """Go on with what another lane has suppressed and deferred."""
+        self._suppressed.update(suppressed)
+        self._deferred += deferred
+
     def _pass(self, at: float) -> None:
         """Everything up to ``at`` is processed: sort the deferred notices by whether they are still muted then."""
         self._passed = at

@@ -58,6 +58,15 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What is about one device in an outbox: messages and minutes that wait for the commit, and the archive's lines."""
+
+    messages: list[Message]
+    minutes: set[Minute]
+    lines: dict[Minute, dict[float, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Record:
     """The record that caused a change: its own stamp, its creation time, and its place in the stream, None for one from
     the table."""
@@ -194,6 +203,21 @@ class LaneOutbox:
         back before the commit, its new samples do not join them; after the commit they would not either."""
         for minute in [minute for minute in self._lines if minute[0] == device]:
             self._detached[minute] = self._lines.pop(minute)
+
+    def release(self, device: str) -> Pending:
+        """Another lane has a device from now on: take out all that waits for the commit and is about it."""
+        lines = {minute: self._lines.pop(minute) for minute in [m for m in self._lines if m[0] == device]}
+        minutes = {minute for minute in self._minutes if minute[0] == device}
+        messages = [message for message in self._messages if message.device == device]
+        self._minutes -= minutes
+        self._messages = [message for message in self._messages if message.device != device]
+        return Pending(messages, minutes, lines)
+
+    def adopt(self, pending: Pending) -> None:
+        """Go on with what another lane had waiting for its commit."""
+        self._messages += pending.messages
+        self._minutes |= pending.minutes
+        self._lines.update(pending.lines)
 
     @staticmethod
     def whole(minute: Minute, newest: float) -> bool:

@@ -35,8 +35,8 @@ class Objects(Protocol):
     def put(self, item: StoredObject) -> None:
         """Write an object whose bytes are the same for every owner."""
 
-    def put_revision(self, item: StoredObject, revision: Revision) -> bool:
-        """Write an object that grows, unless a higher revision is stored."""
+    def put_revision(self, item: StoredObject, revision: Revision) -> Revision:
+        """Write an object that grows, unless a higher revision is stored. Returns the one that is there afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,63 @@ class Abandoned(Exception):
 
 def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     """A commit as groups of steps. A group begins when the one before is done; the steps of a group have no order."""
-    revision = (commit.head.epoch, commit.head.commit)
+    written = _Revised(commit, to)
     # Before the head, which moves the positions past these records: after a crash nobody would quarantine them again.
     yield [Step("quarantine", partial(to.objects.put, item)) for item in commit.quarantine]
     # The head before all that is published. It fences other owners, and its outbox promises what follows: after a crash
     # a successor sends the messages and rewrites the minutes.
     yield [Step(HEAD, partial(to.state.write, commit.head))]
-    yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
+    yield [Step("archive", partial(written.put, item)) for item in commit.minutes]
+    yield from written.again()
     yield [Step("ledger", partial(to.objects.put, item)) for item in commit.ledger]
     yield publishing(commit.messages, to.publishers)
     # The windows last: windows of the head's own commit prove to a successor that all that the head promised was done.
     if commit.snapshot is not None:
         body = commit.snapshot.encode()
-        yield [Step("windows", partial(to.state.write_windows, body, revision))]
+        yield [Step("windows", partial(written.put_windows, body))]
+        yield from written.again()
+
+
+class _Revised:
+    """Writes the objects of a commit that have a revision. A higher one is there if a counter began again (a head was
+    lost, a backup restored) or if another worker owns the lane by now. Writing the head tells which."""
+
+    def __init__(self, commit: Commit, to: Sinks) -> None:
+        self._commit = commit
+        self._to = to
+        self._epoch = commit.head.epoch
+        self._refused: dict[str, tuple[int, Callable[[], object]]] = {}
+
+    def put(self, item: StoredObject) -> None:
+        """Write a minute of the archive, or note that it was refused."""
+        there = self._to.objects.put_revision(item, self._revision)
+        self._note(item.key, there, partial(self.put, item))
+
+    def put_windows(self, body: bytes) -> None:
+        """Write the windows, or note that they were refused."""
+        there = self._to.state.write_windows(body, self._revision)
+        self._note("windows", there, partial(self.put_windows, body))
+
+    def again(self) -> Iterator[list[Step]]:
+        """Write what was refused, in a higher epoch, once the head is written in that epoch: it raises `Fenced` if the
+        lane has another owner."""
+        while self._refused:
+            refused, self._refused = self._refused, {}
+            self._epoch = max(self._epoch, *(epoch for epoch, _ in refused.values())) + 1
+            log.warning("objects of a higher revision are written again", keys=sorted(refused), epoch=self._epoch)
+            head = self._commit.head.model_copy(update={"epoch": self._epoch})
+            self._commit.rewritten.epoch = self._epoch
+            self._commit.rewritten.keys += refused
+            yield [Step(HEAD, partial(self._to.state.write, head))]
+            yield [Step("archive", call) for _, call in refused.values()]
+
+    @property
+    def _revision(self) -> Revision:
+        return self._epoch, self._commit.head.commit
+
+    def _note(self, key: str, there: Revision, again: Callable[[], object]) -> None:
+        if there != self._revision:
+            self._refused[key] = there[0], again
 
 
 def publishing(messages: Sequence[Message], publishers: Sequence[Publisher]) -> list[Step]:
@@ -146,7 +190,8 @@ class Committer:
         for group in steps(commit, self._to):
             self._carry_out(group)
             if group and group[0].name == HEAD:
-                self._head = commit.head
+                epoch = max(commit.head.epoch, commit.rewritten.epoch)
+                self._head = commit.head.model_copy(update={"epoch": epoch})
         return commit
 
     def _carry_out(self, group: list[Step]) -> None:

@@ -31,6 +31,20 @@ OPEN_DAYS = 4
 Days = dict[str, dict[str, dict[str, int]]]
 
 
+def stored_counts(body: bytes) -> dict[str, dict[str, int]]:
+    """The counts by device in a ledger's object, without zeros. Raises ValueError, TypeError, LookupError or
+    AttributeError for what is none."""
+    return {
+        device: {name: int(counts[name]) for name in CLASSES if counts.get(name)}
+        for device, counts in orjson.loads(body)["devices"].items()
+    }
+
+
+def days_until(now: float) -> list[str]:
+    """The days whose ledger may still be open at ``now``, epoch seconds."""
+    return [str(np.datetime64(int(now // DAY_S) - back, "D")) for back in range(OPEN_DAYS)]
+
+
 class Ledger:
     """Counts by day, device and class.
 

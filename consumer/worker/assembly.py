@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
@@ -19,7 +18,7 @@ from consumer.bundles.watcher import BundleReader
 from consumer.checks import preflight
 from consumer.errors import ConfigurationError
 from consumer.findings import require
-from consumer.heartbeat import heartbeat_s
+from consumer.heartbeat import heartbeat_s, steady_s
 from consumer.logs import configure
 from consumer.mutes.store import MuteStore
 from consumer.mutes.watcher import MuteReader
@@ -36,6 +35,7 @@ from consumer.table.history import TableHistory
 from consumer.worker.backfill import Backfill, FirstWindow
 from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.charts import Charting
+from consumer.worker.host_clock import HostClock
 from consumer.worker.lane_bundles import LaneBundles
 from consumer.worker.lane_opener import LaneOpener, LaneSetup
 from consumer.worker.lanes import TABLE_LANE, Lanes
@@ -127,7 +127,8 @@ class Assembly:
             publish=settings.publish,
         )
         setup = LaneSetup(to, names, cold_start=settings.start == "trim_horizon", one_device=stream.time_keyed)
-        claimant = Claimant(new_owner(), time.time, settings.take_over_s)
+        self._clock = HostClock()
+        claimant = Claimant(new_owner(), self._clock, settings.take_over_s, steady_s)
         self._opener = LaneOpener(self._stores, self._prefix, claimant, self._bundles, setup)
 
     def worker(self, liveness: LivenessFile, stop: threading.Event) -> Worker | None:
@@ -135,19 +136,19 @@ class Assembly:
         ``stop`` was set before."""
 
         def wait(seconds: float) -> bool:
-            liveness.observe(Status(time.time(), "standing by"))
+            liveness.observe(Status(self._clock(), "standing by"))
             return stop.wait(seconds)
 
         table = self._open(TABLE_LANE, wait=wait)
         if table is None:
             return None
         # The owner of the table's lane owns all lanes of the table. So the others are taken without waiting.
-        left = [] if self._stream.time_keyed else self._stores.lanes(self._prefix)
+        left = [] if self._stream.time_keyed else self._opener.left()
         lanes = Lanes(
             one_lane=self._stream.time_keyed,
             table=table,
             open_lane=self._open_owned,
-            left=[name for name in left if name != TABLE_LANE],
+            left=left,
         )
         settings, opener = self._settings, self._opener
         source = DirectSource(
@@ -158,7 +159,7 @@ class Assembly:
             ),
             self._decoder,
             StartPoint(opener.positions, "trim_horizon" if opener.inherited else settings.start, since=opener.started),
-            clock=time.time,
+            clock=self._clock,
         )
         history = TableHistory(
             self._aws.client("dynamodb", config=CALLS),
@@ -174,7 +175,7 @@ class Assembly:
             charts=Charting(self._archive),
         )
         metrics = Metrics(table=settings.table, namespace=settings.namespace, embedded=settings.log_format == "json")
-        return Worker(lanes, source, background, [StatusLog(), liveness, metrics])
+        return Worker(lanes, source, background, [StatusLog(), liveness, metrics], clock=self._clock)
 
     def _open_owned(self, name: str) -> OwnedLane:
         owned = self._open(name, wait=None)
@@ -187,9 +188,8 @@ class Assembly:
         if opened is None:
             return None
         sinks = Sinks(opened.store, self._archive, (self._topic,))
-        return OwnedLane(
-            opened.lane, Committer(sinks, head=opened.head, heartbeat_s=heartbeat_s(self._settings.take_over_s))
-        )
+        beat_s = heartbeat_s(self._settings.take_over_s)
+        return OwnedLane(opened.lane, Committer(sinks, head=opened.head, heartbeat_s=beat_s, clock=self._clock))
 
 
 def _expiry(aws: boto3.Session) -> datetime | None:

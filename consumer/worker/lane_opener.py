@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,8 +14,10 @@ from consumer.intake.gaps import LANES_RECREATED, STREAM_KEEPS_S
 from consumer.lane.lane import Lane
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
-from consumer.state.head import Head, ShardPosition, is_backfill
-from consumer.state.ownership import Claimant, claim, inherit
+from consumer.state.devices import LaneState, settle
+from consumer.state.head import Counts, Head, ShardPosition, is_backfill
+from consumer.state.ledger import days_until
+from consumer.state.ownership import Claimant, Terms, claim, inherit
 from consumer.state.snapshot import Snapshot, SnapshotError, beginning
 from consumer.state.store import StateStore
 from consumer.stream.records import NameTables
@@ -25,6 +27,8 @@ from consumer.worker.lanes import TABLE_LANE
 from scoring.scorer import Scorer
 from window.rolling import RETAINED_S, Windows
 
+HEAD_LOST = "the head of the lane was deleted; what was told since is told again, and open episodes are not known"
+"""The reason of a gap."""
 log = structlog.get_logger(__name__)
 
 
@@ -33,6 +37,15 @@ class States(Protocol):
 
     def store(self, prefix: str, lane: str) -> StateStore:
         """The state of one lane."""
+
+    def lanes(self, prefix: str) -> list[str]:
+        """The names of the lanes that have a head."""
+
+    def highest_epoch(self, prefix: str) -> int:
+        """The highest epoch that any lane of the table has had."""
+
+    def ledger(self, lane: str, days: Iterable[str]) -> dict[str, dict[str, Counts]]:
+        """The stored ledger of a lane, by day and device."""
 
     def previous_stream(self, prefix: str, lane: str) -> tuple[Head, StateStore] | None:
         """The lane's state under the previous stream of the table."""
@@ -48,6 +61,15 @@ class Opened:
     lane: Lane
     head: Head
     store: StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    store: StateStore
+    head: Head
+    snapshot: Snapshot | None
+    new: bool
+    lost: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,8 @@ class LaneOpener:
         self._setup = setup
         self._windows = Windows()  # one ring for all lanes, each has devices of its own
         self._begin: dict[str, ShardPosition] = {}
+        self._left: dict[str, _Claimed] = {}
+        self._epoch: int | None = None
         self.inherited = False
         """True if a lane inherited the state of another stream. Its own stream is then read from the beginning."""
         self.started: float | None = None
@@ -93,23 +117,67 @@ class LaneOpener:
         are filled from the table up to there."""
         return max((at.since for at in self._begin.values() if at.since is not None), default=self.started)
 
+    def left(self) -> list[str]:
+        """Claim the lanes that earlier owners of the table have left, and return their names: `open` each. A device
+        that several of them name is one's (rule 32). Raises as `open` does."""
+        for name in self._states.lanes(self._prefix):
+            if name != TABLE_LANE and not _over(self._states.store(self._prefix, name).read()):
+                claimed = self._claim(name, None)
+                assert claimed is not None  # without waiting it is taken from any owner
+                self._left[name] = claimed
+        settled = settle({name: LaneState(claimed.head, claimed.snapshot) for name, claimed in self._left.items()})
+        for name, state in settled.items():
+            self._left[name] = replace(self._left[name], head=state.head, snapshot=state.snapshot)
+        return sorted(self._left)
+
     def open(self, name: str, *, wait: Callable[[float], bool] | None) -> Opened | None:
         """Claim a lane and restore it; ``wait`` as in `claim`. None if ``wait`` gives up. Raises `Retry`, and
         `ConfigurationError` if the last owner's state cannot be read."""
-        store, clock = self._states.store(self._prefix, name), self._claimant.clock
-        head = claim(
-            store,
-            name,
-            self._claimant,
+        claimed = self._left.pop(name, None) or self._claim(name, wait)
+        return None if claimed is None else self._restored(name, claimed)
+
+    def _claim(self, name: str, wait: Callable[[float], bool] | None) -> _Claimed | None:
+        store = self._states.store(self._prefix, name)
+        terms = Terms(
             self._bundles.for_table if name == TABLE_LANE else lambda head: self._bundles.own_id,
-            wait=wait,
-            prepare=self._bundles.prepare,
+            self._bundles.prepare,
+            self._highest_epoch,
+            lambda: self._recovered(name, store),
         )
-        if head is None:
+        taken = claim(store, name, self._claimant, terms, wait=wait)
+        if taken is None:
             return None
-        if head.epoch > 1 and name == TABLE_LANE:
+        self._epoch = max(self._epoch or 0, taken.head.epoch)
+        return _Claimed(store, taken.head, _windows(store), taken.new, taken.lost)
+
+    def _highest_epoch(self) -> int:
+        """Looked for once: the owner of the table's lane owns all of its lanes, so nobody else raises it."""
+        return self._states.highest_epoch(self._prefix) if self._epoch is None else self._epoch
+
+    def _recovered(self, name: str, store: StateStore) -> Head | None:
+        """What the windows of a lane tell of it, for the case that its head is lost: where they stand, and the health
+        of its devices. Episodes that were open are not known."""
+        snapshot, revision = _windows(store), store.windows_revision()
+        if snapshot is None or revision is None:
+            return None
+        stamps = [at.stamp for at in snapshot.positions.values() if at.stamp is not None]
+        return Head(
+            lane=name,
+            owner="unknown",
+            epoch=revision[0],
+            commit=snapshot.commit,
+            bundle=self._bundles.own_id,
+            positions=dict(snapshot.positions),
+            health={device: replace(state, fit=None) for device, state in snapshot.health.items()},
+            watermark=min(stamps, default=None),
+            delays=dict(snapshot.delays),
+            ledger=self._states.ledger(name, days_until(self._claimant.clock())),
+        )
+
+    def _restored(self, name: str, claimed: _Claimed) -> Opened:
+        store, head, snapshot, clock = claimed.store, claimed.head, claimed.snapshot, self._claimant.clock
+        if not claimed.new and name == TABLE_LANE:
             self.started = head.started
-        snapshot = _windows(store)
         gap_since = known_to = None
         reason = "the stream was recreated"
         before = self._states.previous_stream(self._prefix, name) if snapshot is None else None
@@ -125,8 +193,11 @@ class LaneOpener:
                     # them. So the table's lane, which reads no shards, reports the gap for all of them.
                     gap_since, reason = self._states.previous_watermark(self._prefix, name), LANES_RECREATED
                 head = inherit(head, before[0])
-        elif head.commit == 0 and self._setup.cold_start:
-            head = head.model_copy(update={"cold": True})
+        elif head.commit == 0:
+            # A lane that nothing is known of, of a table that had an owner before, may have a ledger: it is added to,
+            # never written over.
+            stored = self._states.ledger(name, days_until(clock())) if head.epoch > 1 else head.ledger
+            head = head.model_copy(update={"cold": self._setup.cold_start, "ledger": stored})
         if name == TABLE_LANE:
             self.unfilled = snapshot is None
         self._begin.update(beginning(head.positions, snapshot))
@@ -137,15 +208,30 @@ class LaneOpener:
             self._setup.to,
             self._setup.names,
             snapshot,
-            LaneOptions(heartbeat_s(self._claimant.take_over_s), one_device=self._setup.one_device),
+            LaneOptions(
+                heartbeat_s(self._claimant.take_over_s),
+                one_device=self._setup.one_device,
+                new_windows=snapshot is None and head.commit == 0,
+            ),
         )
         if gap_since is not None:
             # The windows may be older than the head. The records in between are read too, for the windows alone.
             since = gap_since if known_to is None else min(gap_since, known_to) - RETAINED_S
             lane.declare_gap(since, reason, clock(), known_to=known_to)
+        elif claimed.lost and head.watermark is not None:
+            lane.declare_gap(head.watermark, HEAD_LOST, clock())
         elif _forgotten(head, clock()):
             lane.declare_gap(head.watermark or 0.0, "nothing was read for more than 24 h", clock())
         return Opened(lane, head, store)
+
+
+def _over(head: Head | None) -> bool:
+    """True for the head of a lane that was retired: its shards are gone, and its devices are other lanes'. A lane whose
+    head is lost is not over."""
+    if head is None:
+        return False
+    owes = head.outbox.messages or head.outbox.minutes
+    return head.released and head.commit > 0 and not (head.positions or head.health or owes)
 
 
 def _windows(store: StateStore) -> Snapshot | None:

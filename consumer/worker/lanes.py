@@ -7,12 +7,17 @@ by device, a device stays in one lineage, that is a shard and its descendants. S
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
-from consumer.stream.source import Event, ShardOpened, Topology
+import structlog
+
+from consumer.stream.source import Event, ShardBatch, ShardOpened, Topology
+from consumer.worker.claims import Claims
 from consumer.worker.owned_lane import OwnedLane
 from window.samples import Samples
 
 TABLE_LANE = "table"
+log = structlog.get_logger(__name__)
 
 
 class Lanes:
@@ -32,8 +37,11 @@ class Lanes:
     ) -> None:
         self.one_lane = one_lane
         self._open_lane = open_lane
+        self._claims = Claims()
         self._lanes = {TABLE_LANE: table}
-        self._lanes.update((name, open_lane(name)) for name in left)
+        for name in left:
+            self._lanes[name] = owned = open_lane(name)
+            self._claims.restored(name, owned.lane.custody.owned)
         self._lane_of = {shard: name for name, owned in self._lanes.items() for shard in owned.lane.shards}
 
     def __iter__(self) -> Iterator[OwnedLane]:
@@ -64,7 +72,31 @@ class Lanes:
             for owned in self:
                 owned.lane.take(event, now)
         else:
-            self._lanes[self._lane_of[event.shard]].lane.take(event, now)
+            name = self._lane_of[event.shard]
+            if isinstance(event, ShardBatch) and not self.one_lane:
+                self._claims.delivered(name, event)
+            self._lanes[name].lane.take(event, now)
+
+    def settle(self) -> None:
+        """Let devices change lanes, and lanes whose shards are gone follow the others until they are over (rule 32).
+        Call it before the lanes' turns."""
+        if self.one_lane:
+            return
+        self._claims.settle(self._lanes)
+        lineages = {name: owned for name, owned in self._lanes.items() if name != TABLE_LANE}
+        orphaned = {name: owned for name, owned in lineages.items() if owned.lane.custody.orphaned}
+        if not orphaned:
+            return
+        floor = min((owned.watermark for name, owned in lineages.items() if name not in orphaned), default=-inf)
+        for name, owned in orphaned.items():
+            owned.lane.custody.follow(floor)
+            if owned.retired:
+                owned.stop()
+                del self._lanes[name]
+                self._lane_of = {shard: lane for shard, lane in self._lane_of.items() if lane != name}
+                log.info("the lane is over: its shards are gone, and its devices are other lanes'", lane=name)
+            elif owned.retired is None and owned.quiet and owned.lane.idle and owned.lane.custody.spent:
+                owned.retire()
 
     def _assign(self, event: ShardOpened) -> None:
         if self.one_lane:

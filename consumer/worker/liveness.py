@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+
+from consumer.heartbeat import steady_s
 
 if TYPE_CHECKING:  # the health check runs every 30 s and must not load the worker
     from consumer.worker.status import Status
@@ -25,7 +28,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """The content of the file: the part of a `Status` that the health check needs."""
+    """The content of the file: the part of a `Status` that the health check needs. ``at``: when it was written, by the
+    clock that all processes of the machine share: the wall clock may jump (rule 27)."""
 
     at: float
     state: str
@@ -35,18 +39,20 @@ class Liveness:
 
 class LivenessFile:
     """The file that the loop writes and the health check reads. ``path`` must be on a writable file system: the
-    container's root is read-only."""
+    container's root is read-only. ``clock``: `steady_s`, or its twin in tests."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = steady_s) -> None:
         self._path = path
+        self._clock = clock
         self._written_at = float("-inf")
 
     def observe(self, status: Status) -> None:
         """See `consumer.worker.status.Observer`. Writes at most every `WRITE_EVERY_S`, and never half a file."""
-        if status.at - self._written_at < WRITE_EVERY_S:
+        now = self._clock()
+        if now - self._written_at < WRITE_EVERY_S:
             return
-        self._written_at = status.at
-        content = asdict(Liveness(status.at, status.state, status.lag_s, status.fault))
+        self._written_at = now
+        content = asdict(Liveness(now, status.state, status.lag_s, status.fault))
         part = self._path.with_suffix(f".{os.getpid()}")
         try:
             part.write_text(json.dumps(content))
@@ -60,7 +66,7 @@ class LivenessFile:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
-    def check(self, now: float) -> tuple[bool, str]:
+    def check(self) -> tuple[bool, str]:
         """Is the worker healthy, and a sentence about it. Raises nothing."""
         try:
             content = Liveness(**json.loads(self._path.read_text()))
@@ -68,7 +74,9 @@ class LivenessFile:
             return False, f"no worker runs here: there is no {self._path}"
         except (OSError, ValueError, TypeError) as error:
             return False, f"{self._path} cannot be read: {error}"
-        age_s = now - content.at
+        age_s = self._clock() - content.at
+        if age_s < 0:
+            return False, "no worker has run here since the machine was started"
         if age_s > STALE_S:
             return False, f"the worker's loop has not turned for {age_s:.0f} s"
         if content.fault:

@@ -43,15 +43,26 @@ class OwnedLane:
         self._commits = commits
         self._in_flight: Future[Commit] | None = None
         self._published: Counter[str] = Counter()
+        self._resending = bool(lane.promised)
+        self.waits = self.holds = False
+        """Another lane has a device that this one needs first, or has taken one and not stored it: nothing is
+        processed, or committed, meanwhile (`consumer.worker.claims`)."""
+        self.last_cut = self.stored_windows = -1
+        """The numbers of the last commit, and of the last durable one with windows."""
+        self.retired: bool | None = None
+        """True once the last commit of a lane that is over is durable; None before `retire`."""
         commits.resend(lane.promised)
 
     def turn(self, source: Source, now: float, *, process: bool = True) -> None:
         """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
-        if process:
+        if process and not self.waits:
             self.lane.step(now)
-        self._settle(source)
-        if self._in_flight is None and (commit := self.lane.cut(now)) is not None:
-            self._in_flight = self._commits.submit(commit)
+        self._settle(source, now)
+        if self._in_flight is None and not self.holds and self.retired is not True:
+            commit = self.lane.cut(now, final=self.retired is False)
+            if commit is not None:
+                self.last_cut = commit.head.commit
+                self._in_flight = self._commits.submit(commit)
         for shard, (epoch, records) in self.lane.grants().items():
             source.credit(shard, epoch, records)
 
@@ -60,12 +71,23 @@ class OwnedLane:
         each. Raises `Fenced`, `Abandoned` or TimeoutError."""
         if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
-            self._settle(source)
+            self._settle(source, now)
+        if self.holds:
+            return  # its last commit still has the device that another lane has taken and not stored
         commit = self.lane.cut(now, final=True)
         if commit is not None:
             self._in_flight = self._commits.submit(commit)
             self._in_flight.result(timeout=timeout_s)
-            self._settle(source)
+            self._settle(source, now)
+
+    @property
+    def quiet(self) -> bool:
+        """True while nothing that this lane or its last owner has promised is on its way."""
+        return self._in_flight is None and not self._resending
+
+    def retire(self) -> None:
+        """The lane is over: release it with its next commit, and make no other."""
+        self.retired = False
 
     @property
     def watermark(self) -> float:
@@ -86,11 +108,17 @@ class OwnedLane:
         """Give up commits that are not durable yet."""
         self._commits.stop()
 
-    def _settle(self, source: Source) -> None:
+    def _settle(self, source: Source, now: float) -> None:
         if self._in_flight is None or not self._in_flight.done():
             return
         commit = self._in_flight.result()
-        self._in_flight = None
+        self._in_flight, self._resending = None, False  # the resent messages come before the first commit
+        if commit.snapshot is not None:
+            self.stored_windows = commit.snapshot.commit
+        if self.retired is False and commit.head.released:
+            self.retired = True
+        if commit.rewritten.keys:
+            self.lane.rewrote(commit.rewritten, now)
         for shard, position in commit.head.positions.items():
             epoch = self.lane.epoch(shard)
             if epoch is None:

@@ -17,6 +17,7 @@ from consumer.outgoing.chart_schedule import ChartRequest
 from consumer.stream.source import Clock, Source, SourceHealth
 from consumer.worker.backfill import Backfill
 from consumer.worker.bundle_rollout import BundleRollout
+from consumer.worker.host_clock import HostClock
 from consumer.worker.lanes import Lanes
 from consumer.worker.status import Observer, Status, fault, lag_s
 
@@ -71,13 +72,14 @@ class Worker:
         background: Background,
         observers: Sequence[Observer] = (),
         *,
-        clock: Clock = time.time,
+        clock: Clock | None = None,
     ) -> None:
+        """``clock``: epoch seconds that never jump; by default a `HostClock`."""
         self._lanes = lanes
         self._source = source
         self._background = background
         self._observers = observers
-        self._clock = clock
+        self._clock = clock or HostClock()
         self._watching = False
 
     @property
@@ -119,6 +121,9 @@ class Worker:
             self._lanes.take(event, now)
         self._background.backfill.turn(now, ready=self.watching)
         self._background.rollout.turn(now)
+        self._lanes.settle()
+        if isinstance(self._clock, HostClock):
+            self._lanes.table.lane.report(self._clock.notices(), now)
         for owned in self._lanes:
             owned.lane.mute(self._background.mutes.current)
             owned.turn(self._source, now, process=not self._background.backfill.fills)

@@ -183,9 +183,13 @@ class Episodes:
         if len(kept) < len(episodes):
             self._put(device, kept)
 
-    def forget(self, device: str) -> None:
-        """Forget a device's episodes."""
-        self._of.pop(device, None)
+    def forget(self, device: str) -> list[Episode]:
+        """Forget a device's episodes; returns them."""
+        return self._of.pop(device, [])
+
+    def adopt(self, device: str, episodes: Iterable[Episode]) -> None:
+        """Go on with the episodes of a device that another lane has had until now."""
+        self._put(device, sorted([*self._of.get(device, []), *episodes], key=lambda episode: episode.opened))
 
     def _due_by(self, device: str, stamp: float) -> list[Step]:
         """The device's steps that are due before a record with this stamp of its own."""

@@ -26,6 +26,8 @@ HealthType = Literal[
     "health.warming",
     "health.bundle",
     "health.misfit",
+    "health.host_clock",
+    "health.rewritten",
 ]
 PREFIX = "health."
 EXAMPLE_S = 1_784_989_507.0
@@ -143,6 +145,28 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "since": EXAMPLE_S,
             "model": "bw-04f703624b25",
             "command": "battery-watch train --table device4 --out my-bundle",
+        },
+    ),
+    "health.host_clock": HealthKind(
+        severity="medium",
+        meaning="the clock of the worker's machine has jumped",
+        example={
+            "device": None,
+            "summary": "The clock of the worker's machine has jumped 600 s ahead. Nothing stops: the worker's own time "
+            "follows slowly. Check the time service of that machine.",
+            "since": EXAMPLE_S,
+            "offset_s": 600.0,
+        },
+    ),
+    "health.rewritten": HealthKind(
+        severity="medium",
+        meaning="objects of a higher revision than the worker's were written again",
+        example={
+            "device": None,
+            "summary": "2 objects had a higher revision than this worker's. It owns the lane, so it wrote them again "
+            "under epoch 9. Was state deleted or restored?",
+            "since": EXAMPLE_S,
+            "count": 2,
         },
     ),
 }

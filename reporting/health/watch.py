@@ -158,6 +158,15 @@ class Watch:
         if device not in self._states:
             self._keep(device, DeviceHealth(last=stamp, silent=True, context=True))
 
+    def release(self, device: int) -> DeviceHealth | None:
+        """Another lane watches a device from now on. Returns its state; None for a device that is not watched."""
+        self._deadlines.pop(device, None)
+        return self._states.pop(device, None)
+
+    def adopt(self, device: int, state: DeviceHealth) -> None:
+        """Watch a device from now on that another lane has watched until now."""
+        self._keep(device, state)
+
     def forgotten(self) -> list[int]:
         """The codes of the devices forgotten since the last call. A device is forgotten after a day of silence, so that
         names that come and go take no memory. One that comes back counts as a new device."""

@@ -16,6 +16,7 @@ from sim_topic import Subscriber
 from sim_witness import Witness
 
 from consumer.mutes.watcher import KnownMutes
+from consumer.state.ownership import Watch
 from consumer.stream.discovery import Start
 from reporting.message import Publish
 from scoring.bundle import Bundle, BundleError
@@ -56,3 +57,5 @@ class Run:
     """What the host's MODEL_DIR holds: a bundle, or what is wrong with it."""
     clocks: ClockFault = TRUE
     """What is wrong with its clocks."""
+    watch: Watch = field(default_factory=Watch)
+    """What a process that stands by has seen of the owner: it is started again for every look."""

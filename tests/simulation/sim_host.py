@@ -38,6 +38,7 @@ from consumer.stream.records import Decoder, NameTables
 from consumer.table.history import TableHistory
 from consumer.worker import worker
 from consumer.worker.backfill import FirstWindow
+from consumer.worker.host_clock import HostClock
 from consumer.worker.lane_bundles import LaneBundles
 from consumer.worker.lane_opener import LaneOpener, LaneSetup, Opened
 from consumer.worker.lanes import TABLE_LANE, Lanes
@@ -76,6 +77,7 @@ class Host:
         self.name = name
         self.clock = run.clock
         self.clocks = HostClocks(run.clock, run.clocks)
+        self.time = HostClock(self.clocks, self.clocks.monotonic)
         self.durable: dict[str, Head] = {}
         self.commits = 0
         self.charts = NotedCharts()
@@ -100,7 +102,8 @@ class Host:
             cold_start=run.start == "trim_horizon",
             one_device=edges.table.partition == "ts" and edges.table.sort is None,
         )
-        self._opener = LaneOpener(self._stores, self._prefix, Claimant(name, self.clocks), self._lane_bundles, setup)
+        claimant = Claimant(name, self.time, monotonic=run.clock, watch=run.watch)
+        self._opener = LaneOpener(self._stores, self._prefix, claimant, self._lane_bundles, setup)
         self._decoder = Decoder(
             table=table,
             device_key="device",
@@ -123,18 +126,18 @@ class Host:
     def _put_together(self, table: Opened) -> None:
         run, opener, kept = self._run, self._opener, self._edges.table
         one_lane = kept.partition == "ts"
-        left = [] if one_lane else self._stores.lanes(self._prefix)
+        left = [] if one_lane else opener.left()
         lanes = Lanes(
             one_lane=one_lane,
             table=self._owned(table),
             open_lane=self._open_owned,
-            left=[name for name in left if name != TABLE_LANE],
+            left=left,
         )
         self.source = DirectSource(
             StreamReader(self.stream, self.name, run.faults, dated=True),
             self._decoder,
             StartPoint(opener.positions, "trim_horizon" if opener.inherited else run.start, since=opener.started),
-            clock=self.clocks,
+            clock=self.time,
             monotonic=self.clocks.monotonic,
             threads=0,
         )
@@ -153,7 +156,7 @@ class Host:
                 bundles=self.bundles,
                 replace=self._lane_bundles.replace,
             ),
-            clock=self.clocks,
+            clock=self.time,
         )
 
     def _open_owned(self, name: str) -> OwnedLane:
@@ -163,7 +166,7 @@ class Host:
 
     def _owned(self, opened: Opened) -> OwnedLane:
         run, lane = self._run, opened.lane
-        topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn", self.clocks)  # type: ignore[arg-type]
+        topic = Topic(TopicClient(self._edges.subscriber, run.faults), "arn", self.time)  # type: ignore[arg-type]
         committer = SteppedCommitter(
             Sinks(opened.store, Archive(self._s3, BUCKET), (topic,)),  # type: ignore[arg-type]
             run.clock,

@@ -21,7 +21,7 @@ from sim_witness import Witness
 
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.state.head import Head
-from consumer.state.ownership import READ_EVERY_S
+from consumer.state.ownership import READ_EVERY_S, Watch
 from consumer.worker.lanes import TABLE_LANE
 from reporting.health.watch import deadline
 from scoring.bundle import Bundle, BundleError
@@ -80,6 +80,7 @@ class World:
         self.bundle: Bundle | BundleError = bundle
         self._namespace = namespace
         self._born = 0
+        self._watches: dict[int, Watch] = {}
         self._starts: dict[int, float] = {slot: plan.begins + slot * 1.0 for slot in range(plan.hosts)}
         self._troubles = self._drawn_troubles()
         self._damage = Damage(self.edges.bucket)
@@ -205,6 +206,7 @@ class World:
             self._namespace,
             lambda: self.bundle,
             self.plan.clocks.get(slot, TRUE),
+            self._watches.setdefault(slot, Watch()),
         )
         self.hosts[slot] = Host.started(f"host-{self._born}", self.edges, run)
         if self.hosts[slot] is None:
@@ -215,6 +217,7 @@ class World:
         if host is not None:
             self.edges.stream.left(host.name)
         self.hosts[slot] = None
+        self._watches.pop(slot, None)
         self._starts[slot] = self.clock.now + self.rng.choice(self.plan.downtime_s)
 
     def _drawn_troubles(self) -> list[tuple[float, str]]:

@@ -33,6 +33,8 @@ HealthType = Literal[
     "health.warming",
     "health.bundle",
     "health.misfit",
+    "health.host_clock",
+    "health.rewritten",
 ]
 
 

@@ -41,6 +41,7 @@ class World:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.revisions: set[Revision] = set()
+        self.stored: dict[str, Revision] = {}
         self.faults: dict[str, list[BaseException]] = {}
         self.refused: list[list[str]] = []
         self.name = "topic"
@@ -56,18 +57,19 @@ class World:
     def write(self, head: Head) -> None:
         self._do(f"head {head.commit}")
 
-    def write_windows(self, body: bytes, revision: Revision) -> None:
+    def write_windows(self, body: bytes, revision: Revision) -> Revision:
         assert Snapshot.decode(body).devices == {}
         self.revisions.add(revision)
         self._do("windows")
+        return max(revision, self.stored.get("windows", revision))
 
     def put(self, item: StoredObject) -> None:
         self._do(item.key)
 
-    def put_revision(self, item: StoredObject, revision: Revision) -> bool:
+    def put_revision(self, item: StoredObject, revision: Revision) -> Revision:
         self.revisions.add(revision)
         self._do(item.key)
-        return True
+        return max(revision, self.stored.get(item.key, revision))
 
     def publish(self, messages: Sequence[Message]) -> list[Message]:
         refused = self.refused.pop(0) if self.refused else []
@@ -116,6 +118,38 @@ def test_the_steps_of_a_commit_come_in_this_order(world: World) -> None:
         names.append({name for name in world.done[before:] if not name.startswith("m") or name.startswith("minute")})
     assert names == WHOLE
     assert world.revisions == {(2, 7)}
+
+
+def test_bug_39_a_refused_write_is_no_success(world: World) -> None:
+    """The head is written in a higher epoch, which proves who owns the lane; then what was refused is written again."""
+    world.stored = {"minute-1": (5, 3), "windows": (9, 1)}
+    one = commit()
+    for group in steps(one, world.sinks):
+        for step in group:
+            step.call()
+    revised = [name for name in world.done if name.startswith(("head", "minute", "windows"))]
+    assert revised == ["head 7", "minute-0", "minute-1", "head 7", "minute-1", "windows", "head 7", "windows"]
+    assert world.revisions == {(2, 7), (6, 7), (10, 7)}
+    assert (one.rewritten.epoch, one.rewritten.keys) == (10, ["minute-1", "windows"])
+    notice = one.rewritten.notice(100.0)
+    assert (notice.type, notice.count) == ("health.rewritten", 2)
+    assert "under epoch 10" in notice.summary
+
+
+def test_bug_39_who_has_lost_the_lane_writes_nothing_again(world: World) -> None:
+    """The head says so: another owner's epoch was the higher one."""
+    world.stored = {"minute-1": (5, 3)}
+    groups = steps(commit(), world.sinks)
+    for group in groups:
+        if world.done.count("head 7"):
+            world.faults["head 7"] = [Fenced("another owner")]
+        if world.faults.get("head 7") and group[0].name == "head":
+            with pytest.raises(Fenced):
+                group[0].call()
+            break
+        for step in group:
+            step.call()
+    assert world.done.count("minute-1") == 1
 
 
 def test_a_step_may_be_repeated(world: World) -> None:

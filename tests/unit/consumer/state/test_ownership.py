@@ -10,10 +10,12 @@ import pytest
 from consumer.errors import ConfigurationError, Retry
 from consumer.heartbeat import TAKE_OVER_S
 from consumer.state.head import ActiveBundle, Head, Outbox, ShardPosition
-from consumer.state.ownership import READ_EVERY_S, Claimant, claim, inherit, new_owner
+from consumer.state.ownership import READ_EVERY_S, Claimant, Taken, Terms, Watch, claim, inherit, new_owner
 from consumer.state.store import S3StateStore
 from reporting.anomaly.episodes import Episode
 from reporting.message import Message
+
+TERMS = Terms(lambda head: "bw-2")
 
 
 class Standby:
@@ -26,9 +28,16 @@ class Standby:
         self.waits = 0
         self.meanwhile: Callable[[Standby], object] = lambda _: None
         self.give_up_after = 50
+        self.ahead_s = 0.0  # of the wall clock
+        self.watch = Watch()
+        self.terms = TERMS
+        self.taken: Taken | None = None
 
     def claim(self) -> Head | None:
-        return claim(self.store, "table", Claimant(self.owner, lambda: self.now), lambda head: "bw-2", wait=self._wait)
+        claimant = Claimant(self.owner, lambda: self.now + self.ahead_s, monotonic=lambda: self.now, watch=self.watch)
+        taken = claim(self.store, "table", claimant, self.terms, wait=self._wait)
+        self.taken = taken
+        return taken.head if taken is not None else None
 
     def _wait(self, seconds: float) -> bool:
         assert seconds == READ_EVERY_S
@@ -65,7 +74,7 @@ def test_a_lane_that_nobody_has_is_taken_at_once(s3: Any) -> None:
     assert head is not None
     assert (head.owner, head.epoch, head.commit, head.heartbeat, head.bundle) == ("me", 1, 0, 1000.0, "bw-2")
     assert me.waits == 0
-    assert S3StateStore(s3, "b", "p").read() == head
+    assert S3StateStore(s3, "b", "p").read() == head.model_copy(update={"beat": 1})
 
 
 @pytest.mark.parametrize(("heartbeat", "released"), [(999.0, True), (1000.0 - TAKE_OVER_S, False), (0.0, False)])
@@ -98,11 +107,82 @@ def test_a_living_owner_is_waited_for(s3: Any) -> None:
     assert (head.epoch, head.commit) == (5, 80)
 
 
+@pytest.mark.parametrize("ahead_s", [16.0, 3600.0, -3600.0])
+def test_bug_33_a_stand_by_whose_clock_is_wrong_takes_no_living_lane(s3: Any, ahead_s: float) -> None:
+    """It counts what it sees change, on its own monotonic clock: commits, and beats where no commit is made."""
+    theirs = owned(s3, heartbeat=1000.0)
+    me = Standby(s3)
+    me.ahead_s = ahead_s
+
+    def beat(at: Standby) -> None:
+        if at.waits % 3 == 0 and at.waits <= 30:
+            theirs.write(Head(lane="table", owner="you", epoch=4, commit=70, heartbeat=1000.0, bundle="b"))
+
+    me.meanwhile = beat
+    assert me.claim() is not None
+    assert me.now >= 1000.0 + 30 * READ_EVERY_S + TAKE_OVER_S
+
+
+def test_rule_27_each_process_watches_a_whole_period_first(s3: Any) -> None:
+    """However old the heartbeat is by its own clock; what was released is taken at once."""
+    owned(s3, heartbeat=0.0)
+    me = Standby(s3)
+    assert me.claim() is not None
+    assert 1000.0 + TAKE_OVER_S <= me.now <= 1000.0 + TAKE_OVER_S + READ_EVERY_S
+    owned(s3, heartbeat=0.0, released=True)
+    me = Standby(s3)
+    assert me.claim() is not None
+    assert me.waits == 0
+
+
+def test_rule_27_a_head_that_vanishes_while_it_is_watched_is_damage(s3: Any) -> None:
+    """Its owner writes it again, and lives. Where nobody does, the lane goes on from the head that was seen last."""
+    theirs = owned(s3, heartbeat=1000.0)
+    me = Standby(s3)
+
+    def deleted(at: Standby) -> None:
+        if at.waits == 2:
+            del s3.objects["p/head"]
+        if at.waits == 4:
+            with pytest.raises(Retry, match="written again"):
+                theirs.write(Head(lane="table", owner="you", epoch=4, commit=71, bundle="bw-1"))
+            theirs.write(Head(lane="table", owner="you", epoch=4, commit=71, bundle="bw-1"))
+        if at.waits == 6:
+            del s3.objects["p/head"]
+
+    me.meanwhile = deleted
+    head = me.claim()
+    assert head is not None
+    assert me.taken is not None
+    assert (head.epoch, head.commit, me.taken.new, me.taken.lost) == (5, 71, False, True)
+    assert me.now >= 1000.0 + 6 * READ_EVERY_S + TAKE_OVER_S
+
+
+def test_bug_35_a_missing_head_beside_windows_is_no_first_start(s3: Any) -> None:
+    """It waits a period for an owner to write it again, then goes on from what the windows tell."""
+    me = Standby(s3)
+    me.terms = Terms(lambda head: "bw-2", recover=lambda: Head(lane="table", owner="?", epoch=6, commit=9, bundle="b"))
+    head = me.claim()
+    assert head is not None
+    assert me.taken is not None
+    assert (head.owner, head.epoch, head.commit, me.taken.new, me.taken.lost) == ("me", 7, 9, False, True)
+    assert me.now >= 1000.0 + TAKE_OVER_S
+
+
+def test_bug_34_the_epoch_is_above_all_that_is_known_of(s3: Any) -> None:
+    """Those of other streams and other lanes too, at a first start as well."""
+    me = Standby(s3)
+    me.terms = Terms(lambda head: "bw-2", epoch=lambda: 11)
+    head = me.claim()
+    assert head is not None
+    assert head.epoch == 12
+
+
 def test_of_two_that_stand_by_one_gets_it(s3: Any) -> None:
     """The other finds itself too late, and goes on standing by."""
     owned(s3, heartbeat=0.0)
     me, other = Standby(s3, "me"), Standby(s3, "other")
-    me.give_up_after = 3
+    me.give_up_after = 12
 
     def faster(put: Callable[[], Any]) -> Any:
         assert other.claim() is not None
@@ -149,10 +229,10 @@ def test_without_waiting_a_lane_is_taken_from_whoever_has_it(s3: Any) -> None:
     store = S3StateStore(s3, "b", "p")
     s3.refuse = [s3.lost]
     with pytest.raises(Retry):
-        claim(store, "table", Claimant("me", lambda: 1000.0), lambda head: "bw-2", wait=None)
-    head = claim(store, "table", Claimant("me", lambda: 1000.0), lambda head: "bw-2", wait=None)
-    assert head is not None
-    assert (head.owner, head.epoch) == ("me", 5)
+        claim(store, "table", Claimant("me", lambda: 1000.0), TERMS, wait=None)
+    taken = claim(store, "table", Claimant("me", lambda: 1000.0), TERMS, wait=None)
+    assert taken is not None
+    assert (taken.head.owner, taken.head.epoch) == ("me", 5)
 
 
 def test_a_stream_made_anew_inherits_all_but_the_positions() -> None:
@@ -197,7 +277,7 @@ def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> 
     before = dict(s3.objects)
     store, waits = S3StateStore(s3, "b", "p"), []
 
-    def claimed(error: Exception) -> Head | None:
+    def claimed(error: Exception) -> Taken | None:
         def prepare(head: Head) -> None:
             assert head.bundle == "bw-2"
             raise error
@@ -205,10 +285,9 @@ def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> 
         return claim(
             store,
             "table",
-            Claimant("me", lambda: 1000.0),
-            lambda head: "bw-2",
+            Claimant("me", lambda: 1000.0, monotonic=lambda: 100.0 * len(waits)),
+            Terms(lambda head: "bw-2", prepare),
             wait=lambda s: waits.append(s) or len(waits) == 3,
-            prepare=prepare,
         )
 
     with pytest.raises(ConfigurationError):

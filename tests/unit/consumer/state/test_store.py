@@ -161,13 +161,55 @@ def test_a_write_that_arrives_after_it_was_given_up_is_recognised(s3: Any) -> No
     assert there(s3) == ("me", 1, 3)
 
 
-def test_a_head_that_was_deleted_under_its_owner_is_a_fence(s3: Any) -> None:
-    """Nobody's lane is not ours either: a person looks at this."""
+def test_bug_35_a_head_that_was_deleted_under_its_owner_is_written_again(s3: Any) -> None:
+    """The owner has all of it. One that stood still meanwhile, and had a successor, has not."""
     mine = store(s3)
     mine.write(head())
     del s3.objects[HEAD]
-    with pytest.raises(Fenced, match="nobody"):
+    with pytest.raises(Retry, match="was deleted"):
         mine.write(head(commit=2))
+    mine.write(head(commit=2))
+    assert there(s3) == ("me", 1, 2)
+    mine.write_windows(b"another's", (2, 1))
+    del s3.objects[HEAD]
+    for _ in range(2):
+        with pytest.raises(Fenced, match="another owner since"):
+            mine.write(head(commit=3))
+    assert HEAD not in s3.objects
+
+
+def test_bug_40_a_bucket_that_was_deleted_is_no_fence(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what is missing, and tried again."""
+    mine = store(s3)
+    mine.write(head())
+
+    def gone(**_: Any) -> Any:
+        raise s3.error("GetObject", 404, "NoSuchBucket")
+
+    with monkeypatch.context() as deleted:
+        deleted.setattr(s3, "get_object", gone)
+        deleted.setattr(s3, "put_object", gone)
+        with pytest.raises(Retry, match="the bucket b does not exist"):
+            mine.read()
+        for _ in range(2):
+            with pytest.raises(Retry, match="the bucket b does not exist"):
+                mine.write(head(commit=2))
+    mine.write(head(commit=2))
+    assert there(s3) == ("me", 1, 2)
+
+
+def test_rule_27_every_write_of_the_head_has_a_beat_of_its_own(s3: Any) -> None:
+    """Also where owner, epoch and commit stay: a heartbeat."""
+    mine = store(s3)
+    beats = []
+    for _ in range(3):
+        mine.write(head())
+        beats.append(Head.decode(s3.objects[HEAD].body).beat)
+    assert beats == [1, 2, 3]
+    other = store(s3)
+    other.read()
+    other.write(head("you", epoch=2))
+    assert Head.decode(s3.objects[HEAD].body).beat == 4
 
 
 def test_reading_that_fails_may_be_tried_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,18 +265,34 @@ def test_environments_tables_and_streams_have_places_of_their_own() -> None:
 
 
 def test_the_lanes_of_a_stream_are_found(s3: Any) -> None:
-    """Those that have a head, of this stream only."""
+    """Those that have a head or, where it was lost, windows; of this stream only."""
     stores = Stores(s3, s3, "b")
     assert stores.lanes(STREAM) == []
     for lane in ("table", "shardId-02", "shardId-01"):
         stores.store(STREAM, lane).write(head())
     stores.store(stream_prefix("default", "device4", "other"), "shardId-09").write(head())
     stores.store(STREAM, "only windows").write_windows(b"", (1, 1))
-    assert stores.lanes(STREAM) == ["shardId-01", "shardId-02", "table"]
+    assert stores.lanes(STREAM) == ["only windows", "shardId-01", "shardId-02", "table"]
+
+
+def test_bug_34_the_highest_epoch_is_that_of_any_stream_lane_or_object(s3: Any) -> None:
+    """Of the table in its name space."""
+    stores = Stores(s3, s3, "b")
+    assert stores.highest_epoch(STREAM) == 0
+    stores.store(STREAM, "table").write(head(epoch=2))
+    assert stores.highest_epoch(STREAM) == 2
+    stores.store(STREAM, "shardId-01").write_windows(b"", (4, 1))
+    assert stores.highest_epoch(STREAM) == 4
+    stores.store(stream_prefix("default", "device4", "2025"), "table").write(head(epoch=7))
+    stores.store(stream_prefix("default", "device42", "2025"), "table").write(head(epoch=9))
+    assert stores.highest_epoch(STREAM) == 7
+    key = f"{stream_prefix('default', 'device4', '2024')}/table/head"
+    s3.put_object(Bucket="b", Key=key, Body=b"not JSON", ContentType="application/json")
+    assert stores.highest_epoch(STREAM) == 7
 
 
 def test_a_stream_made_anew_finds_the_last_one_before_it(s3: Any) -> None:
-    """By its heartbeat; of the same table, name space and lane."""
+    """By its label, whatever the clocks of their owners said; of the same table, name space and lane."""
     stores = Stores(s3, s3, "b")
     assert stores.previous_stream(STREAM, "table") is None
     for label, lane, heartbeat in (("2025", "table", 1.0), ("2024", "table", 5.0), ("2023", "shard", 9.0)):
@@ -246,8 +304,8 @@ def test_a_stream_made_anew_finds_the_last_one_before_it(s3: Any) -> None:
     stores.store(STREAM, "table").write(head(owner="now"))
     found = stores.previous_stream(STREAM, "table")
     assert found is not None
-    assert found[0].owner == "2024"
-    assert found[1].read_windows() == b"2024"
+    assert found[0].owner == "2025"
+    assert found[1].read_windows() == b"2025"
 
 
 def test_lanes_that_cannot_be_listed_may_be_tried_again(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

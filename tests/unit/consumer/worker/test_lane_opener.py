@@ -36,6 +36,9 @@ class Store:
     def read_windows(self) -> bytes | None:
         return self.windows.encode() if self.windows else None
 
+    def windows_revision(self) -> Any:
+        return (4, self.windows.commit) if self.windows else None
+
 
 class NoStore:
     """Bundles that were kept elsewhere: every id is this one."""
@@ -69,6 +72,16 @@ class States:
     def __init__(self, here: Store, before: Store | None = None) -> None:
         self.here, self.last = here, before
         self.others: dict[str, Store] = {}
+        self.days: dict[str, Any] = {}
+
+    def lanes(self, prefix: str) -> list[str]:
+        return ["table", *self.others]
+
+    def highest_epoch(self, prefix: str) -> int:
+        return self.last.head.epoch if self.last and self.last.head else 0
+
+    def ledger(self, lane: str, days: Any) -> dict[str, Any]:
+        return self.days
 
     def store(self, prefix: str, lane: str) -> Any:
         return self.here if lane == "table" else self.others.setdefault(lane, Store())

@@ -27,6 +27,7 @@ class Routed:
             shards=self.shards.get(name, []),
             take=lambda event, now: given.append(event),
             fill=lambda samples, *, own: given.append((samples, own)),
+            custody=SimpleNamespace(owned=set()),
         )
         return SimpleNamespace(lane=lane)
 

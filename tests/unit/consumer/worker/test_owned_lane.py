@@ -11,6 +11,7 @@ import pytest
 from consumer.errors import Fenced
 from consumer.state.commit import Commit
 from consumer.state.head import Head, ShardPosition
+from consumer.state.snapshot import Snapshot
 from consumer.worker.owned_lane import OwnedLane
 from reporting.message import Message
 
@@ -206,3 +207,51 @@ def test_what_was_told_is_counted_once_it_is_durable() -> None:
     owned_lane.turn(any_source, 1.0)
     assert owned_lane.tally() == Counter(scored=4, messages=4, silence=1, late_run=1)
     assert owned_lane.tally() == Counter(scored=4)
+
+
+def windows(number: int) -> Commit:
+    return Commit(Head(lane="table", owner="me", commit=number, bundle="b"), snapshot=Snapshot(number, {}, {}, {}))
+
+
+def test_rule_32_a_lane_that_has_given_a_device_commits_nothing_meanwhile() -> None:
+    """Neither a commit nor, at a stop, its last one: its stored state still has the device."""
+    lane, commits = LaneTwin(windows(1), windows(2)), CommitsTwin()
+    owned, source = OwnedLane(cast("Any", lane), commits), cast("Any", SourceTwin())
+    owned.holds = owned.waits = True
+    owned.turn(source, 1.0)
+    owned.finish(source, 2.0, 0.1)
+    assert (commits.submitted, lane.asked) == ([], [])
+    owned.holds = owned.waits = False
+    owned.turn(source, 3.0)
+    assert (owned.last_cut, owned.stored_windows, owned.quiet) == (1, -1, False)
+    commits.futures[0].set_result(commits.submitted[0])
+    owned.turn(source, 4.0)
+    assert (owned.last_cut, owned.stored_windows) == (2, 1)
+
+
+def test_rule_32_a_lane_that_is_over_is_released_with_its_last_commit() -> None:
+    """And makes no other."""
+    last = Commit(Head(lane="table", owner="me", commit=1, bundle="b", released=True))
+    lane, commits = LaneTwin(last, windows(2)), CommitsTwin()
+    owned, source = OwnedLane(cast("Any", lane), commits), cast("Any", SourceTwin())
+    owned.retire()
+    owned.turn(source, 1.0)
+    assert lane.asked == ["step 1", "final cut"]
+    commits.futures[0].set_result(last)
+    owned.turn(source, 2.0)
+    owned.turn(source, 3.0)
+    assert owned.retired
+    assert commits.submitted == [last]
+
+
+def test_rule_28_what_was_written_again_is_told_to_the_lane() -> None:
+    """With the epoch that it goes on from."""
+    lane, commits = LaneTwin(commit(1)), CommitsTwin()
+    owned, source = OwnedLane(cast("Any", lane), commits), cast("Any", SourceTwin())
+    lane.rewrote = lambda rewritten, now: lane.asked.append(f"epoch {rewritten.epoch} at {now:g}")  # type: ignore[attr-defined]
+    owned.turn(source, 1.0)
+    done = commits.submitted[0]
+    done.rewritten.epoch, done.rewritten.keys = 9, ["a minute"]
+    commits.futures[0].set_result(done)
+    owned.turn(source, 2.0)
+    assert "epoch 9 at 2" in lane.asked

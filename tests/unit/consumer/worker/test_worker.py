@@ -77,7 +77,7 @@ class World:
         lanes: Any = self.lanes
         source: Any = self.source
         charting: Any = self.charting
-        observers = [LivenessFile(self.path), StatusLog()]
+        observers = [LivenessFile(self.path, lambda: 100.0), StatusLog()]
         return Worker(lanes, source, background(lanes, charting, **more), observers, clock=lambda: 100.0)
 
     def _turn(self, source: Any, now: float, *, process: bool) -> None:
@@ -102,6 +102,7 @@ class Routes:
     """One lane."""
 
     one_lane = True
+    settle = staticmethod(lambda: None)
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -183,7 +184,7 @@ def test_a_sink_that_stays_down_makes_it_unhealthy(world: World) -> None:
     world.owned.trouble = (100.0 - 31.0, "topic: down")
     worker = world.worker()
     worker.turn(0.0)
-    assert LivenessFile(world.path).check(100.0) == (False, "commits have been failing for 31 s: topic: down")
+    assert LivenessFile(world.path, lambda: 100.0).check() == (False, "commits have been failing for 31 s: topic: down")
 
 
 def test_a_pulse_that_cannot_be_written_stops_nothing(world: World) -> None:

@@ -42,7 +42,7 @@ def test_the_higher_revision_stays(s3: Any, there: Revision, comes: Revision, wr
     """Epoch before commit, as numbers; one's own again after a lost answer is no conflict."""
     archive = Archive(s3, "b")
     archive.put_revision(grown("old"), there)
-    assert archive.put_revision(grown("new"), comes) is written
+    assert archive.put_revision(grown("new"), comes) == (comes if written else there)
     assert s3.objects[KEY].body == (b"new" if written else b"old")
     assert json.loads(s3.objects[KEY].metadata["rev"]) == list(max(there, comes))
 
@@ -78,7 +78,7 @@ def test_a_writer_who_comes_between_looking_and_writing_is_seen(s3: Any, other: 
         return put()
 
     s3.refuse = [as_it_comes, after_another]
-    assert archive.put_revision(grown("new"), (1, 4)) is written
+    assert archive.put_revision(grown("new"), (1, 4)) == ((1, 4) if written else other)
     assert s3.objects[KEY].body == (b"new" if written else b"other")
 
 
@@ -107,3 +107,19 @@ def test_a_plain_object_is_put_as_it_is(s3: Any) -> None:
     Archive(s3, "b").put(StoredObject("k.json", b"{}"))
     assert s3.objects["k.json"].content_type == "application/json"
     assert s3.calls == [("put", "k.json")] * 2
+
+
+def line(ts: float, of: str) -> bytes:
+    return json.dumps({"ts": ts, "of": of}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(("epoch", "united"), [(2, True), (1, False)])
+def test_bug_34_lines_that_the_writer_cannot_have_stay(s3: Any, epoch: int, united: bool) -> None:
+    """A worker whose windows begin in the middle of a minute keeps what another owner wrote of the time before. What it
+    wrote itself in this epoch it replaces."""
+    archive = Archive(s3, "b")
+    archive.put_revision(StoredObject(KEY, line(1.0, "old") + line(2.0, "old") + line(9.0, "old")), (1, 9))
+    mine = line(2.0, "new") + line(8.0, "new")
+    archive.put_revision(StoredObject(KEY, mine, whole_from=5.0), (epoch, 10))
+    kept = line(1.0, "old") + line(2.0, "old") + line(8.0, "new")
+    assert s3.objects[KEY].body == (kept if united else mine)
