@@ -14,8 +14,8 @@ from reporting.sinks.archive import StoredObject
 class Commit:
     """What becomes durable together. `consumer.state.committer.steps` has the order and its reasons (rule 10).
 
-    ``minutes``: archive objects, written under the head's revision. ``ledger``: the ledger's objects. ``snapshot``: the
-    windows; most commits have none.
+    ``minutes``: archive objects, written under the head's revision. ``ledger``: the ledger's objects.
+    ``scored_minutes``: what can be compared with the table. ``snapshot``: the windows. Most commits have neither.
     """
 
     head: Head
@@ -23,4 +23,5 @@ class Commit:
     minutes: tuple[StoredObject, ...] = ()
     quarantine: tuple[StoredObject, ...] = ()
     ledger: tuple[StoredObject, ...] = ()
+    scored_minutes: tuple[StoredObject, ...] = ()
     snapshot: Snapshot | None = None

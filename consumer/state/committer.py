@@ -69,7 +69,7 @@ def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     # a successor sends the messages and rewrites the minutes.
     yield [Step(HEAD, partial(to.state.write, commit.head))]
     yield [Step("archive", partial(to.objects.put_revision, item, revision)) for item in commit.minutes]
-    yield [Step("ledger", partial(to.objects.put, item)) for item in commit.ledger]
+    yield [Step("ledger", partial(to.objects.put, item)) for item in (*commit.ledger, *commit.scored_minutes)]
     yield publishing(commit.messages, to.publishers)
     # The windows last: windows of the head's own commit prove to a successor that all that the head promised was done.
     if commit.snapshot is not None:
