@@ -13,6 +13,7 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 MUTES = "battery-mutes/"
 ARCHIVE = "battery-events/"
+SCORED_MINUTES = "battery-minutes/"
 
 
 def minute_of(ts: float) -> int:
@@ -71,6 +72,21 @@ def quarantine_key(created: float, shard: str, sequence: str) -> str:
 def ledger_key(day: str, lane: str) -> str:
     """The ledger of a lane for a UTC day of creation."""
     return f"battery-ledger/{day}/{_safe(lane)}.json"
+
+
+def scored_minutes_prefix(hour: float) -> str:
+    """The beginning of the keys of what was scored in an hour of event time (its start, epoch seconds)."""
+    return f"{SCORED_MINUTES}{utc(hour):dt=%Y-%m-%d/hour=%H}/"
+
+
+def scored_minutes_key(hour: float, lane: str, revision: tuple[int, int]) -> str:
+    """The object of a lane's counts for an hour of event time. The keys of a lane sort by epoch and commit.
+
+    >>> scored_minutes_key(3600.0, "table", (2, 17))
+    'battery-minutes/dt=1970-01-01/hour=01/table/000002-0000000017.json'
+    """
+    epoch, commit = revision
+    return f"{scored_minutes_prefix(hour)}{_safe(lane)}/{epoch:06d}-{commit:010d}.json"
 
 
 def mute_key(device: str | None, until: float, mute: str) -> str:

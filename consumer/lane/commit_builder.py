@@ -9,6 +9,7 @@ from consumer.lane.parts import LaneOptions, Parts
 from consumer.outgoing.outbox import REACH_S, Minute
 from consumer.state.commit import Commit
 from consumer.state.head import ActiveBundle, Head, Outbox
+from consumer.state.scored_minutes import MOST_ROWS
 from consumer.state.snapshot import Snapshot
 from reporting.sinks.archive import StoredObject
 
@@ -81,6 +82,7 @@ class CommitBuilder:
             minutes=tuple(self._minute(minute) for minute in batch.minutes),
             quarantine=parts.quarantine.drain(),
             ledger=tuple(self._ledger(now, final=final)),
+            scored_minutes=self._scored_minutes(windows=windows),
             snapshot=snapshot,
         )
 
@@ -101,6 +103,13 @@ class CommitBuilder:
         """Is the bundle with that id, the last one offered, active already?"""
         (*_, last) = self.head.bundles or [ActiveBundle(self.head.bundle)]
         return last.bundle == bundle and (last.since is None or last.since <= watermark)
+
+    def _scored_minutes(self, *, windows: bool) -> tuple[StoredObject, ...]:
+        """With the windows, which are stored after it: what is not in them is read again, and counted again."""
+        minutes = self._parts.scored_minutes
+        if not windows and len(minutes) < MOST_ROWS:
+            return ()
+        return tuple(minutes.objects(self._parts.name, (self.head.epoch, self.head.commit)))
 
     def _ledger(self, now: float, *, final: bool) -> list[StoredObject]:
         """The ledger's objects of the days that changed, every `LEDGER_EVERY_S`. In between the head has the counts."""

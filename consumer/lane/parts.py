@@ -21,6 +21,7 @@ from consumer.outgoing.outbox import LaneOutbox, Reporting
 from consumer.outgoing.quarantine import Quarantine
 from consumer.state.head import Head
 from consumer.state.ledger import Ledger
+from consumer.state.scored_minutes import ScoredMinutes
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import NameTables
 from reporting.anomaly.episodes import Episodes
@@ -62,6 +63,7 @@ class Parts:
     muting: Muting
     quarantine: Quarantine
     ledger: Ledger
+    scored_minutes: ScoredMinutes
     charts: ChartSchedule
     stall: Stall
     warming: Warming
@@ -97,6 +99,7 @@ class Parts:
             muting=muting,
             quarantine=Quarantine.restore(head, names.shards, names.devices),
             ledger=Ledger.restore(head, names.devices),
+            scored_minutes=ScoredMinutes(scorer.windows, names.devices),
             charts=(ChartSchedule if options.charts else NoCharts)(scorer, known, to.chart_prefix),
             observer=options.observer,
             stall=Stall.restore(head),
@@ -132,6 +135,7 @@ class Parts:
         code = self.known.pop(device, None)
         if code is not None:
             self.scorer.windows.forget(code)
+            self.scored_minutes.forget(code)
         self.outbox.detach(device)
         if not self.shards.reread:
             self.outbox.episodes.forget(device)

@@ -63,6 +63,7 @@ class Processing:
             ends = np.searchsorted(run.records.stamp, run.records.stamp + CLOSED_AFTER_S)
             scored, count = parts.scorer.take(samples, most_anomalies=parts.outbox.capacity(room), ends=ends)
         run = run.leading(count)
+        parts.scored_minutes.add(scored)
         names = parts.names.devices
         parts.known.update((names[int(code)], int(code)) for code in np.unique(run.records.samples.device))
         parts.processed.scored(run.records.samples)

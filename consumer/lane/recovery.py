@@ -44,6 +44,7 @@ class Recovery:
             snapshot.restore(parts.scorer.windows, parts.names.devices)
             parts.known.update((name, parts.names.devices.code(name)) for name in snapshot.devices)
         for code in parts.known.values():
+            parts.scored_minutes.restore(code)
             parts.outbox.recall(parts.scorer.recall(code))
         fulfilled = snapshot is not None and snapshot.commit == head.commit
         self.promised: tuple[Message, ...] = () if fulfilled else tuple(head.outbox.messages)

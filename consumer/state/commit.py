@@ -32,8 +32,9 @@ class Rewritten:
 class Commit:
     """What becomes durable together. `consumer.state.committer.steps` has the order and its reasons (rule 10).
 
-    ``minutes``: archive objects, written under the head's revision. ``ledger``: the ledger's objects. ``snapshot``: the
-    windows; most commits have none. ``rewritten``: filled in while it is written.
+    ``minutes``: archive objects, written under the head's revision. ``ledger``: the ledger's objects.
+    ``scored_minutes``: what can be compared with the table. ``snapshot``: the windows. Most commits have neither.
+    ``rewritten``: filled in while it is written.
     """
 
     head: Head
@@ -41,5 +42,6 @@ class Commit:
     minutes: tuple[StoredObject, ...] = ()
     quarantine: tuple[StoredObject, ...] = ()
     ledger: tuple[StoredObject, ...] = ()
+    scored_minutes: tuple[StoredObject, ...] = ()
     snapshot: Snapshot | None = None
     rewritten: Rewritten = field(default_factory=Rewritten)

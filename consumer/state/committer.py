@@ -70,7 +70,7 @@ def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     yield [Step(HEAD, partial(to.state.write, commit.head))]
     yield [Step("archive", partial(written.put, item)) for item in commit.minutes]
     yield from written.again()
-    yield [Step("ledger", partial(to.objects.put, item)) for item in commit.ledger]
+    yield [Step("ledger", partial(to.objects.put, item)) for item in (*commit.ledger, *commit.scored_minutes)]
     yield publishing(commit.messages, to.publishers)
     # The windows last: windows of the head's own commit prove to a successor that all that the head promised was done.
     if commit.snapshot is not None:

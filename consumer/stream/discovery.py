@@ -155,12 +155,13 @@ class Discovery:
         self._agreed = 0 if begin or orphans or not nodes else self._agreed + 1
         if orphans or not nodes:
             return Discovered(tuple(begin), None, ORPHAN_S)
-        self._eager = max(0, self._eager - 1)
         done = all(node.closed and node.shard in self._finished for node in nodes)
         self._ended_listings = self._ended_listings + 1 if done else 0
         self._complete = self._complete or self._agreed >= AGREEING
         if not self._complete:
             return Discovered(tuple(begin), None, EAGER_S)
+        # Only these listings tell the lane which children an ended shard has.
+        self._eager = max(0, self._eager - 1)
         topology = Topology(tuple(node for node in nodes if node.shard in listed))
         again_s = EAGER_S if self._eager else DISCOVER_S
         return Discovered(tuple(begin), topology, again_s, ended=self._ended_listings >= ENDED_LISTINGS)

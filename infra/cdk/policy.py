@@ -54,6 +54,7 @@ def task_statements(names: Names) -> list[Statement]:
             charts,
             f"{bucket}/battery-quarantine/*",
             f"{bucket}/battery-ledger/*",
+            f"{bucket}/battery-minutes/*",
         ),
         _allow("Topic", ["sns:GetTopicAttributes", "sns:Publish"], names.topic),
     ]

@@ -10,6 +10,8 @@ from infra.cdk import nag
 from infra.cdk.config import Config
 
 CHARTS = "battery-reports"
+MINUTE_DAYS = 30
+"""As long as `ledger --verify` can look back. A thousand devices write some 90 MB a day."""
 EARLIER_STATES = 100
 """Earlier versions of a head or of windows that are kept at any age. S3 allows no greater number."""
 
@@ -38,6 +40,7 @@ class Results(Construct):
                 _rule("events", "battery-events/", days=config.archive_days, earlier_days=7),
                 _rule("quarantine", "battery-quarantine/", days=config.archive_days, earlier_days=7),
                 _rule("books", "battery-ledger/", earlier_days=1),
+                _rule("scored minutes", "battery-minutes/", days=MINUTE_DAYS, earlier_days=1),
                 _rule("mutes", "battery-mutes/", earlier_days=90),
                 # The state never expires: without its head a worker starts from nothing. Earlier versions are for a
                 # restore, so the last ones stay, also if nobody has written for days.

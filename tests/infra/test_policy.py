@@ -58,6 +58,7 @@ def test_the_task_role_may_do_this_and_nothing_else() -> None:
                 f"{BUCKET}/charts/*",
                 f"{BUCKET}/battery-quarantine/*",
                 f"{BUCKET}/battery-ledger/*",
+                f"{BUCKET}/battery-minutes/*",
             ],
         },
         {"Sid": "Topic", "Effect": "Allow", "Action": ["sns:GetTopicAttributes", "sns:Publish"], "Resource": [TOPIC]},

@@ -17,6 +17,9 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from proxy import Proxy
+from stream_twin import StreamTwin
+
 from battery_watch.cli import cli
 from demo.emulator import Emulator
 from demo.environment import scrubbed
@@ -30,6 +33,11 @@ class Account:
 
     world: World
     environment: dict[str, str]
+
+    @property
+    def port(self) -> int:
+        """Of the embedded AWS."""
+        return int(self.environment["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
 
     def put(self, ts: float | str, current: Any = "2.5", temperature: Any = "25.0", **more: Any) -> None:
         """Write a sample; a value that is a dict stands as it is, in DynamoDB's JSON."""
@@ -88,6 +96,24 @@ def account() -> Iterator[Account]:
     with Emulator() as emulator:
         world = World.create(clients(emulator.environment()))
         yield Account(world, {**scrubbed(os.environ), **emulator.environment(), **world.worker_settings()})
+
+
+@dataclass(frozen=True)
+class FourShards:
+    """An account whose worker sees the table's stream as four shards, and all of AWS through a proxy that can fail. The
+    test's own calls do not pass through it."""
+
+    account: Account
+    stream: StreamTwin
+    proxy: Proxy
+
+
+@pytest.fixture
+def four_shards(account: Account) -> Iterator[FourShards]:
+    """The account's stream in four shards, on a good day."""
+    stream = StreamTwin(account.port, TABLE)
+    with Proxy(account.port, streams=stream) as proxy:
+        yield FourShards(Account(account.world, {**account.environment, "AWS_ENDPOINT_URL": proxy.url}), stream, proxy)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Results:
     def books(self) -> Counter[str]:
         """The counts of all days, lanes and devices."""
         total: Counter[str] = Counter()
-        for _, body in self._objects(LEDGER):
+        for _, body in self.objects(LEDGER):
             for counts in json.loads(body)["devices"].values():
                 total.update(counts)
         return total
@@ -72,11 +72,11 @@ class Results:
 
     def archive(self) -> dict[str, bytes]:
         """Key and bytes of every object of the archive."""
-        return dict(self._objects(ARCHIVE))
+        return dict(self.objects(ARCHIVE))
 
     def heads(self) -> dict[str, Head]:
         """The head of every lane."""
-        found = ((key, body) for key, body in self._objects(HEADS) if key.endswith("/head") and body)
+        found = ((key, body) for key, body in self.objects(HEADS) if key.endswith("/head") and body)
         return {key.split("/")[-2]: Head.decode(body) for key, body in found}
 
     def bodies(self) -> list[str]:
@@ -89,7 +89,8 @@ class Results:
             sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
         return found
 
-    def _objects(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+    def objects(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """Key and bytes of every object under ``prefix``."""
         pages = self.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         for key in sorted(found["Key"] for page in pages for found in page.get("Contents", [])):
             yield key, self.aws.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()

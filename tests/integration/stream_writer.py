@@ -28,12 +28,13 @@ class Writer:
     """A quiet charge, two samples a second of its own clock, with a few faults, samples written again with other
     readings, records that are no samples, samples of yesterday, and removals. A context manager: it writes meanwhile.
 
-    ``written`` counts what the worker has to make of it, by class of the ledger.
+    ``pause_s``: between two records. ``written`` counts what the worker has to make of it, by class of the ledger.
     """
 
-    def __init__(self, account: Any, seed: int) -> None:
+    def __init__(self, account: Any, seed: int, *, pause_s: float = PAUSE_S) -> None:
         self._account = account
         self._rng = Random(seed)
+        self._pause_s = pause_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._error: BaseException | None = None
@@ -67,7 +68,7 @@ class Writer:
         try:
             while not self._stop.is_set():
                 self._write(self._draw())
-                self._stop.wait(PAUSE_S)
+                self._stop.wait(self._pause_s)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self._error = error
 

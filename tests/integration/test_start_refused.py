@@ -8,38 +8,38 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from s3_gate import Gate
+from faults import SLOW_DOWN
+from proxy import Call, Fault, Proxy
 from stream_results import Results, eventually
 
 from demo.worker import Worker
 from demo.world import BUCKET
 
-Refuse = Callable[[str, str], bool]
+Refuse = Callable[[Call], bool]
 
 
-def heads(method: str, path: str) -> bool:
+def heads(call: Call) -> bool:
     """What names no single object: is the bucket there?"""
-    return method == "HEAD" and path.split("?")[0].rstrip("/") == f"/{BUCKET}"
+    return call.operation == "HEAD" and call.path.split("?")[0].rstrip("/") == f"/{BUCKET}"
 
 
-def lists(method: str, path: str) -> bool:
+def lists(call: Call) -> bool:
     """Which states are there?"""
-    return method == "GET" and "list-type=2" in path
+    return call.operation == "GET" and "list-type=2" in call.path
 
 
-def windows(method: str, path: str) -> bool:
+def windows(call: Call) -> bool:
     """What the last owner remembered."""
-    return method == "GET" and path.split("?")[0].endswith("/windows")
+    return call.operation == "GET" and call.path.split("?")[0].endswith("/windows")
 
 
-def gated(account: Any, gate: Gate) -> dict[str, str]:
-    """A worker's environment with S3 behind the gate; it takes over at once."""
-    return {**account.environment, "AWS_ENDPOINT_URL_S3": gate.url, "TAKE_OVER_S": "1"}
+def refusing(account: Any, refuse: Refuse) -> Proxy:
+    """S3 on a day on which it refuses these calls."""
 
+    def faults(call: Call) -> Fault | None:
+        return SLOW_DOWN if refuse(call) else None
 
-def port(account: Any) -> int:
-    """Of the embedded AWS."""
-    return int(account.environment["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
+    return Proxy(account.port, faults)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def port(account: Any) -> int:
 def test_a_start_that_s3_refuses_ends_with_one_message(account: Any, refuse: Refuse, code: int, said: str) -> None:
     """No traceback: what was refused, and the exit code of a failure, or of something to put right where that is more
     likely. The next start works."""
-    with Gate(port(account), refuse) as gate:
-        ended = account.run("run", AWS_ENDPOINT_URL_S3=gate.url, TAKE_OVER_S="1")
-        assert gate.refused > 0
+    with refusing(account, refuse) as s3:
+        ended = account.run("run", AWS_ENDPOINT_URL_S3=s3.url, TAKE_OVER_S="1")
+        assert s3.injected.total() > 0
     assert (ended.returncode, "Traceback" in ended.stderr + ended.stdout) == (code, False), ended.stderr
     lines = ended.stderr.strip().splitlines()
     assert lines[0].startswith("battery-watch: ")
@@ -66,13 +66,14 @@ def test_a_head_that_cannot_be_read_or_written_is_waited_for(account: Any) -> No
     """Before a worker is the owner there is nothing to lose by waiting."""
     bad = {"GET"}
 
-    def refuse(method: str, path: str) -> bool:
-        return method in bad and path.split("?")[0].endswith("/head")
+    def refuse(call: Call) -> bool:
+        return call.operation in bad and call.path.split("?")[0].endswith("/head")
 
-    with Gate(port(account), refuse) as gate, Worker(gated(account, gate)) as worker:
+    environment = {**account.environment, "TAKE_OVER_S": "1"}
+    with refusing(account, refuse) as s3, Worker({**environment, "AWS_ENDPOINT_URL_S3": s3.url}) as worker:
         for calls in ({"PUT"}, set[str]()):
-            before = gate.refused
-            eventually(lambda before=before: gate.refused > before + 1)  # type: ignore[misc]
+            before = s3.injected.total()
+            eventually(lambda before=before: s3.injected.total() > before + 1)  # type: ignore[misc]
             worker.check()
             bad.clear()
             bad.update(calls)

@@ -79,7 +79,9 @@ class CountingObjects(dict[str, Any]):
         self._counts = counts
 
     def __setitem__(self, key: str, stored: Any) -> None:
-        kind = {"battery-events": "archive", "battery-ledger": "books"}.get(key.split("/")[0], key.split("/")[-1])
+        kind = {"battery-events": "archive", "battery-ledger": "books", "battery-minutes": "minutes"}.get(
+            key.split("/")[0], key.split("/")[-1]
+        )
         if not kind.endswith(".zip"):  # the bundle: once
             self._counts[f"bytes of {kind}"] += len(stored.body)
         super().__setitem__(key, stored)

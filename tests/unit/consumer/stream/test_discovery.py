@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from consumer.intake.graph import ENDED_LISTINGS as ENDED_SHARD_LISTINGS
 from consumer.stream.client import IteratorType, Listing, Page
 from consumer.stream.discovery import (
     AGREEING,
@@ -89,12 +90,24 @@ def test_after_the_first_ones_a_listing_comes_now_and_then_and_after_an_end_soon
     """Everything waits for the children of a shard that has ended."""
     stream = Scripted([(A,)])
     discovery = stream.discovery()
-    for _ in range(EAGER_LISTINGS + 3):
+    for _ in range(AGREEING + EAGER_LISTINGS):
         found = stream.look(discovery)
     assert found.again_s == DISCOVER_S
     discovery.finished("a")
     stream.reading.clear()
     assert stream.look(discovery).again_s == EAGER_S
+
+
+def test_a_shard_that_ends_during_a_start_has_its_soon_listings_after_the_start() -> None:
+    """Those before the first complete one tell the lane nothing: spent on them, it waited 40 s for the next ones."""
+    stream = Scripted([(A,), *[(CLOSED, CHILD)] * 40])
+    discovery = stream.discovery()
+    stream.look(discovery)
+    discovery.finished("a")
+    soon = 0
+    while (found := stream.look(discovery)).again_s == EAGER_S:
+        soon += found.topology is not None
+    assert soon >= ENDED_SHARD_LISTINGS
 
 
 @pytest.mark.parametrize("closed", [False, True])
