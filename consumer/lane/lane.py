@@ -23,6 +23,7 @@ from consumer.lane.timers import Timers
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit
+from consumer.state.delivery import Delivered
 from consumer.state.head import Gap, Head, Refusal
 from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
@@ -72,6 +73,11 @@ class Lane:
     def promised(self) -> tuple[Message, ...]:
         """The last owner's outbox. Publish it byte for byte before anything else."""
         return self._recovery.promised
+
+    @property
+    def undelivered(self) -> tuple[str, ...]:
+        """Ids of the episodes that the last owner had set aside."""
+        return tuple(self._commits.head.undelivered)
 
     @property
     def recovering(self) -> bool:
@@ -221,12 +227,16 @@ class Lane:
         due = final or self._commits.due(now)
         if self._recovery.holds_commits:
             return self._commits.heartbeat(now) if due and not final else None
-        if not due and self._parts.outbox.messages == 0:
+        if not due and not self._parts.outbox.cuts(now):
             return None
         self._sound = False
         commit = self._commits.cut(now, self.watermark, final=final)
         self._sound = True
         return commit
+
+    def delivered(self, delivered: Delivered, now: float) -> None:
+        """The last commit, or what the last owner promised, is delivered as far as the sinks took it (rule 29)."""
+        self._parts.outbox.delivered(delivered, now=now)
 
     def grants(self) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the change of its credit in records (negative: taken back)."""

@@ -19,6 +19,7 @@ from consumer.outgoing.chart_schedule import ChartSchedule, NoCharts
 from consumer.outgoing.muting import Muting
 from consumer.outgoing.outbox import LaneOutbox, Reporting
 from consumer.outgoing.quarantine import Quarantine
+from consumer.outgoing.waiting import Waiting
 from consumer.state.head import Head
 from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
@@ -58,6 +59,7 @@ class Parts:
     watch: Watch
     outbox: LaneOutbox
     muting: Muting
+    waiting: Waiting
     quarantine: Quarantine
     ledger: Ledger
     charts: ChartSchedule
@@ -79,7 +81,7 @@ class Parts:
     ) -> Parts:
         """The parts as ``head`` has them. `Recovery` restores the health: it knows how much is re-read."""
         known: dict[str, int] = {}
-        muting = Muting.restore(head)
+        muting, waiting = Muting.restore(head), Waiting.restore(head)
         return cls(
             name=head.lane,
             names=names,
@@ -89,10 +91,9 @@ class Parts:
             shards=Shards.restore(head, snapshot, names.shards),
             single_device=SingleDevice.restore(head, names.devices, required=options.one_device),
             watch=Watch(to.table, names.devices, scorer.bundles),
-            outbox=LaneOutbox(
-                scorer.bundles, to, Episodes(head.episodes), muting, devices=names.devices, shards=names.shards
-            ),
+            outbox=LaneOutbox(scorer.bundles, to, Episodes(head.episodes), muting, waiting, names),
             muting=muting,
+            waiting=waiting,
             quarantine=Quarantine.restore(head, names.shards, names.devices),
             ledger=Ledger.restore(head, names.devices),
             charts=(ChartSchedule if options.charts else NoCharts)(scorer, known, to.chart_prefix),
@@ -112,6 +113,7 @@ class Parts:
             "health": self.watch.settled,
             **self.outbox.stored(),
             **self.muting.stored(self.outbox.episodes),
+            **self.waiting.stored(self.outbox.episodes),
             **self.quarantine.stored(self.shards.positions),
             **self.ledger.stored(),
             **self.stall.stored(),

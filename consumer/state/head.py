@@ -142,6 +142,8 @@ class Head(_Part):
     untold: dict[str, Suppressed] = Field(default_factory=dict)
     """By episode: suppressed messages, published in one after the mute. ``held``: deferred notices, likewise."""
     held: list[Notice] = Field(default_factory=list)
+    undelivered: list[str] = Field(default_factory=list)
+    """Ids of episodes whose messages are set aside (rule 29)."""
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """By shard: an hour, and how many records of it were quarantined."""
@@ -176,6 +178,7 @@ INHERITED = frozenset(
         "ledger",
         "untold",
         "held",
+        "undelivered",
         "refused",
         "forced",
         "device",

@@ -16,7 +16,7 @@ from reporting.contract.health_kinds import HEALTH_COUNTERS, metric_name
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-COUNTS = (*CLASSES, "messages", "forced", *HEALTH_COUNTERS.values())
+COUNTS = (*CLASSES, "messages", "undelivered", "forced", *HEALTH_COUNTERS.values())
 LAG, HEARTBEAT, FENCED = "LagSeconds", "Heartbeat", "Fenced"
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import structlog
 
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
+from consumer.state.delivery import Delivered
 from consumer.stream.source import Source
 from reporting.contract.health_kinds import HEALTH_COUNTERS
 from reporting.message import Message
@@ -21,10 +22,11 @@ log = structlog.get_logger(__name__)
 class Commits(Protocol):
     """What makes a lane's commits durable: `consumer.state.committer.Committer`, or its twin in tests."""
 
-    def submit(self, commit: Commit) -> Future[Commit]:
-        """Begin to write a commit, one at a time; the future raises `Fenced` or `Abandoned`."""
+    def submit(self, commit: Commit) -> Future[Delivered]:
+        """Begin to write a commit, one at a time; the future returns what became of its messages, or raises `Fenced` or
+        `Abandoned`."""
 
-    def resend(self, messages: Sequence[Message]) -> None:
+    def resend(self, messages: Sequence[Message], episodes: Iterable[str] = ()) -> Future[Delivered]:
         """Publish what the last owner promised, before the first commit."""
 
     def stop(self) -> None:
@@ -41,17 +43,21 @@ class OwnedLane:
     def __init__(self, lane: Lane, commits: Commits) -> None:
         self.lane = lane
         self._commits = commits
-        self._in_flight: Future[Commit] | None = None
         self._published: Counter[str] = Counter()
-        commits.resend(lane.promised)
+        self._carrying: tuple[float, str] | None = None
+        self._commit: Commit | None = None
+        self._in_flight: Future[Delivered] | None = None
+        if lane.promised:
+            # It is in flight like a commit: what the sinks do not take must be in the first commit's outbox.
+            self._in_flight = commits.resend(lane.promised, lane.undelivered)
 
     def turn(self, source: Source, now: float, *, process: bool = True) -> None:
         """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
         if process:
             self.lane.step(now)
-        self._settle(source)
+        self._settle(source, now)
         if self._in_flight is None and (commit := self.lane.cut(now)) is not None:
-            self._in_flight = self._commits.submit(commit)
+            self._submit(commit)
         for shard, (epoch, records) in self.lane.grants().items():
             source.credit(shard, epoch, records)
 
@@ -60,12 +66,11 @@ class OwnedLane:
         each. Raises `Fenced`, `Abandoned` or TimeoutError."""
         if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
-            self._settle(source)
+            self._settle(source, now)
         commit = self.lane.cut(now, final=True)
         if commit is not None:
-            self._in_flight = self._commits.submit(commit)
-            self._in_flight.result(timeout=timeout_s)
-            self._settle(source)
+            self._submit(commit).result(timeout=timeout_s)
+            self._settle(source, now)
 
     @property
     def watermark(self) -> float:
@@ -79,18 +84,36 @@ class OwnedLane:
 
     @property
     def trouble(self) -> tuple[float, str] | None:
-        """Since when (epoch seconds) a commit has been failing, and why; None while all is well."""
-        return self._commits.trouble
+        """Since when (epoch seconds) a commit has been failing or messages were refused, and why; None while all is
+        well."""
+        return min((each for each in (self._commits.trouble, self._carrying) if each is not None), default=None)
 
     def stop(self) -> None:
         """Give up commits that are not durable yet."""
         self._commits.stop()
 
-    def _settle(self, source: Source) -> None:
+    def _submit(self, commit: Commit) -> Future[Delivered]:
+        self._commit, self._in_flight = commit, self._commits.submit(commit)
+        return self._in_flight
+
+    def _settle(self, source: Source, now: float) -> None:
         if self._in_flight is None or not self._in_flight.done():
             return
-        commit = self._in_flight.result()
-        self._in_flight = None
+        delivered, commit = self._in_flight.result(), self._commit
+        self._in_flight = self._commit = None
+        self.lane.delivered(delivered, now)
+        if not delivered.carried:
+            self._carrying = None
+        else:
+            since = now if self._carrying is None else self._carrying[0]
+            self._carrying = since, f"{len(delivered.carried)} messages are not taken: {delivered.why}"
+        self._published["undelivered"] += len(delivered.aside)
+        if commit is not None:
+            self._acknowledge(source, commit)
+            left = {message.id for message in delivered.carried} | {each.message.id for each in delivered.aside}
+            self._count([message for message in commit.messages if message.id not in left])
+
+    def _acknowledge(self, source: Source, commit: Commit) -> None:
         for shard, position in commit.head.positions.items():
             epoch = self.lane.epoch(shard)
             if epoch is None:
@@ -99,7 +122,9 @@ class OwnedLane:
                 source.ack(shard, epoch, position.sequence)
             if position.ended:
                 source.ended(shard, epoch)
-        for message in commit.messages:
+
+    def _count(self, messages: Iterable[Message]) -> None:
+        for message in messages:
             self._published["messages"] += 1
             if message.type in HEALTH_COUNTERS and message.state == "opened":
                 self._published[HEALTH_COUNTERS[message.type]] += 1

@@ -123,6 +123,11 @@ class WorkerAlarms(AlarmSet):
             "Records are no samples and were set aside; battery-quarantine/ holds them with the reason.",
         )
         self._add(
+            "Undelivered",
+            metrics.total("Undelivered"),
+            "The topic refused messages and got a short text instead; battery-undelivered/ holds them with the reason.",
+        )
+        self._add(
             "Fenced",
             metrics.total("Fenced"),
             "A worker was replaced by another. Once is a take-over; again and again are two workers for one table.",

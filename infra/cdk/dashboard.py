@@ -33,7 +33,7 @@ class Dashboard(Construct):
         self.dashboard.add_widgets(
             _graph("Seconds behind", [metrics.worst("LagSeconds")]),
             _graph("Signs of life", [metrics.total("Heartbeat", five), metrics.total("Fenced", five)]),
-            _graph("Messages", [metrics.total("Messages"), metrics.total("Muted")]),
+            _graph("Messages", [metrics.total(each) for each in ("Messages", "Muted", "Undelivered")]),
         )
         self.dashboard.add_widgets(
             _graph("Records", [metrics.total("Read"), metrics.total("Scored")]),

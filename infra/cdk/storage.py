@@ -37,6 +37,7 @@ class Results(Construct):
                 _rule("charts", f"{CHARTS}/", days=config.chart_days, earlier_days=1),
                 _rule("events", "battery-events/", days=config.archive_days, earlier_days=7),
                 _rule("quarantine", "battery-quarantine/", days=config.archive_days, earlier_days=7),
+                _rule("undelivered", "battery-undelivered/", days=config.archive_days, earlier_days=7),
                 _rule("books", "battery-ledger/", earlier_days=1),
                 _rule("mutes", "battery-mutes/", earlier_days=90),
                 # The state never expires: without its head a worker starts from nothing. Earlier versions are for a

@@ -26,6 +26,7 @@ HealthType = Literal[
     "health.warming",
     "health.bundle",
     "health.misfit",
+    "health.undelivered",
 ]
 PREFIX = "health."
 EXAMPLE_S = 1_784_989_507.0
@@ -144,6 +145,18 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "model": "bw-04f703624b25",
             "command": "battery-watch train --table device4 --out my-bundle",
         },
+    ),
+    "health.undelivered": HealthKind(
+        severity="high",
+        meaning="the topic refused a message; the whole lies in the bucket, and a short text went in its place",
+        example={
+            "summary": "The topic refused message 7c1e0d5a3b9f48627c1e0d5a3b9f4862 (anomaly.opened): InvalidParameter. "
+            "The whole lies in s3://battery-results/battery-undelivered/dt=2026-07-25/"
+            "7c1e0d5a3b9f48627c1e0d5a3b9f4862.json.",
+            "since": EXAMPLE_S,
+            "event": "7c1e0d5a3b9f48627c1e0d5a3b9f4862",
+        },
+        counter="undelivered_notice",  # `undelivered` counts the messages themselves
     ),
 }
 

@@ -31,6 +31,8 @@ class Notice:
     command: str | None = None
     lane: str = ""
     """The lane, for a notice about no device: two lanes may have notices of the same second."""
+    event: str | None = None
+    """The id of another message, for a notice about that message."""
 
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
         """The notice's message. Its id depends on the kind, the device, the state and the times alone. The interval is
@@ -38,6 +40,8 @@ class Notice:
         severity = HEALTH_KINDS[self.type].severity if self.state == "opened" else "low"
         about = (self.at, self.since, self.until)
         identity = f"{source}\n{self.type}\n{self.device or self.lane}\n{self.state}\n{about!r}"
+        if self.event is not None:
+            identity += f"\n{self.event}"
         event = HealthEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             source=source,
@@ -59,6 +63,7 @@ class Notice:
                 offset_s=self.offset_s,
                 model=self.model,
                 command=self.command,
+                event=self.event,
             ),
         )
         text = [

@@ -30,9 +30,21 @@ def test_nothing_but_charts_and_events_is_ever_deleted_by_age(plain: Synthesised
     """A head that expired would be a worker that begins anew; earlier versions go everywhere."""
     rules = {rule["Id"]: rule for rule in plain.one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]}
     expires = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules.values() if "ExpirationInDays" in rule}
-    assert expires == {"battery-reports/": 90, "battery-events/": 730, "battery-quarantine/": 730}
+    assert expires == {
+        "battery-reports/": 90,
+        "battery-events/": 730,
+        "battery-quarantine/": 730,
+        "battery-undelivered/": 730,
+    }
     earlier = {rule.get("Prefix") for rule in rules.values() if "NoncurrentVersionExpiration" in rule}
-    written = {"state/", "battery-events/", "battery-reports/", "battery-quarantine/", "battery-ledger/"}
+    written = {
+        "state/",
+        "battery-events/",
+        "battery-reports/",
+        "battery-quarantine/",
+        "battery-undelivered/",
+        "battery-ledger/",
+    }
     assert earlier == written | {"battery-mutes/"}
     assert rules["state"]["NoncurrentVersionExpiration"] == {"NewerNoncurrentVersions": 100, "NoncurrentDays": 2}
 

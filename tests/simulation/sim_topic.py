@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +31,12 @@ class Published:
 
 @dataclass(slots=True)
 class Subscriber:
-    """Everything that was ever published, in order."""
+    """Everything that was ever published, in order. ``refuses``: gives the code with which the topic refuses an entry
+    for good, None for one that it takes. ``stubs``: ids and texts of what came as a stub."""
 
     heard: list[Published] = field(default_factory=list)
+    refuses: Callable[[Mapping[str, Any]], str | None] = lambda entry: None
+    stubs: list[tuple[str, str]] = field(default_factory=list)
 
 
 class TopicClient:
@@ -56,14 +59,20 @@ class TopicClient:
             if faults.since <= faults.clock.now < faults.until and faults.rng.random() < faults.rates.get(IN_PART, 0.0):
                 faults.count(IN_PART)
                 left_out = faults.rng.choice(entries)["Id"]
+            wrong = {e["Id"]: code for e in entries if (code := self._subscriber.refuses(e)) and e["Id"] != left_out}
             for entry in entries:
-                if entry["Id"] != left_out:
+                if entry["Id"] != left_out and entry["Id"] not in wrong:
                     attributes = {name: each["StringValue"] for name, each in entry["MessageAttributes"].items()}
+                    if "undelivered" in attributes:
+                        self._subscriber.stubs.append((attributes["undelivered"], entry["Message"]))
+                        continue
                     body = orjson.loads(entry["Message"])["default"].encode()
                     stale = attributes.get("stale") == "true"
                     self._subscriber.heard.append(Published(faults.clock.now, attributes["device"], body, stale))
             failed = [{"Id": left_out, "Code": "InternalError", "SenderFault": False}] if left_out else []
-            return {"Successful": [{"Id": e["Id"]} for e in entries if e["Id"] != left_out], "Failed": failed}
+            failed += [{"Id": name, "Code": code, "SenderFault": True} for name, code in wrong.items()]
+            refused = {failure["Id"] for failure in failed}
+            return {"Successful": [{"Id": e["Id"]} for e in entries if e["Id"] not in refused], "Failed": failed}
 
         return self._faults.call(SNS, publish, _error)
 

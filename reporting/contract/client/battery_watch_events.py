@@ -33,6 +33,7 @@ HealthType = Literal[
     "health.warming",
     "health.bundle",
     "health.misfit",
+    "health.undelivered",
 ]
 
 
@@ -189,6 +190,7 @@ class Health(Payload):
     offset_s: float | None = Field(default=None, description="How far the device's clock is ahead (negative: behind).")
     model: str | None = Field(default=None, description="Id of the bundle, where it is about one.")
     command: str | None = Field(default=None, description="The command that helps.")
+    event: str | None = Field(default=None, description="Id of another message, where it is about that message.")
 
 
 AnomalyType = Literal["anomaly.sample"]

@@ -65,6 +65,7 @@ def full() -> Head:
         filled=[(10.0, 20.0)],
         ledger={"1970-01-01": {"bay-7": {"read": 3, "scored": 3}}},
         untold={EPISODE.id: Suppressed(125.0, 2)},
+        undelivered=[EPISODE.id],
         held=[notice],
         forced=2,
         quarantined={"s": (4, 2)},
