@@ -216,6 +216,10 @@ class Lane:
             self._recovery.check_finished()
         self._sound = True
 
+    def conclude(self, now: float) -> None:
+        """No record will ever come any more: what waits for other devices' notices leaves."""
+        self._parts.waiting.fire_storms(inf, now=now)
+
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
         """The next commit, or None while none is due. It is due at once with a message, else at the next heartbeat.
 

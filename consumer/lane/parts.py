@@ -81,7 +81,7 @@ class Parts:
     ) -> Parts:
         """The parts as ``head`` has them. `Recovery` restores the health: it knows how much is re-read."""
         known: dict[str, int] = {}
-        muting, waiting = Muting.restore(head), Waiting.restore(head)
+        muting, waiting = Muting.restore(head), Waiting.restore(head, to.source, to.table)
         return cls(
             name=head.lane,
             names=names,
@@ -113,7 +113,7 @@ class Parts:
             "health": self.watch.settled,
             **self.outbox.stored(),
             **self.muting.stored(self.outbox.episodes),
-            **self.waiting.stored(self.outbox.episodes),
+            **self.waiting.stored(self.outbox.episodes, self.processed.up_to),
             **self.quarantine.stored(self.shards.positions),
             **self.ledger.stored(),
             **self.stall.stored(),

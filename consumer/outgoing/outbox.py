@@ -114,7 +114,8 @@ class LaneOutbox:
         return self._waiting.due(now) or self._muting.waiting > 0
 
     def messages_per_record(self, touches: int) -> int:
-        """At most how many messages one record leads to that touches so many rows."""
+        """At most how many messages one record leads to that touches so many rows. A few about many devices may come on
+        top: counted here, they could leave a commit no room for any record."""
         samples, steps = self._to.publish != "episodes", self._to.publish != "samples"
         return touches * samples + STEPS * steps
 
@@ -133,23 +134,25 @@ class LaneOutbox:
         device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
         self.episode_of = {}
-        found: list[tuple[int, Message]] = [
-            (row, self._notice(notice, now)) for row, notice in notices if not self._muting.notice(notice)
+        found: list[tuple[int, Message | Notice]] = [
+            (row, notice) for row, notice in notices if not self._muting.notice(notice)
         ]
         for row, evidence in self._update_lines(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
             record = self._record(run, times, row if row < len(run) else 0)
             found += [(row, message) for message in self._anomaly(scored, row, evidence, record, now)]
         found.sort(key=lambda each: each[0])
-        self._waiting.add(message for _, message in found)
+        for row, item in found:
+            self._waiting.add([item], now=now, stamp=float(run.stamp[row if row < len(run) else 0]))
 
-    def notify(self, notices: Iterable[Notice], *, now: float) -> None:
-        """Add notices that are not about a scored sample, unless they are muted."""
-        self._waiting.add(self._notice(notice, now) for notice in notices if not self._muting.notice(notice))
+    def notify(self, notices: Iterable[Notice], *, now: float, stamp: float | None = None) -> None:
+        """Add notices that are not about a scored sample, unless they are muted. ``stamp``: of the record or deadline
+        that led to them."""
+        self._waiting.add((each for each in notices if not self._muting.notice(each)), now=now, stamp=stamp)
 
     def flush_unmuted(self, notices: Iterable[Notice], *, now: float) -> None:
         """Add notices whose mute has ended and that still hold."""
-        self._waiting.add(self._notice(notice, now) for notice in notices)
+        self._waiting.add(notices, now=now)
 
     @property
     def due(self) -> float:
@@ -158,8 +161,9 @@ class LaneOutbox:
 
     def fire(self, *, now: float) -> None:
         """The watermark has reached `due`: add the step that is due."""
+        due = self.due
         for step in self.episodes.fire():
-            self._waiting.add(self._step(step, None, None, now))
+            self._waiting.add(self._step(step, None, None, now), now=now, stamp=due)
 
     def recall(self, scored: Scored) -> None:
         """Restore the archive lines of rows that were published before a restart. Adds no message."""
@@ -226,9 +230,6 @@ class LaneOutbox:
             else:
                 lines.pop(ts, None)
             yield int(row), evidence
-
-    def _notice(self, notice: Notice, now: float) -> Message:
-        return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
 
     def _record(self, run: Released, times: Floats, row: int) -> _Record:
         shard = self._shards[int(run.samples.shard[row])]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+import orjson
 import structlog
 
 from consumer.lane.lane import Lane
@@ -61,15 +62,25 @@ class OwnedLane:
         for shard, (epoch, records) in self.lane.grants().items():
             source.credit(shard, epoch, records)
 
-    def finish(self, source: Source, now: float, timeout_s: float) -> None:
-        """Make all that was processed durable, and release the lane. Blocks for two commits, up to ``timeout_s`` for
-        each. Raises `Fenced`, `Abandoned` or TimeoutError."""
+    @property
+    def settled(self) -> bool:
+        """True if no commit is in flight, or the one that was is durable."""
+        return self._in_flight is None or self._in_flight.done()
+
+    def begin_last(self, source: Source, now: float, timeout_s: float) -> None:
+        """Begin to make all that was processed durable, and to release the lane. Blocks up to ``timeout_s`` for the
+        commit in flight. Raises `Fenced`, `Abandoned` or TimeoutError."""
         if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
             self._settle(source, now)
         commit = self.lane.cut(now, final=True)
         if commit is not None:
-            self._submit(commit).result(timeout=timeout_s)
+            self._submit(commit)
+
+    def end_last(self, source: Source, now: float, timeout_s: float) -> None:
+        """Wait for the last commit, up to ``timeout_s``. Raises as `begin_last`."""
+        if self._in_flight is not None:
+            self._in_flight.result(timeout=timeout_s)
             self._settle(source, now)
 
     @property
@@ -127,7 +138,13 @@ class OwnedLane:
         for message in messages:
             self._published["messages"] += 1
             if message.type in HEALTH_COUNTERS and message.state == "opened":
-                self._published[HEALTH_COUNTERS[message.type]] += 1
+                self._published[HEALTH_COUNTERS[message.type]] += _devices(message)
             # The archive has samples only. Without the log a health event's text would reach the subscribers alone.
             more = {"says": message.text} if message.type.startswith("health.") else {}
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id, **more)
+
+
+def _devices(message: Message) -> int:
+    """How many devices a notice is about: one, or those of a message about many (rule 30)."""
+    many = orjson.loads(message.body).get("data", {}).get("devices")
+    return 1 if many is None else int(many["count"])

@@ -178,10 +178,20 @@ class AnomalyEpisode(Payload):
     )
 
 
+class Devices(Payload):
+    """The devices of a notice about many."""
+
+    count: int = Field(ge=2, description="How many.")
+    first: tuple[str, ...] = Field(description="The names of the first few.")
+
+
 class Health(Payload):
     """Something about the data or the watching itself that a user must know."""
 
-    device: str | None = Field(default=None, description="None where it concerns the whole table.")
+    device: str | None = Field(default=None, description="None where it concerns the whole table, or many devices.")
+    devices: Devices | None = Field(
+        default=None, description="Where it concerns many devices: they had the same within a minute of another one."
+    )
     summary: str = Field(description="One sentence: what happened, and what to do where something can be done.")
     state: Literal["opened", "closed"]
     since: float | None = Field(default=None, description="When what it is about began, epoch seconds.")

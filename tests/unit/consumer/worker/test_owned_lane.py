@@ -180,7 +180,8 @@ def test_finishing_waits_for_what_is_in_flight_and_makes_the_rest_durable() -> N
         return future
 
     sinks.submit = at_once  # type: ignore[method-assign]
-    one.finish(source, 2.0, 1.0)
+    one.begin_last(source, 2.0, 1.0)
+    one.end_last(source, 2.0, 1.0)
     assert sinks.submitted == [FIRST, SECOND]
     assert lane.asked[-1] == "final cut"
     assert source.acknowledged[-3:] == [("ack", "s", 3, "20"), ("ack", "t", 1, "7"), ("ended", "t", 1)]
@@ -191,7 +192,7 @@ def test_finishing_does_not_wait_for_ever() -> None:
     one, lane, _, source = owned(FIRST)
     one.turn(source, 1.0)
     with pytest.raises(TimeoutError):
-        one.finish(source, 2.0, 0.001)
+        one.begin_last(source, 2.0, 0.001)
     assert "final cut" not in lane.asked
 
 
