@@ -33,8 +33,8 @@ from scoring.scorer import Scorer
 from scoring.verdict import Severity
 from window.samples import Names
 
-OF_A_CLAIM = {"format", "lane", "owner", "started", "epoch", "bundle", "bundles"}
-OF_A_COMMIT = {"commit", "heartbeat", "released", "watermark", "outbox"}
+OF_A_CLAIM = {"format", "version", "unknown", "lane", "owner", "started", "epoch", "bundle", "bundles"}
+OF_A_COMMIT = {"commit", "heartbeat", "beat", "released", "watermark", "outbox"}
 NO_STATE = {
     "name": "given",
     "names": "a table of codes, which no head holds",
@@ -70,6 +70,7 @@ def full() -> Head:
         storms=[Storm("health.silence", "opened", 190.0, "bay-6", ("bay-7",), notice)],
         held=[notice],
         forced=2,
+        delays={"bay-7": [3, 60, 0, 0, 60, 60, 61]},
         quarantined={"s": (4, 2)},
         device="bay-7",
         device_last=130.0,
