@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
@@ -25,7 +25,8 @@ from benchmarks.tape import ARN, LABEL, Tape
 from consumer.aws import session
 from consumer.settings import SHIPPED_BUNDLE, Settings
 from consumer.state.commit import Commit
-from consumer.state.committer import Sinks, publishing, steps
+from consumer.state.committer import Outgoing, Sinks, Step, steps
+from consumer.state.delivery import Delivered
 from consumer.stream.client import Stream
 from consumer.stream.direct import DirectSource
 from consumer.worker import assembly
@@ -114,20 +115,24 @@ class AtOnce:
     def __init__(self, to: Sinks, **_: Any) -> None:
         self._to = to
 
-    def submit(self, commit: Commit) -> Future[Commit]:
+    def submit(self, commit: Commit) -> Future[Delivered]:
         """See `Committer`."""
-        for group in steps(commit, self._to):
+        outgoing = Outgoing(commit.messages, self._to, commit.head.undelivered)
+        return self._carry_out(steps(commit, self._to, outgoing), outgoing)
+
+    def resend(self, messages: Sequence[Message], episodes: Iterable[str] = ()) -> Future[Delivered]:
+        """See `Committer`."""
+        outgoing = Outgoing(messages, self._to, episodes)
+        return self._carry_out([outgoing.steps()], outgoing)
+
+    @staticmethod
+    def _carry_out(groups: Iterable[list[Step]], outgoing: Outgoing) -> Future[Delivered]:
+        for group in groups:
             for step in group:
                 step.call()
-        done: Future[Commit] = Future()
-        done.set_result(commit)
+        done: Future[Delivered] = Future()
+        done.set_result(outgoing.result)
         return done
-
-    def resend(self, messages: Sequence[Message]) -> None:
-        """See `Committer`."""
-        if messages:
-            for step in publishing(messages, self._to.publishers):
-                step.call()
 
     def stop(self) -> None:
         """See `Committer`."""

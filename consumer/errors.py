@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 AWS_ERRORS = (ClientError, BotoCoreError)
 """What a call of boto3 raises: AWS refused it, or gave no answer."""
@@ -27,6 +28,10 @@ class Retry(BatteryWatchError):
     """The same call may succeed later."""
 
 
+class Unavailable(Retry):
+    """AWS, or the way to it, is down. It may come back by itself."""
+
+
 class Fenced(BatteryWatchError):
     """Another worker owns the lane. This one must not commit again."""
 
@@ -41,6 +46,19 @@ class Trimmed(BatteryWatchError):
 
 class Vanished(BatteryWatchError):
     """The shard, or its stream, does not exist any more."""
+
+
+THROTTLED = frozenset({"Throttling", "ThrottlingException", "Throttled", "SlowDown", "RequestLimitExceeded"})
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """May a failed call of boto3 succeed later, with nothing put right? Where nobody answers, AWS is taken to be down:
+    that the network, the region or the endpoint is wrong looks the same."""
+    if isinstance(error, ClientError):
+        answer = error.response
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or status == 429 or answer.get("Error", {}).get("Code") in THROTTLED
+    return isinstance(error, HTTPClientError | BotoConnectionError) and not isinstance(error, SSLError)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from enum import Enum
 
 from botocore.exceptions import ClientError
 
-from consumer.errors import AWS_ERRORS, ConfigurationError
+from consumer.errors import AWS_ERRORS, ConfigurationError, Unavailable, may_pass
 from reporting.sinks.archive import status
 
 
@@ -23,12 +23,13 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, and what to do if that is not fine."""
+    """What a check found, and what to do if that is not fine. ``passing``: a fault that may pass by itself."""
 
     subject: str
     state: State
     found: str
     advice: str = ""
+    passing: bool = False
 
     @property
     def sentence(self) -> str:
@@ -37,10 +38,12 @@ class Finding:
 
 
 def require(findings: Iterable[Finding]) -> None:
-    """Raise `ConfigurationError` that names every fault at once."""
-    faults = [f"  {f.subject}: {f.sentence}" for f in findings if f.state is State.FAULT]
-    if faults:
-        raise ConfigurationError("cannot start:\n" + "\n".join(faults))
+    """Raise `ConfigurationError` that names every fault at once; `Unavailable` if all of them may pass."""
+    faults = [finding for finding in findings if finding.state is State.FAULT]
+    if not faults:
+        return
+    said = "cannot start:\n" + "\n".join(f"  {f.subject}: {f.sentence}" for f in faults)
+    raise Unavailable(said) if all(f.passing for f in faults) else ConfigurationError(said)
 
 
 def refused(subject: str, what: str, error: Exception, settings: str) -> Finding:
@@ -53,7 +56,7 @@ def refused(subject: str, what: str, error: Exception, settings: str) -> Finding
             reason = "does not exist"
     else:
         settings = "the network, the region and AWS_ENDPOINT_URL"
-    return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}")
+    return Finding(subject, State.FAULT, f"{what}: {reason}", f"Check {settings}", passing=may_pass(error))
 
 
 @contextmanager

@@ -69,6 +69,15 @@ def quarantine_key(created: float, shard: str, sequence: str) -> str:
     return f"battery-quarantine/{utc(created):dt=%Y-%m-%d}/{_safe(shard)}-{sequence}.json"
 
 
+def undelivered_key(at: float | None, message: str) -> str:
+    """The object that holds a message that the topic refuses, by its event time (epoch seconds) and its id.
+
+    >>> undelivered_key(300.0, "1a2b")
+    'battery-undelivered/dt=1970-01-01/1a2b.json'
+    """
+    return f"battery-undelivered/{utc(at or 0.0):dt=%Y-%m-%d}/{message}.json"
+
+
 def ledger_key(day: str, lane: str) -> str:
     """The ledger of a lane for a UTC day of creation."""
     return f"battery-ledger/{day}/{_safe(lane)}.json"

@@ -40,6 +40,12 @@ class Message:
         time = orjson.loads(self.body).get("time")
         return None if time is None else datetime.fromisoformat(time).timestamp()
 
+    @cached_property
+    def episode(self) -> str | None:
+        """The id of the episode that the message is about, if it is about one."""
+        episode: str | None = orjson.loads(self.body).get("data", {}).get("episode")
+        return episode
+
     @property
     def attributes(self) -> dict[str, str]:
         """The message attributes: names and values, all strings."""

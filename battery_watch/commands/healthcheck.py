@@ -8,11 +8,14 @@ import click
 
 
 @click.command()
-def command() -> None:
-    """Ask whether the worker on this machine makes progress (the container's health check).
+@click.option("--ready", is_flag=True, help="Exit with 1 also where the worker lives but is unwell.")
+def command(ready: bool) -> None:
+    """Ask whether the worker on this machine lives (the container's health check).
 
-    Reads the file that the worker's main loop writes as it turns. Makes no call. Exit codes: 0 well, 1 not well: the
-    loop is blocked, a reader is dead, the lane waits for a shard, or no worker runs here.
+    Reads the file that the worker's main loop writes as it turns. Makes no call. A worker that is unwell, say because
+    the topic is down, says so and is not at fault: a restart would not mend it.
+
+    Exit codes: 0 alive, 1 not: the loop is blocked, a reader is dead, or no worker runs here; with --ready also unwell.
     """
     import os
 
@@ -21,6 +24,6 @@ def command() -> None:
     # Not the settings class: a health check must answer within a second, even if other settings are wrong.
     named = os.environ.get("PULSE_FILE")
     path = default_path(os.environ.get("NAMESPACE", "default"), os.environ.get("BATTERY_TABLE_NAME", "device4"))
-    well, said = LivenessFile(type(path)(named) if named else path).check()
+    well, said = LivenessFile(type(path)(named) if named else path).check(ready=ready)
     click.echo(said, err=not well)
     sys.exit(0 if well else 1)

@@ -21,6 +21,10 @@ SINCE, UNTIL = timedelta(hours=2), timedelta(minutes=5)
 MOST_NAMED = 5
 
 
+NAME_WIDTH = 32
+"""A longer name takes several lines."""
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -152,10 +156,16 @@ def _day(value: str | None) -> str | None:
     return value
 
 
+def _shown(name: str) -> str:
+    """A name without what a terminal would obey. It stays possible to tell which device it is."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
 def _table(rows: list[LedgerRow]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from consumer.state.classes import CLASSES
 
@@ -167,9 +177,11 @@ def _table(rows: list[LedgerRow]) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("day", "device", *CLASSES, "balance"):
-        named = heading in ("day", "device")
-        table.add_column(heading, justify="left" if named else "right", no_wrap=named)
+        if heading == "device":  # a name may have 255 characters, and the counts must stay readable beside it
+            table.add_column(heading, overflow="fold", max_width=NAME_WIDTH)
+        else:
+            table.add_column(heading, justify="left" if heading == "day" else "right", no_wrap=heading == "day")
     for row in rows:
         balance = "[green]yes[/]" if row.imbalance == 0 else f"[bold red]off by {row.imbalance}[/]"
-        table.add_row(row.day, row.device, *(f"{row.counts[name]:,}" for name in CLASSES), balance)
+        table.add_row(row.day, Text(_shown(row.device)), *(f"{row.counts[name]:,}" for name in CLASSES), balance)
     console.print(table)

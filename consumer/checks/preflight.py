@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError
 
 from consumer.aws import CALLS
 from consumer.bundles.location import BundleSource
-from consumer.errors import AWS_ERRORS, Retry
+from consumer.errors import AWS_ERRORS, Retry, may_pass
 from consumer.findings import Finding, State, refused
 from consumer.settings import Settings
 from consumer.stream.client import Stream
@@ -27,7 +27,7 @@ def check_bundle(source: BundleSource) -> tuple[Bundle | None, Finding]:
         advice = "Set MODEL_DIR to a bundle, or leave it unset"
         if isinstance(error, Retry):
             advice = "Check MODEL_DIR and the role's s3:GetObject and s3:ListBucket rights there"
-        return None, Finding("bundle", State.FAULT, str(error), advice)
+        return None, Finding("bundle", State.FAULT, str(error), advice, passing=may_pass(error.__cause__))
     return bundle, Finding("bundle", State.FINE, f"{bundle.id}, verified")
 
 

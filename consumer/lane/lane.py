@@ -24,6 +24,7 @@ from consumer.lane.timers import Timers
 from consumer.outgoing.chart_schedule import ChartSchedule
 from consumer.outgoing.outbox import Reporting
 from consumer.state.commit import Commit, Rewritten
+from consumer.state.delivery import Delivered
 from consumer.state.head import Gap, Head, Refusal
 from consumer.state.ledger import Ledger
 from consumer.state.snapshot import Snapshot
@@ -75,6 +76,11 @@ class Lane:
     def promised(self) -> tuple[Message, ...]:
         """The last owner's outbox. Publish it byte for byte before anything else."""
         return self._recovery.promised
+
+    @property
+    def undelivered(self) -> tuple[str, ...]:
+        """Ids of the episodes that the last owner had set aside."""
+        return tuple(self._commits.head.undelivered)
 
     @property
     def recovering(self) -> bool:
@@ -213,6 +219,10 @@ class Lane:
             self._recovery.check_finished()
         self._sound = True
 
+    def conclude(self, now: float) -> None:
+        """No record will ever come any more: what waits for other devices' notices leaves."""
+        self._parts.waiting.fire_storms(inf, now=now)
+
     def cut(self, now: float, *, final: bool = False) -> Commit | None:
         """The next commit, or None while none is due. It is due at once with a message, else at the next heartbeat.
 
@@ -224,12 +234,16 @@ class Lane:
         due = final or self._commits.due(now)
         if self._recovery.holds_commits:
             return self._commits.heartbeat(now) if due and not final else None
-        if not due and self._parts.outbox.messages == 0:
+        if not due and not self._parts.outbox.cuts(now):
             return None
         self._sound = False
         commit = self._commits.cut(now, self.watermark, final=final)
         self._sound = True
         return commit
+
+    def delivered(self, delivered: Delivered, now: float) -> None:
+        """The last commit, or what the last owner promised, is delivered as far as the sinks took it (rule 29)."""
+        self._parts.outbox.delivered(delivered, now=now)
 
     def grants(self) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the change of its credit in records (negative: taken back)."""

@@ -19,6 +19,7 @@ from consumer.outgoing.chart_schedule import ChartSchedule, NoCharts
 from consumer.outgoing.muting import Muting
 from consumer.outgoing.outbox import LaneOutbox, Reporting
 from consumer.outgoing.quarantine import Quarantine
+from consumer.outgoing.waiting import Waiting
 from consumer.state.head import Head
 from consumer.state.ledger import Ledger
 from consumer.state.scored_minutes import ScoredMinutes
@@ -61,6 +62,7 @@ class Parts:
     watch: Watch
     outbox: LaneOutbox
     muting: Muting
+    waiting: Waiting
     quarantine: Quarantine
     ledger: Ledger
     scored_minutes: ScoredMinutes
@@ -83,7 +85,7 @@ class Parts:
     ) -> Parts:
         """The parts as ``head`` has them. `Recovery` restores the health: it knows how much is re-read."""
         known: dict[str, int] = {}
-        muting = Muting.restore(head)
+        muting, waiting = Muting.restore(head), Waiting.restore(head, to.source, to.table)
         return cls(
             name=head.lane,
             names=names,
@@ -93,10 +95,9 @@ class Parts:
             shards=Shards.restore(head, snapshot, names.shards),
             single_device=SingleDevice.restore(head, names.devices, required=options.one_device),
             watch=Watch(to.table, names.devices, scorer.bundles),
-            outbox=LaneOutbox(
-                scorer.bundles, to, Episodes(head.episodes), muting, devices=names.devices, shards=names.shards
-            ),
+            outbox=LaneOutbox(scorer.bundles, to, Episodes(head.episodes), muting, waiting, names),
             muting=muting,
+            waiting=waiting,
             quarantine=Quarantine.restore(head, names.shards, names.devices),
             ledger=Ledger.restore(head, names.devices),
             scored_minutes=ScoredMinutes(scorer.windows, names.devices),
@@ -118,6 +119,7 @@ class Parts:
             "health": self.watch.settled,
             **self.outbox.stored(),
             **self.muting.stored(self.outbox.episodes),
+            **self.waiting.stored(self.outbox.episodes, self.processed.up_to),
             **self.quarantine.stored(self.shards.positions),
             **self.ledger.stored(),
             **self.stall.stored(),

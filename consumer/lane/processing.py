@@ -29,7 +29,7 @@ class Processing:
     def process(self, ready: Released, now: float) -> Released | None:
         """Process a leading run of records of one class; returns the rest. ``now``: epoch seconds."""
         parts = self._parts
-        room = MAX_MESSAGES - MOST_NOTICES - parts.outbox.messages
+        room = MAX_MESSAGES - MOST_NOTICES - parts.outbox.messages - parts.waiting.gathered
         if not self._recovery.rereads(ready):
             first = float(ready.stamp[0])
             parts.charts.begin(first)
@@ -79,7 +79,8 @@ class Processing:
         parts.shards.count_backfilled(samples.take(~from_stream))
         parts.ledger.duplicate(samples) if run.duplicate else parts.ledger.classed(samples)
         if scored is None:
-            parts.outbox.notify((notice for _, notice in run.seen.notices), now=now)
+            for row, notice in run.seen.notices:
+                parts.outbox.notify([notice], now=now, stamp=float(records.stamp[row]))
             if run.kind.quarantined:
                 parts.quarantine.quarantine(records)
             return

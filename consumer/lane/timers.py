@@ -30,7 +30,9 @@ class Timers:
         """The watermark has reached ``due``. ``now``: epoch seconds, for the times in messages."""
         parts, rereading = self._parts, self._recovery.active
         if self._messages_due <= due:
-            if parts.outbox.due <= due:
+            if self._storms_due <= due:
+                parts.waiting.fire_storms(due, now=now)
+            elif parts.outbox.due <= due:
                 parts.outbox.fire(now=now)
             else:
                 parts.outbox.flush_unmuted(parts.muting.fire(), now=now)
@@ -48,10 +50,15 @@ class Timers:
             for code in parts.watch.forgotten():
                 parts.forget(parts.names.devices[code])
             # Notices below the head's watermark were published before the restart.
-            parts.outbox.notify([] if rereading and due <= parts.processed.before else notices, now=now)
+            parts.outbox.notify([] if rereading and due <= parts.processed.before else notices, now=now, stamp=due)
 
     @property
     def _messages_due(self) -> float:
-        """The stamp at which an episode's step or a suppressed message is due. Steps that were not published lie after
-        all re-read records. Suppressed messages may not, so they wait until re-reading is done."""
-        return min(self._parts.outbox.due, inf if self._recovery.active else self._parts.muting.due)
+        """The stamp at which an episode's step, a suppressed message or one about many devices is due. Steps that were
+        not published lie after all re-read records. The others may not, so they wait until re-reading is done."""
+        muted = inf if self._recovery.active else self._parts.muting.due
+        return min(self._parts.outbox.due, self._storms_due, muted)
+
+    @property
+    def _storms_due(self) -> float:
+        return inf if self._recovery.active else self._parts.waiting.storms_due

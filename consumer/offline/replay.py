@@ -118,6 +118,7 @@ def replay(
         progress(len(page.samples))
     lane.take(ShardEnded(name, 1), now)
     kept.settle(lane, now)
+    lane.conclude(now)
     kept.keep(lane.cut(now, final=True))
     return Replayed(rows.judgements(recorded.devices), tuple(kept.messages), kept.counts(), tuple(kept.quarantine))
 

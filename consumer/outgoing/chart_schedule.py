@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import floor, inf
 
@@ -62,11 +62,14 @@ class ChartSchedule:
                 self._ask(device, self.due, periodic=True)
         self.due += EVERY_S
 
-    def final(self) -> None:
-        """Request a last chart of every device, at its newest sample."""
+    def final(self, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Request a last chart of every device, at its newest sample, as long as ``goes_on``: each takes time. They may
+        be dropped like periodic ones, and never take the place of an opening's."""
         for device, code in self._devices.items():
+            if not goes_on():
+                return
             if self._scorer.windows.count(code):
-                self._ask(device, self._scorer.windows.newest(code), periodic=False)
+                self._ask(device, self._scorer.windows.newest(code), periodic=True)
 
     def opening(self, device: str, at: float) -> None:
         """Request a chart: an episode of the device has opened at ``at``."""
@@ -118,5 +121,5 @@ class NoCharts(ChartSchedule):
     def opening(self, device: str, at: float) -> None:
         """See `ChartSchedule`."""
 
-    def final(self) -> None:
+    def final(self, goes_on: Callable[[], bool] = lambda: True) -> None:
         """See `ChartSchedule`."""

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from consumer.outgoing.muting import Muting
+from consumer.outgoing.waiting import Waiting
+from consumer.state.delivery import Delivered
 from consumer.state.head import Suppressed, is_backfill
+from consumer.stream.records import NameTables
 from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Anomaly, Episode, Episodes, Step, strong
 from reporting.anomaly.evidence import Evidence
@@ -24,7 +27,7 @@ from scoring.scorer import Scored
 from scoring.succession import Succession
 from window.released import Released
 from window.rolling import RETAINED_S
-from window.samples import Floats, Names
+from window.samples import Floats
 
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
@@ -79,7 +82,7 @@ class _Record:
 class LaneOutbox:
     """What a lane will publish with its next commit.
 
-    ``episodes`` and ``muting``: their state, restored from the head. ``devices`` and ``shards``: the tables of codes.
+    ``episodes``, ``muting`` and ``waiting``: their state, restored from the head.
     """
 
     def __init__(
@@ -88,19 +91,18 @@ class LaneOutbox:
         to: Reporting,
         episodes: Episodes,
         muting: Muting,
-        *,
-        devices: Names,
-        shards: Names,
+        waiting: Waiting,
+        names: NameTables,
     ) -> None:
         self._bundles = bundles
         self._to = to
-        self._devices = devices
-        self._shards = shards
+        self._devices = names.devices
+        self._shards = names.shards
         self.episodes = episodes
         self._muting = muting
+        self._waiting = waiting
         self._lines: dict[Minute, dict[float, bytes]] = {}
         self._detached: dict[Minute, dict[float, bytes]] = {}
-        self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
         self.episode_of: dict[int, str] = {}
@@ -114,10 +116,15 @@ class LaneOutbox:
     def messages(self) -> int:
         """Messages that wait for the commit, muted ones included: their samples are archived all the same, and a commit
         holds no more of them."""
-        return len(self._messages) + self._muting.waiting
+        return len(self._waiting) + self._muting.waiting
+
+    def cuts(self, now: float) -> bool:
+        """Does a message ask for a commit at ``now`` (epoch seconds)?"""
+        return self._waiting.due(now) or self._muting.waiting > 0
 
     def messages_per_record(self, touches: int) -> int:
-        """At most how many messages one record leads to that touches so many rows."""
+        """At most how many messages one record leads to that touches so many rows. A few about many devices may come on
+        top: counted here, they could leave a commit no room for any record."""
         samples, steps = self._to.publish != "episodes", self._to.publish != "samples"
         return touches * samples + STEPS * steps
 
@@ -136,23 +143,25 @@ class LaneOutbox:
         device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
         self.episode_of = {}
-        found: list[tuple[int, Message]] = [
-            (row, self._notice(notice, now)) for row, notice in notices if not self._muting.notice(notice)
+        found: list[tuple[int, Message | Notice]] = [
+            (row, notice) for row, notice in notices if not self._muting.notice(notice)
         ]
         for row, evidence in self._update_lines(scored):
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
             record = self._record(run, times, row if row < len(run) else 0)
             found += [(row, message) for message in self._anomaly(scored, row, evidence, record, now)]
         found.sort(key=lambda each: each[0])
-        self._messages.extend(message for _, message in found)
+        for row, item in found:
+            self._waiting.add([item], now=now, stamp=float(run.stamp[row if row < len(run) else 0]))
 
-    def notify(self, notices: Iterable[Notice], *, now: float) -> None:
-        """Add notices that are not about a scored sample, unless they are muted."""
-        self._messages.extend(self._notice(notice, now) for notice in notices if not self._muting.notice(notice))
+    def notify(self, notices: Iterable[Notice], *, now: float, stamp: float | None = None) -> None:
+        """Add notices that are not about a scored sample, unless they are muted. ``stamp``: of the record or deadline
+        that led to them."""
+        self._waiting.add((each for each in notices if not self._muting.notice(each)), now=now, stamp=stamp)
 
     def flush_unmuted(self, notices: Iterable[Notice], *, now: float) -> None:
         """Add notices whose mute has ended and that still hold."""
-        self._messages.extend(self._notice(notice, now) for notice in notices)
+        self._waiting.add(notices, now=now)
 
     @property
     def due(self) -> float:
@@ -161,13 +170,18 @@ class LaneOutbox:
 
     def fire(self, *, now: float) -> None:
         """The watermark has reached `due`: add the step that is due."""
+        due = self.due
         for step in self.episodes.fire():
-            self._messages.extend(self._step(step, None, None, now))
+            self._waiting.add(self._step(step, None, None, now), now=now, stamp=due)
 
     def recall(self, scored: Scored) -> None:
         """Restore the archive lines of rows that were published before a restart. Adds no message."""
         for _ in self._update_lines(scored):
             pass
+
+    def delivered(self, delivered: Delivered, *, now: float) -> None:
+        """The last commit is durable: carry what its sinks did not take, and report what was set aside."""
+        self.notify(self._waiting.delivered(delivered, now), now=now)
 
     def promise(self, minutes: Iterable[Minute]) -> None:
         """Add minutes that the last owner's head promised: they are written with the next commit."""
@@ -186,8 +200,8 @@ class LaneOutbox:
     def drain(self) -> Batch:
         """Take all that waits, for a commit."""
         self._detached = {minute: lines for minute, lines in self._detached.items() if minute in self._minutes}
-        batch = Batch(tuple(self._messages), tuple(sorted(self._minutes)), self._muting.drain())
-        self._messages, self._minutes = [], set()
+        batch = Batch(self._waiting.drain(), tuple(sorted(self._minutes)), self._muting.drain())
+        self._minutes = set()
         return batch
 
     def forget(self, device: str, newest: float) -> None:
@@ -208,14 +222,12 @@ class LaneOutbox:
         """Another lane has a device from now on: take out all that waits for the commit and is about it."""
         lines = {minute: self._lines.pop(minute) for minute in [m for m in self._lines if m[0] == device]}
         minutes = {minute for minute in self._minutes if minute[0] == device}
-        messages = [message for message in self._messages if message.device == device]
         self._minutes -= minutes
-        self._messages = [message for message in self._messages if message.device != device]
-        return Pending(messages, minutes, lines)
+        return Pending(self._waiting.release(device), minutes, lines)
 
     def adopt(self, pending: Pending) -> None:
         """Go on with what another lane had waiting for its commit."""
-        self._messages += pending.messages
+        self._waiting.adopt(pending.messages)
         self._minutes |= pending.minutes
         self._lines.update(pending.lines)
 
@@ -240,9 +252,6 @@ class LaneOutbox:
             else:
                 lines.pop(ts, None)
             yield int(row), evidence
-
-    def _notice(self, notice: Notice, now: float) -> Message:
-        return notice.message(source=self._to.source, table=self._to.table, recorded=utc(now))
 
     def _record(self, run: Released, times: Floats, row: int) -> _Record:
         shard = self._shards[int(run.samples.shard[row])]

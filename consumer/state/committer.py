@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consumer.errors import Retry
 from consumer.heartbeat import HEARTBEAT_S
 from consumer.state.commit import Commit
+from consumer.state.delivery import Delivered, Delivery, together
 from consumer.state.head import Head
 from consumer.state.store import StateStore
 from reporting.message import Message
@@ -26,11 +27,16 @@ HEAD = "head"
 PARALLEL_PUTS = 16
 BACKOFF_FROM_S, BACKOFF_TO_S = 0.2, 2.5
 """The longest back-off is shorter than the time between two heartbeats: a thread that waits writes none."""
+UNFULFILLED = -1
+"""The commit of windows that prove nothing: no head has this number."""
 log = structlog.get_logger(__name__)
 
 
 class Objects(Protocol):
-    """Where archive, ledger and quarantine go: `reporting.sinks.archive.Archive`, or its twin in tests."""
+    """Where archive, ledger, quarantine and undelivered messages go: `reporting.sinks.archive.Archive`, or its twin in
+    tests."""
+
+    bucket: str
 
     def put(self, item: StoredObject) -> None:
         """Write an object whose bytes are the same for every owner."""
@@ -60,8 +66,26 @@ class Abandoned(Exception):
     """The committer was stopped while a sink kept failing. If the head was written, a successor does the rest."""
 
 
-def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
-    """A commit as groups of steps. A group begins when the one before is done; the steps of a group have no order."""
+class Outgoing:
+    """The messages of a commit on their way to all publishers. ``episodes``: ids of those that are set aside."""
+
+    def __init__(self, messages: Sequence[Message], to: Sinks, episodes: Iterable[str] = ()) -> None:
+        self._messages = messages
+        self._deliveries = [Delivery(each, to.objects, messages, episodes) for each in to.publishers]
+
+    def steps(self) -> list[Step]:
+        """One step for each publisher. A repeated step sends what its own publisher has not answered yet."""
+        return [Step(each.name, each.run) for each in self._deliveries]
+
+    @property
+    def result(self) -> Delivered:
+        """What became of the messages, once all steps are done."""
+        return together([each.result for each in self._deliveries], self._messages)
+
+
+def steps(commit: Commit, to: Sinks, outgoing: Outgoing) -> Iterator[list[Step]]:
+    """A commit as groups of steps. A group begins when the one before is done; the steps of a group have no order.
+    ``outgoing``: the commit's messages."""
     written = _Revised(commit, to)
     # Before the head, which moves the positions past these records: after a crash nobody would quarantine them again.
     yield [Step("quarantine", partial(to.objects.put, item)) for item in commit.quarantine]
@@ -71,11 +95,13 @@ def steps(commit: Commit, to: Sinks) -> Iterator[list[Step]]:
     yield [Step("archive", partial(written.put, item)) for item in commit.minutes]
     yield from written.again()
     yield [Step("ledger", partial(to.objects.put, item)) for item in (*commit.ledger, *commit.scored_minutes)]
-    yield publishing(commit.messages, to.publishers)
+    yield outgoing.steps()
     # The windows last: windows of the head's own commit prove to a successor that all that the head promised was done.
+    # If a message is carried or was set aside, they must not prove that: the next head knows of it, this one does not.
     if commit.snapshot is not None:
-        body = commit.snapshot.encode()
-        yield [Step("windows", partial(written.put_windows, body))]
+        whole = outgoing.result.complete
+        snapshot = commit.snapshot if whole else replace(commit.snapshot, commit=UNFULFILLED)
+        yield [Step("windows", partial(written.put_windows, snapshot.encode()))]
         yield from written.again()
 
 
@@ -121,18 +147,6 @@ class _Revised:
             self._refused[key] = there[0], again
 
 
-def publishing(messages: Sequence[Message], publishers: Sequence[Publisher]) -> list[Step]:
-    """The group of steps that publishes messages, one for each publisher. A repeated step sends the messages that its
-    own publisher has not accepted yet."""
-    return [Step(each.name, partial(_publish, each, list(messages))) for each in publishers]
-
-
-def _publish(publisher: Publisher, waiting: list[Message]) -> None:
-    waiting[:] = publisher.publish(waiting)
-    if waiting:
-        raise Retry(f"{len(waiting)} messages were not accepted")
-
-
 class Committer:
     """Writes commits on its own thread. It retries a failing sink until it works or `stop` is called.
 
@@ -154,14 +168,14 @@ class Committer:
         self._clock = clock
         self._head = head  # as last written
         self._failing: dict[int, tuple[float, str]] = {}
-        self._owner: threading.Thread | None = None
+        self._beating = threading.Lock()
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._puts = ThreadPoolExecutor(PARALLEL_PUTS, thread_name_prefix="put")
 
-    def submit(self, commit: Commit) -> Future[Commit]:
-        """Begin to write a commit. The future returns it when all of it is durable, or raises `Fenced` or `Abandoned`.
-        Submit the next one only after that."""
+    def submit(self, commit: Commit) -> Future[Delivered]:
+        """Begin to write a commit. When all of it is durable, the future returns what became of its messages; it raises
+        `Fenced` or `Abandoned`. Submit the next one only after that, with the messages that were carried."""
         return self._thread.submit(self._write, commit)
 
     @property
@@ -169,10 +183,10 @@ class Committer:
         """Since when (epoch seconds) a sink has been failing, and why; None while all is well."""
         return min(self._failing.values(), default=None)
 
-    def resend(self, messages: Sequence[Message]) -> None:
-        """Publish again what the last owner promised. Call it before the first commit."""
-        if messages:
-            self._thread.submit(self._resend, messages)
+    def resend(self, messages: Sequence[Message], episodes: Iterable[str] = ()) -> Future[Delivered]:
+        """Publish again what the last owner promised, before the first commit. ``episodes``: those that it had set
+        aside. The future is that of `submit`."""
+        return self._thread.submit(self._resend, messages, episodes)
 
     def stop(self) -> None:
         """Give up retrying and end the threads."""
@@ -181,23 +195,26 @@ class Committer:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._puts.shutdown(wait=False, cancel_futures=True)
 
-    def _resend(self, messages: Sequence[Message]) -> None:
-        self._owner = threading.current_thread()
-        self._carry_out(publishing(messages, self._to.publishers))
+    def _resend(self, messages: Sequence[Message], episodes: Iterable[str]) -> Delivered:
+        outgoing = Outgoing(messages, self._to, episodes)
+        if messages:
+            self._carry_out(outgoing.steps())
+        return outgoing.result
 
-    def _write(self, commit: Commit) -> Commit:
-        self._owner = threading.current_thread()
-        for group in steps(commit, self._to):
+    def _write(self, commit: Commit) -> Delivered:
+        outgoing = Outgoing(commit.messages, self._to, commit.head.undelivered)
+        for group in steps(commit, self._to, outgoing):
             self._carry_out(group)
             if group and group[0].name == HEAD:
                 epoch = max(commit.head.epoch, commit.rewritten.epoch)
                 self._head = commit.head.model_copy(update={"epoch": epoch})
-        return commit
+        return outgoing.result
 
     def _carry_out(self, group: list[Step]) -> None:
-        """Carry out all steps of a group, in parallel if there are several."""
-        if len(group) == 1:
-            self._retry_until_done(group[0])
+        """Carry out all steps of a group, in parallel. While they last, this thread writes heartbeats: one call of a
+        sink that hangs may take longer than a stand-by waits."""
+        if group and group[0].name == HEAD:
+            self._retry_until_done(group[0])  # it is a heartbeat itself
             return
         waiting = {self._puts.submit(self._retry_until_done, step) for step in group}
         while waiting:
@@ -209,18 +226,19 @@ class Committer:
     def _write_heartbeat(self) -> None:
         """Write a heartbeat while a sink is slow or down. Without it a stand-by would take the lane over, only to wait
         for the same sink."""
-        # Only the thread that writes commits: two writers would fence each other by the head's ETag.
-        if self._head is None or threading.current_thread() is not self._owner:
+        # One thread at a time: two writers would fence each other by the head's ETag. No step runs beside the head's.
+        if self._head is None or not self._beating.acquire(blocking=False):
             return
-        now = self._clock()
-        if now - self._head.heartbeat >= self._heartbeat_s:
-            beat = self._head.model_copy(update={"heartbeat": now})
-            try:
+        try:
+            now = self._clock()
+            if now - self._head.heartbeat >= self._heartbeat_s:
+                beat = self._head.model_copy(update={"heartbeat": now})
                 self._to.state.write(beat)
-            except Retry as error:
-                log.warning("no heartbeat, will retry", error=str(error))
-            else:
                 self._head = beat
+        except Retry as error:
+            log.warning("no heartbeat, will retry", error=str(error))
+        finally:
+            self._beating.release()
 
     def _retry_until_done(self, step: Step) -> None:
         backoff_s = BACKOFF_FROM_S

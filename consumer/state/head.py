@@ -94,6 +94,19 @@ class Suppressed:
         return Suppressed(min(self.since, at), self.count + 1, unopened)
 
 
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Equal notices of many devices since ``begin`` (a stamp). ``first``: the device whose notice left at once, None if
+    none did. ``devices``: those whose notices wait to leave as one message, ``notice``: what it will say."""
+
+    type: str
+    state: str
+    begin: float
+    first: str | None = None
+    devices: tuple[str, ...] = ()
+    notice: Notice | None = None
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -154,6 +167,9 @@ class Head(_Part):
     untold: dict[str, Suppressed] = Field(default_factory=dict)
     """By episode: suppressed messages, published in one after the mute. ``held``: deferred notices, likewise."""
     held: list[Notice] = Field(default_factory=list)
+    storms: list[Storm] = Field(default_factory=list)
+    undelivered: list[str] = Field(default_factory=list)
+    """Ids of episodes whose messages are set aside (rule 29)."""
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """By shard: an hour, and how many records of it were quarantined."""
@@ -206,6 +222,8 @@ INHERITED = frozenset(
         "ledger",
         "untold",
         "held",
+        "storms",
+        "undelivered",
         "refused",
         "forced",
         "delays",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +16,7 @@ from consumer.bundles.store import BundleStore
 from consumer.bundles.watcher import BundleReader
 from consumer.checks import preflight
 from consumer.errors import ConfigurationError
-from consumer.findings import require
+from consumer.findings import State, require
 from consumer.heartbeat import heartbeat_s, steady_s
 from consumer.logs import configure
 from consumer.mutes.store import MuteStore
@@ -42,9 +41,10 @@ from consumer.worker.lanes import TABLE_LANE, Lanes
 from consumer.worker.liveness import LivenessFile, default_path
 from consumer.worker.metrics import Metrics
 from consumer.worker.owned_lane import OwnedLane
+from consumer.worker.start import patiently, stop_on_signals
 from consumer.worker.status import Status, StatusLog
 from consumer.worker.table_reader import TableReader
-from consumer.worker.worker import EXIT_OK, Background, Worker
+from consumer.worker.worker import EXIT_FAILED, EXIT_OK, Background, Worker
 from reporting.sinks.archive import Archive
 from reporting.sinks.chart_links import ChartLinks
 from reporting.sinks.topic import Topic
@@ -58,22 +58,22 @@ log = structlog.get_logger(__name__)
 
 
 def run() -> int:
-    """Run a worker from the environment until SIGTERM or SIGINT. Returns the exit code.
+    """Run a worker from the environment until SIGTERM or SIGINT. Returns the exit code. While AWS is down it waits.
 
     Raises `ConfigurationError` for what the user must fix first, and `Retry` if the state cannot be read or written at
-    the start.
+    the start for a reason that does not pass by itself.
     """
     settings = load_settings()
     configure(settings.log_format, settings.log_level)
     log.info("starting", table=settings.table, bucket=settings.bucket, topic=settings.topic_arn)
     aws = session(settings.region)
-    bundle, stream = surroundings(aws, settings)
-    # From here on a signal stops the worker in order. Before, it ends the process: there is nothing to stop.
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     liveness = LivenessFile(settings.pulse_file or default_path(settings.namespace, settings.table))
-    worker = Assembly(aws, settings, bundle, stream).worker(liveness, stop)
+    found = patiently(lambda: surroundings(aws, settings), liveness, stop.wait)
+    assert found is not None  # nobody has set `stop`
+    # From here on a signal stops the worker in order. Before, it ends the process: there is nothing to stop.
+    stop_on_signals(stop, EXIT_FAILED)
+    worker = patiently(lambda: Assembly(aws, settings, *found).worker(liveness, stop), liveness, stop.wait)
     if worker is None:
         liveness.close()
         return EXIT_OK
@@ -83,9 +83,12 @@ def run() -> int:
 def surroundings(aws: boto3.Session, settings: Settings) -> tuple[Bundle, Stream]:
     """The bundle and the stream. Raises one `ConfigurationError` with everything around the worker that is wrong."""
     bundle, about_bundle = preflight.check_bundle(BundleSource.at(settings.bundle, lambda: aws))
-    require([about_bundle, preflight.check_credentials(aws)])
+    credentials = preflight.check_credentials(aws)
+    if credentials.state is State.FAULT:
+        require([about_bundle, credentials])
     stream, about_table = preflight.check_table(aws, settings)
-    require([*about_table, preflight.check_bucket(aws, settings), preflight.check_topic(aws, settings)])
+    about_sinks = [preflight.check_bucket(aws, settings), preflight.check_topic(aws, settings)]
+    require([about_bundle, *about_table, *about_sinks])
     assert bundle is not None  # otherwise `require` has raised
     assert stream is not None
     return bundle, stream

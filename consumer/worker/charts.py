@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -13,6 +14,8 @@ from consumer.outgoing.chart_schedule import ChartRequest
 from reporting.charts.process import ChartError, ChartProcess
 from reporting.sinks.archive import Archive, StoredObject
 
+CLOSE_S = 0.3
+"""What ending the process takes of the time."""
 log = structlog.get_logger(__name__)
 
 
@@ -33,9 +36,10 @@ class Charting:
             self._open.add(self._upload.submit(partial(self._store, request.key, drawn)))
 
     def finish(self, timeout_s: float) -> None:
-        """Wait for the charts in progress, at most that long, and end the process."""
-        wait(self._open, timeout=timeout_s, return_when=FIRST_EXCEPTION)
-        self._process.close()
+        """Wait for the charts in progress and end the process, in that time at most."""
+        ends = time.monotonic() + timeout_s
+        wait(self._open, timeout=max(0.0, timeout_s - CLOSE_S), return_when=FIRST_EXCEPTION)
+        self._process.close(max(0.0, ends - time.monotonic()))
         self._upload.shutdown(wait=False, cancel_futures=True)
 
     def _store(self, key: str, drawn: Future[bytes]) -> None:

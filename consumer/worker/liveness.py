@@ -35,6 +35,7 @@ class Liveness:
     state: str
     lag_s: float | None = None
     fault: str = ""
+    unwell: str = ""
 
 
 class LivenessFile:
@@ -52,7 +53,7 @@ class LivenessFile:
         if now - self._written_at < WRITE_EVERY_S:
             return
         self._written_at = now
-        content = asdict(Liveness(now, status.state, status.lag_s, status.fault))
+        content = asdict(Liveness(now, status.state, status.lag_s, status.fault, status.unwell))
         part = self._path.with_suffix(f".{os.getpid()}")
         try:
             part.write_text(json.dumps(content))
@@ -66,8 +67,9 @@ class LivenessFile:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
-    def check(self) -> tuple[bool, str]:
-        """Is the worker healthy, and a sentence about it. Raises nothing."""
+    def check(self, *, ready: bool = False) -> tuple[bool, str]:
+        """Is the worker alive, and a sentence about it. It is if its loop turns and its readers live, though it may be
+        unwell; with ``ready`` it must be well too (rule 34). Raises nothing."""
         try:
             content = Liveness(**json.loads(self._path.read_text()))
         except FileNotFoundError:
@@ -82,7 +84,8 @@ class LivenessFile:
         if content.fault:
             return False, content.fault
         lag = "" if content.lag_s is None else f", {content.lag_s:.1f} s behind"
-        return True, f"{content.state}{lag}"
+        unwell = f"; unwell: {content.unwell}" if content.unwell else ""
+        return not (ready and content.unwell), f"{content.state}{lag}{unwell}"
 
 
 def default_path(namespace: str, table: str) -> Path:

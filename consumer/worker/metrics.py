@@ -16,8 +16,8 @@ from reporting.contract.health_kinds import HEALTH_COUNTERS, metric_name
 
 EVERY_S = 60.0
 NAMESPACE = "BatteryWatch"
-COUNTS = (*CLASSES, "messages", "forced", *HEALTH_COUNTERS.values())
-LAG, HEARTBEAT, FENCED = "LagSeconds", "Heartbeat", "Fenced"
+COUNTS = (*CLASSES, "messages", "undelivered", "forced", *HEALTH_COUNTERS.values())
+LAG, HEARTBEAT, FENCED, UNWELL = "LagSeconds", "Heartbeat", "Fenced", "Unwell"
 log = structlog.get_logger(__name__)
 
 
@@ -28,18 +28,21 @@ class Metrics:
         self._dimensions = {"table": table, "namespace": namespace}
         self._embedded = embedded
         self._counted = Counter[str]()
+        self._unwell = False
         self._at = 0.0
 
     def observe(self, status: Status) -> None:
         """See `consumer.worker.status.Observer`. A fenced worker stops, so it writes its line at once."""
         self._counted += status.counts
+        self._unwell = self._unwell or bool(status.fault or status.unwell)
         if status.at - self._at < EVERY_S and not status.fenced:
             return
         self._at = status.at
         counted, self._counted = self._counted, Counter()
         lag_s = None if status.lag_s is None else round(status.lag_s, 1)
         counts: dict[str, Any] = {metric_name(name): counted[name] for name in COUNTS}
-        counts |= {HEARTBEAT: 1, FENCED: int(status.fenced)}
+        counts |= {HEARTBEAT: 1, FENCED: int(status.fenced), UNWELL: int(self._unwell)}
+        self._unwell = False
         if lag_s is not None:
             counts[LAG] = lag_s
         if not self._embedded:
@@ -55,5 +58,5 @@ class Metrics:
         """See `consumer.worker.status.Observer`."""
 
 
-METRICS = (*map(metric_name, COUNTS), HEARTBEAT, FENCED, LAG)
+METRICS = (*map(metric_name, COUNTS), HEARTBEAT, FENCED, UNWELL, LAG)
 """The names of all metrics. Alarms and the dashboard use them; a test compares."""

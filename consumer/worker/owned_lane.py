@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+import orjson
 import structlog
 
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
+from consumer.state.delivery import Delivered
 from consumer.stream.source import Source
 from reporting.contract.health_kinds import HEALTH_COUNTERS
 from reporting.message import Message
@@ -21,10 +23,11 @@ log = structlog.get_logger(__name__)
 class Commits(Protocol):
     """What makes a lane's commits durable: `consumer.state.committer.Committer`, or its twin in tests."""
 
-    def submit(self, commit: Commit) -> Future[Commit]:
-        """Begin to write a commit, one at a time; the future raises `Fenced` or `Abandoned`."""
+    def submit(self, commit: Commit) -> Future[Delivered]:
+        """Begin to write a commit, one at a time; the future returns what became of its messages, or raises `Fenced` or
+        `Abandoned`."""
 
-    def resend(self, messages: Sequence[Message]) -> None:
+    def resend(self, messages: Sequence[Message], episodes: Iterable[str] = ()) -> Future[Delivered]:
         """Publish what the last owner promised, before the first commit."""
 
     def stop(self) -> None:
@@ -41,9 +44,7 @@ class OwnedLane:
     def __init__(self, lane: Lane, commits: Commits) -> None:
         self.lane = lane
         self._commits = commits
-        self._in_flight: Future[Commit] | None = None
         self._published: Counter[str] = Counter()
-        self._resending = bool(lane.promised)
         self.waits = self.holds = False
         """Another lane has a device that this one needs first, or has taken one and not stored it: nothing is
         processed, or committed, meanwhile (`consumer.worker.claims`)."""
@@ -51,7 +52,12 @@ class OwnedLane:
         """The numbers of the last commit, and of the last durable one with windows."""
         self.retired: bool | None = None
         """True once the last commit of a lane that is over is durable; None before `retire`."""
-        commits.resend(lane.promised)
+        self._carrying: tuple[float, str] | None = None
+        self._commit: Commit | None = None
+        self._in_flight: Future[Delivered] | None = None
+        if lane.promised:
+            # It is in flight like a commit: what the sinks do not take must be in the first commit's outbox.
+            self._in_flight = commits.resend(lane.promised, lane.undelivered)
 
     def turn(self, source: Source, now: float, *, process: bool = True) -> None:
         """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
@@ -61,14 +67,18 @@ class OwnedLane:
         if self._in_flight is None and not self.holds and self.retired is not True:
             commit = self.lane.cut(now, final=self.retired is False)
             if commit is not None:
-                self.last_cut = commit.head.commit
-                self._in_flight = self._commits.submit(commit)
+                self._submit(commit)
         for shard, (epoch, records) in self.lane.grants().items():
             source.credit(shard, epoch, records)
 
-    def finish(self, source: Source, now: float, timeout_s: float) -> None:
-        """Make all that was processed durable, and release the lane. Blocks for two commits, up to ``timeout_s`` for
-        each. Raises `Fenced`, `Abandoned` or TimeoutError."""
+    @property
+    def settled(self) -> bool:
+        """True if no commit is in flight, or the one that was is durable."""
+        return self._in_flight is None or self._in_flight.done()
+
+    def begin_last(self, source: Source, now: float, timeout_s: float) -> None:
+        """Begin to make all that was processed durable, and to release the lane. Blocks up to ``timeout_s`` for the
+        commit in flight. Raises `Fenced`, `Abandoned` or TimeoutError."""
         if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
             self._settle(source, now)
@@ -76,14 +86,18 @@ class OwnedLane:
             return  # its last commit still has the device that another lane has taken and not stored
         commit = self.lane.cut(now, final=True)
         if commit is not None:
-            self._in_flight = self._commits.submit(commit)
+            self._submit(commit)
+
+    def end_last(self, source: Source, now: float, timeout_s: float) -> None:
+        """Wait for the last commit, up to ``timeout_s``. Raises as `begin_last`."""
+        if self._in_flight is not None:
             self._in_flight.result(timeout=timeout_s)
             self._settle(source, now)
 
     @property
     def quiet(self) -> bool:
         """True while nothing that this lane or its last owner has promised is on its way."""
-        return self._in_flight is None and not self._resending
+        return self._in_flight is None and self._carrying is None
 
     def retire(self) -> None:
         """The lane is over: release it with its next commit, and make no other."""
@@ -101,24 +115,46 @@ class OwnedLane:
 
     @property
     def trouble(self) -> tuple[float, str] | None:
-        """Since when (epoch seconds) a commit has been failing, and why; None while all is well."""
-        return self._commits.trouble
+        """Since when (epoch seconds) a commit has been failing or messages were refused, and why; None while all is
+        well."""
+        return min((each for each in (self._commits.trouble, self._carrying) if each is not None), default=None)
 
     def stop(self) -> None:
         """Give up commits that are not durable yet."""
         self._commits.stop()
 
+    def _submit(self, commit: Commit) -> Future[Delivered]:
+        self.last_cut = commit.head.commit
+        self._commit, self._in_flight = commit, self._commits.submit(commit)
+        return self._in_flight
+
     def _settle(self, source: Source, now: float) -> None:
         if self._in_flight is None or not self._in_flight.done():
             return
-        commit = self._in_flight.result()
-        self._in_flight, self._resending = None, False  # the resent messages come before the first commit
+        delivered, commit = self._in_flight.result(), self._commit
+        self._in_flight = self._commit = None
+        self.lane.delivered(delivered, now)
+        if not delivered.carried:
+            self._carrying = None
+        else:
+            since = now if self._carrying is None else self._carrying[0]
+            self._carrying = since, f"{len(delivered.carried)} messages are not taken: {delivered.why}"
+        self._published["undelivered"] += len(delivered.aside)
+        if commit is not None:
+            self._written(commit, now)
+            self._acknowledge(source, commit)
+            left = {message.id for message in delivered.carried} | {each.message.id for each in delivered.aside}
+            self._count([message for message in commit.messages if message.id not in left])
+
+    def _written(self, commit: Commit, now: float) -> None:
         if commit.snapshot is not None:
             self.stored_windows = commit.snapshot.commit
         if self.retired is False and commit.head.released:
             self.retired = True
         if commit.rewritten.keys:
             self.lane.rewrote(commit.rewritten, now)
+
+    def _acknowledge(self, source: Source, commit: Commit) -> None:
         for shard, position in commit.head.positions.items():
             epoch = self.lane.epoch(shard)
             if epoch is None:
@@ -127,10 +163,18 @@ class OwnedLane:
                 source.ack(shard, epoch, position.sequence)
             if position.ended:
                 source.ended(shard, epoch)
-        for message in commit.messages:
+
+    def _count(self, messages: Iterable[Message]) -> None:
+        for message in messages:
             self._published["messages"] += 1
             if message.type in HEALTH_COUNTERS and message.state == "opened":
-                self._published[HEALTH_COUNTERS[message.type]] += 1
+                self._published[HEALTH_COUNTERS[message.type]] += _devices(message)
             # The archive has samples only. Without the log a health event's text would reach the subscribers alone.
             more = {"says": message.text} if message.type.startswith("health.") else {}
             log.info("told", type=message.type, severity=message.severity, device=message.device, id=message.id, **more)
+
+
+def _devices(message: Message) -> int:
+    """How many devices a notice is about: one, or those of a message about many (rule 30)."""
+    many = orjson.loads(message.body).get("data", {}).get("devices")
+    return 1 if many is None else int(many["count"])

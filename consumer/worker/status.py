@@ -17,7 +17,7 @@ from consumer.worker.owned_lane import OwnedLane
 SINK_DOWN_S = 30.0
 READER_STUCK_S = 100.0
 """A call with all its retries ends earlier."""
-State = Literal["standing by", "recovering", "watching"]
+State = Literal["waiting", "standing by", "recovering", "watching"]
 log = structlog.get_logger(__name__)
 
 
@@ -26,14 +26,17 @@ class Status:
     """The state of the worker at the end of a turn.
 
     ``at``: when, epoch seconds; ``lag_s``: how far the watermark of the slowest lane is behind that, None before the
-    first record; ``fault``: why the worker is unhealthy, empty if it is healthy; ``fenced``: another worker owns one of
-    its lanes; ``counts``: since the last status, records by class, forced releases, messages, health notices.
+    first record; ``fault``: why the worker should be started again: a reader is dead or hangs; ``unwell``: what else is
+    wrong, say a sink that is down: a restart would not mend it (rule 34); both are empty if all is well; ``fenced``:
+    another worker owns one of its lanes; ``counts``: since the last status, records by class, forced releases,
+    messages, health notices.
     """
 
     at: float
     state: State
     lag_s: float | None = None
     fault: str = ""
+    unwell: str = ""
     fenced: bool = False
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -49,7 +52,7 @@ class Observer(Protocol):
 
 
 class StatusLog:
-    """Logs when the worker begins to watch, and when it becomes unhealthy and healthy again."""
+    """Logs when the worker begins to watch, and when it becomes unwell and is well again."""
 
     def __init__(self) -> None:
         self._watching = False
@@ -60,9 +63,10 @@ class StatusLog:
         if status.state == "watching" and not self._watching:
             self._watching = True
             log.info("watching")
-        if bool(status.fault) != self._unwell:
-            self._unwell = bool(status.fault)
-            log.error("unwell", fault=status.fault) if status.fault else log.info("well again")
+        wrong = status.fault or status.unwell
+        if bool(wrong) != self._unwell:
+            self._unwell = bool(wrong)
+            log.error("unwell", fault=wrong) if wrong else log.info("well again")
 
     def close(self) -> None:
         """See `Observer`."""
@@ -74,15 +78,22 @@ def lag_s(reading: Iterable[OwnedLane], now: float) -> float | None:
     return max(0.0, now - watermark) if isfinite(watermark) else None
 
 
-def fault(lanes: Lanes, source: SourceHealth, now: float) -> str:
-    """Why the worker is unhealthy, the first reason of several; empty if it is healthy."""
+def fault(source: SourceHealth) -> str:
+    """Why the worker should be started again; empty if it need not be."""
+    if not source.alive:
+        return "a reader has died"
+    if source.idle_s > READER_STUCK_S:
+        return f"a reader has been in one call for {source.idle_s:.0f} s"
+    return ""
+
+
+def unwell(lanes: Lanes, source: SourceHealth, now: float) -> str:
+    """What is wrong and no restart would mend, the first of several reasons; empty if nothing is (rule 34)."""
     for owned in lanes:
         if owned.trouble is not None and now - owned.trouble[0] > SINK_DOWN_S:
             return f"commits have been failing for {now - owned.trouble[0]:.0f} s: {owned.trouble[1]}"
     if source.trouble:
         return source.trouble
-    if source.idle_s > READER_STUCK_S:
-        return f"a reader has been in one call for {source.idle_s:.0f} s"
     if any(owned.lane.lagging for owned in lanes.reading):
         return "a shard cannot be read, and a lane waits for it. Run battery-watch doctor"
     return ""

@@ -19,16 +19,29 @@ from consumer.worker.backfill import Backfill
 from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.host_clock import HostClock
 from consumer.worker.lanes import Lanes
-from consumer.worker.status import Observer, Status, fault, lag_s
+from consumer.worker.status import Observer, Status, fault, lag_s, unwell
 
 TICK_S = 0.1
-STOP_READING_S, STOP_COMMIT_S, STOP_CHARTS_S = 1.5, 2.0, 4.0
-STOP_S = STOP_READING_S + 2 * STOP_COMMIT_S + STOP_READING_S + STOP_CHARTS_S
-"""How long `Worker.stop` takes at most with one lane: `quiesce`, the two commits of `OwnedLane.finish`, `close`, the
-charts. That is 11 s, more than the 10 s that Docker gives a container between SIGTERM and SIGKILL: infra gives it 30 s.
-Each further lane adds up to 0.2 s while a sink hangs. A killed process loses no record: the next owner reads again."""
+STOP_S = 8.0
+"""How long `Worker.stop` takes at most, whatever hangs: all its steps, lanes and charts share one deadline. Docker
+gives a container 10 s between SIGTERM and SIGKILL, infra gives it 30. A killed process loses no record: the next owner
+goes on from the last commit."""
+STOP_READING_S = 1.5
+STOP_CLOSE_S, STOP_CHARTS_S = 1.0, 1.5
+"""What the commits leave of the time to `close` and to the charts."""
 EXIT_OK, EXIT_FAILED, EXIT_FENCED = 0, 1, 75
 log = structlog.get_logger(__name__)
+
+
+class Deadline:
+    """A point in time that several steps share: ``seconds`` from now, by the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left_s(self, reserved_s: float = 0.0) -> float:
+        """How long until ``reserved_s`` before it, never negative."""
+        return max(0.0, self._at - reserved_s - time.monotonic())
 
 
 class Charts(Protocol):
@@ -137,27 +150,17 @@ class Worker:
         nothing more. Returns the exit code."""
         # Reading stops first, or new records would come in. Then the last commits make durable what was scored. Only
         # then may the source give up its leases, since commits acknowledge through it. Nothing waits for the charts.
-        self._source.quiesce(STOP_READING_S)
+        within = Deadline(STOP_S)
+        self._source.quiesce(min(STOP_READING_S, within.left_s()))
         self._background.stop()
-        deadline = time.monotonic() + STOP_COMMIT_S
+        if code != EXIT_FENCED and not self._finish(within):
+            code = EXIT_FAILED
         for owned in self._lanes:
-            try:
-                if code != EXIT_FENCED:
-                    owned.finish(self._source, self._clock(), max(0.1, deadline - time.monotonic()))
-            except Exception as error:  # noqa: BLE001 - the other lanes still need their last commit
-                log.error(
-                    "the last commit is not durable; the next start goes on from the one before",
-                    lane=owned.lane.name,
-                    error=repr(error),
-                    sink=owned.trouble and owned.trouble[1],
-                )
-                code = EXIT_FAILED
             owned.stop()
-            if code != EXIT_FENCED:
-                owned.lane.charts.final()
-                self._background.charts.draw(owned.lane.charts.drain())
-        self._source.close(STOP_READING_S)
-        self._background.charts.finish(STOP_CHARTS_S)
+        if code != EXIT_FENCED:
+            self._draw_last_charts(within)
+        self._source.close(min(STOP_CLOSE_S, within.left_s()))
+        self._background.charts.finish(within.left_s())
         for observer in self._observers:
             observer.close()
         unaccounted = sum(owned.lane.ledger.imbalance() for owned in self._lanes)
@@ -165,6 +168,35 @@ class Worker:
             "stopped", code=code, unaccounted=unaccounted, ledger=[owned.lane.ledger.days for owned in self._lanes]
         )
         return code
+
+    def _finish(self, within: Deadline) -> bool:
+        """Have all lanes make what they processed durable, side by side: none waits for the sinks of another. False if
+        one could not."""
+        lanes, done = sorted(self._lanes, key=lambda owned: not owned.settled), True
+        for step in ("begin_last", "end_last"):
+            for owned in list(lanes):
+                try:
+                    left_s = within.left_s(STOP_CLOSE_S + STOP_CHARTS_S)
+                    getattr(owned, step)(self._source, self._clock(), left_s)
+                except Exception as error:  # noqa: BLE001 - the other lanes still need their last commit
+                    log.error(
+                        "the last commit is not durable; the next start goes on from the one before",
+                        lane=owned.lane.name,
+                        error=repr(error),
+                        sink=owned.trouble and owned.trouble[1],
+                    )
+                    lanes.remove(owned)
+                    done = False
+        return done
+
+    def _draw_last_charts(self, within: Deadline) -> None:
+        """Have a last chart of each device drawn, of as many as there is time for. Those of openings come first: their
+        links are in messages."""
+        for owned in self._lanes:
+            self._background.charts.draw(owned.lane.charts.drain())
+        for owned in self._lanes:
+            owned.lane.charts.final(lambda: within.left_s(STOP_CLOSE_S + STOP_CHARTS_S) > 0.0)
+            self._background.charts.draw(owned.lane.charts.drain())
 
     def _observe(self, now: float, health: SourceHealth, *, fenced: bool = False) -> None:
         self._watching = self._watching or (not self._background.backfill.fills and self.watching)
@@ -177,7 +209,8 @@ class Worker:
             at=now,
             state="watching" if self._watching else "recovering",
             lag_s=lag_s(self._lanes.reading, now),
-            fault=fault(self._lanes, health, now),
+            fault=fault(health),
+            unwell=unwell(self._lanes, health, now),
             fenced=fenced,
             counts=counts,
         )

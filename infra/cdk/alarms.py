@@ -114,6 +114,12 @@ class WorkerAlarms(AlarmSet):
             "bucket and topic answer.",
             When(limit=lag, minutes=5),
         )
+        self._add(
+            "Unwell",
+            metrics.worst("Unwell"),
+            "A sink or a shard has been down for half a minute or more. The worker lives and waits; the log says what "
+            "for.",
+        )
         self._add("Lagging", metrics.total("Lagging"), "A shard cannot be read, and the others wait for it.")
         self._add("Gap", metrics.total("Gap"), "Records are missing in the stream; the event says which time.")
         self._add("Errors", metrics.errors, "The log has lines at level error. They say what and why.")
@@ -121,6 +127,11 @@ class WorkerAlarms(AlarmSet):
             "Quarantined",
             metrics.total("Quarantined"),
             "Records are no samples and were set aside; battery-quarantine/ holds them with the reason.",
+        )
+        self._add(
+            "Undelivered",
+            metrics.total("Undelivered"),
+            "The topic refused messages and got a short text instead; battery-undelivered/ holds them with the reason.",
         )
         self._add(
             "Fenced",

@@ -32,8 +32,11 @@ class Dashboard(Construct):
         self.dashboard.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=24, height=3))
         self.dashboard.add_widgets(
             _graph("Seconds behind", [metrics.worst("LagSeconds")]),
-            _graph("Signs of life", [metrics.total("Heartbeat", five), metrics.total("Fenced", five)]),
-            _graph("Messages", [metrics.total("Messages"), metrics.total("Muted")]),
+            _graph(
+                "Signs of life",
+                [*(metrics.total(each, five) for each in ("Heartbeat", "Fenced")), metrics.worst("Unwell", five)],
+            ),
+            _graph("Messages", [metrics.total(each) for each in ("Messages", "Muted", "Undelivered")]),
         )
         self.dashboard.add_widgets(
             _graph("Records", [metrics.total("Read"), metrics.total("Scored")]),

@@ -53,6 +53,7 @@ def task_statements(names: Names) -> list[Statement]:
             events,
             charts,
             f"{bucket}/battery-quarantine/*",
+            f"{bucket}/battery-undelivered/*",
             f"{bucket}/battery-ledger/*",
             f"{bucket}/battery-minutes/*",
         ),

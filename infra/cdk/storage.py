@@ -39,6 +39,7 @@ class Results(Construct):
                 _rule("charts", f"{CHARTS}/", days=config.chart_days, earlier_days=1),
                 _rule("events", "battery-events/", days=config.archive_days, earlier_days=7),
                 _rule("quarantine", "battery-quarantine/", days=config.archive_days, earlier_days=7),
+                _rule("undelivered", "battery-undelivered/", days=config.archive_days, earlier_days=7),
                 _rule("books", "battery-ledger/", earlier_days=1),
                 _rule("scored minutes", "battery-minutes/", days=MINUTE_DAYS, earlier_days=1),
                 _rule("mutes", "battery-mutes/", earlier_days=90),

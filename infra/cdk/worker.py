@@ -143,8 +143,8 @@ class WorkerService(Construct):
             environment=environment,
             logging=ecs.LogDriver.aws_logs(stream_prefix="worker", log_group=self.log_group),
             readonly_root_filesystem=True,
-            # ECS ignores the image's own check. After five minutes unwell the task is replaced: everything committed is
-            # in the bucket. A worker that stands by is well.
+            # ECS ignores the image's own check. A task is replaced if its loop does not turn, or its reader hangs, for
+            # five minutes: all that was committed is in the bucket. One that is unwell or stands by is not replaced.
             health_check=ecs.HealthCheck(
                 command=["CMD", "battery-watch", "healthcheck"],
                 interval=Duration.seconds(30),
@@ -152,7 +152,7 @@ class WorkerService(Construct):
                 retries=10,
                 start_period=Duration.seconds(120),
             ),
-            # A stop takes up to `STOP_S` of consumer/worker/worker.py, 11 s.
+            # A stop takes up to `STOP_S` of consumer/worker/worker.py, 8 s.
             stop_timeout=Duration.seconds(30),
             linux_parameters=linux,
         )

@@ -89,8 +89,9 @@ class ChartProcess:
             dropped.future.set_exception(ChartDropped(reason))
         return job.future
 
-    def close(self) -> None:
-        """End the child and drop the charts that wait. Whoever needs a last chart waits for its future first."""
+    def close(self, timeout_s: float = 5.0) -> None:
+        """End the child and drop the charts that wait. Whoever needs a last chart waits for its future first. Blocks up
+        to ``timeout_s``, while the child ends."""
         with self._changed:
             self._closed = True
             waiting = list(self._jobs)
@@ -104,7 +105,7 @@ class ChartProcess:
             # The child ignores SIGTERM. A drawing in progress is lost.
             child.kill()
         if thread is not None:
-            thread.join(timeout=5.0)
+            thread.join(timeout=timeout_s)
 
     def _oldest(self) -> _Job:
         """Take the oldest periodic chart out of the queue, or the oldest of all where none is periodic."""

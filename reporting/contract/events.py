@@ -156,10 +156,20 @@ class AnomalyEpisode(Payload):
     )
 
 
+class Devices(Payload):
+    """The devices of a notice about many."""
+
+    count: int = Field(ge=2, description="How many.")
+    first: tuple[str, ...] = Field(description="The names of the first few.")
+
+
 class Health(Payload):
     """Something about the data or the watching itself that a user must know."""
 
-    device: str | None = Field(default=None, description="None where it concerns the whole table.")
+    device: str | None = Field(default=None, description="None where it concerns the whole table, or many devices.")
+    devices: Devices | None = Field(
+        default=None, description="Where it concerns many devices: they had the same within a minute of another one."
+    )
     summary: str = Field(description="One sentence: what happened, and what to do where something can be done.")
     state: Literal["opened", "closed"]
     since: float | None = Field(default=None, description="When what it is about began, epoch seconds.")
@@ -168,6 +178,7 @@ class Health(Payload):
     offset_s: float | None = Field(default=None, description="How far the device's clock is ahead (negative: behind).")
     model: str | None = Field(default=None, description="Id of the bundle, where it is about one.")
     command: str | None = Field(default=None, description="The command that helps.")
+    event: str | None = Field(default=None, description="Id of another message, where it is about that message.")
 
 
 AnomalyType = Literal["anomaly.sample"]

@@ -10,7 +10,7 @@ This module imports nothing but the standard library and the severities: the dep
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reporting.contract.severities import SeverityName
@@ -28,6 +28,7 @@ HealthType = Literal[
     "health.misfit",
     "health.host_clock",
     "health.rewritten",
+    "health.undelivered",
 ]
 PREFIX = "health."
 EXAMPLE_S = 1_784_989_507.0
@@ -40,13 +41,15 @@ class HealthKind:
 
     ``severity``: of a notice that opens; one that closes is always low. ``meaning``: one line for docs/events.md.
     ``example``: the payload's fields in the published sample, beside device and state. ``counter``: what the worker
-    counts it as; None for the type's own name.
+    counts it as; None for the type's own name. ``many``: by state, what many devices do, for the one message about all
+    of them (rule 30); empty for a kind about the table.
     """
 
     severity: SeverityName
     meaning: str
     example: Mapping[str, Any]
     counter: str | None = None
+    many: Mapping[str, str] = field(default_factory=dict)
 
 
 HEALTH_KINDS: dict[HealthType, HealthKind] = {
@@ -54,6 +57,10 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         severity="high",
         meaning="a device sends nothing for 2 minutes",
         example={"summary": "No sample from bay-7 since 14:25:07 UTC, 120 s ago.", "since": EXAMPLE_S},
+        many={
+            "opened": "send nothing",
+            "closed": "send again, or are watched no longer",
+        },
     ),
     "health.stuck": HealthKind(
         severity="high",
@@ -62,6 +69,10 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "summary": "bay-7 has reported exactly 2.52 A and 31.2 °C for 60 s: a sensor or its logger is stuck.",
             "since": EXAMPLE_S,
         },
+        many={
+            "opened": "repeat their readings to the last digit",
+            "closed": "do not repeat their readings any more",
+        },
     ),
     "health.clock_skew": HealthKind(
         severity="medium",
@@ -69,6 +80,10 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         example={
             "summary": "The clock of bay-7 is 95 s ahead: its samples are scored on its own clock.",
             "offset_s": 95.0,
+        },
+        many={
+            "opened": "have a wrong clock; their samples are scored on their own clocks",
+            "closed": "have a right clock again, or are watched no longer",
         },
     ),
     "health.gap": HealthKind(
@@ -94,6 +109,9 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "command": "battery-watch replay --table device4 --since 2026-07-25T14:25:07Z",
         },
         counter="late_run",  # one notice for a run of records; `late` counts the records themselves
+        many={
+            "opened": "sent samples more than 25 minutes late, which were not scored",
+        },
     ),
     "health.lagging": HealthKind(
         severity="high",
@@ -112,6 +130,9 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "summary": "A record of bay-7 could not be used and is quarantined (malformed). Further ones within the "
             "hour get no notice.",
             "since": EXAMPLE_S,
+        },
+        many={
+            "opened": "sent records that could not be used and are quarantined",
         },
     ),
     "health.warming": HealthKind(
@@ -145,6 +166,25 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "since": EXAMPLE_S,
             "model": "bw-04f703624b25",
             "command": "battery-watch train --table device4 --out my-bundle",
+        },
+        many={
+            "opened": "lie outside the training range of their bundle",
+            "closed": "have another bundle now, or fit theirs",
+        },
+    ),
+    "health.undelivered": HealthKind(
+        severity="high",
+        meaning="the topic refused a message; the whole lies in the bucket, and a short text went in its place",
+        example={
+            "summary": "The topic refused message 7c1e0d5a3b9f48627c1e0d5a3b9f4862 (anomaly.opened): InvalidParameter. "
+            "The whole lies in s3://battery-results/battery-undelivered/dt=2026-07-25/"
+            "7c1e0d5a3b9f48627c1e0d5a3b9f4862.json.",
+            "since": EXAMPLE_S,
+            "event": "7c1e0d5a3b9f48627c1e0d5a3b9f4862",
+        },
+        counter="undelivered_notice",  # `undelivered` counts the messages themselves
+        many={
+            "opened": "have messages that the topic refused; they lie in battery-undelivered/",
         },
     ),
     "health.host_clock": HealthKind(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from reporting.contract.events import Health, HealthEvent, schema_uri, utc
+from reporting.contract.events import Devices, Health, HealthEvent, schema_uri, utc
 from reporting.contract.health_kinds import HEALTH_KINDS, HealthType
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.message import Message
@@ -31,6 +31,10 @@ class Notice:
     command: str | None = None
     lane: str = ""
     """The lane, for a notice about no device: two lanes may have notices of the same second."""
+    event: str | None = None
+    """The id of another message, for a notice about that message."""
+    devices: Devices | None = None
+    """For a notice about many devices."""
 
     def message(self, *, source: str, table: str, recorded: datetime) -> Message:
         """The notice's message. Its id depends on the kind, the device, the state and the times alone. The interval is
@@ -38,6 +42,10 @@ class Notice:
         severity = HEALTH_KINDS[self.type].severity if self.state == "opened" else "low"
         about = (self.at, self.since, self.until)
         identity = f"{source}\n{self.type}\n{self.device or self.lane}\n{self.state}\n{about!r}"
+        if self.event is not None:
+            identity += f"\n{self.event}"
+        if self.devices is not None:
+            identity += f"\n{self.devices.count} {self.devices.first!r}"
         event = HealthEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             source=source,
@@ -51,6 +59,7 @@ class Notice:
             recordedtime=recorded,
             data=Health(
                 device=self.device,
+                devices=self.devices,
                 summary=self.summary,
                 state=self.state,
                 since=self.since,
@@ -59,6 +68,7 @@ class Notice:
                 offset_s=self.offset_s,
                 model=self.model,
                 command=self.command,
+                event=self.event,
             ),
         )
         text = [

@@ -30,10 +30,22 @@ def test_nothing_but_what_grows_is_ever_deleted_by_age(plain: Synthesised) -> No
     """A head that expired would be a worker that begins anew; earlier versions go everywhere."""
     rules = {rule["Id"]: rule for rule in plain.one("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]}
     expires = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules.values() if "ExpirationInDays" in rule}
-    ages = {"battery-reports/": 90, "battery-events/": 730, "battery-quarantine/": 730, "battery-minutes/": 30}
-    assert expires == ages
+    assert expires == {
+        "battery-reports/": 90,
+        "battery-events/": 730,
+        "battery-quarantine/": 730,
+        "battery-undelivered/": 730,
+        "battery-minutes/": 30,
+    }
     earlier = {rule.get("Prefix") for rule in rules.values() if "NoncurrentVersionExpiration" in rule}
-    written = {"state/", "battery-events/", "battery-reports/", "battery-quarantine/", "battery-ledger/"}
+    written = {
+        "state/",
+        "battery-events/",
+        "battery-reports/",
+        "battery-quarantine/",
+        "battery-undelivered/",
+        "battery-ledger/",
+    }
     assert earlier == written | {"battery-mutes/", "battery-minutes/"}
     assert rules["state"]["NoncurrentVersionExpiration"] == {"NewerNoncurrentVersions": 100, "NoncurrentDays": 2}
 

@@ -57,6 +57,7 @@ def test_the_task_role_may_do_this_and_nothing_else() -> None:
                 f"{BUCKET}/battery-events/*",
                 f"{BUCKET}/charts/*",
                 f"{BUCKET}/battery-quarantine/*",
+                f"{BUCKET}/battery-undelivered/*",
                 f"{BUCKET}/battery-ledger/*",
                 f"{BUCKET}/battery-minutes/*",
             ],

@@ -89,7 +89,8 @@ def test_alarms_and_dashboard_name_metrics_that_the_worker_has(plain: Synthesise
     alarms = [each["Properties"] for each in plain.of("AWS::CloudWatch::Alarm", "Service")]
     own = {each["MetricName"] for each in alarms if each["Namespace"] == NAMESPACE}
     assert own == {
-        "Heartbeat", "LagSeconds", "Lagging", "Gap", "Quarantined", "Fenced", "Forced", "Bundle"
+        "Heartbeat", "LagSeconds", "Unwell", "Lagging", "Gap", "Quarantined", "Undelivered", "Fenced", "Forced",
+        "Bundle",
     }  # fmt: skip
     assert own <= set(METRICS)
     dimensions = {"table": "device4", "namespace": "default"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from math import inf
 from random import Random
 
@@ -13,24 +14,35 @@ from sim_faults import Clock
 
 from consumer.errors import Fenced, Retry
 from consumer.state.commit import Commit
-from consumer.state.committer import BACKOFF_FROM_S, BACKOFF_TO_S, Abandoned, Sinks, Step, publishing, steps
+from consumer.state.committer import BACKOFF_FROM_S, BACKOFF_TO_S, Abandoned, Outgoing, Sinks, Step, steps
+from consumer.state.delivery import Delivered
 from reporting.message import Message
 
 
-class _Result(Future[Commit]):
+class _Result(Future[Delivered]):
     """Whoever waits for it lets the commit be written, in virtual time."""
 
     def __init__(self, drive: Callable[[float | None], None]) -> None:
         super().__init__()
         self._drive = drive
 
-    def result(self, timeout: float | None = None) -> Commit:
+    def result(self, timeout: float | None = None) -> Delivered:
         """See `Future.result`."""
         if not self.done():
             self._drive(timeout)
         if not self.done():
             raise TimeoutError
         return super().result(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Groups of steps that are executed one after the other. ``commit``: None for what the last owner promised."""
+
+    groups: Iterator[list[Step]]
+    outgoing: Outgoing
+    result: _Result
+    commit: Commit | None = None
 
 
 class SteppedCommitter:
@@ -63,7 +75,7 @@ class SteppedCommitter:
         self._durable = durable
         self._submitted = submitted
         self._cut_recovering = False
-        self._jobs: deque[tuple[Iterator[list[Step]], Commit | None, _Result | None]] = deque()
+        self._jobs: deque[_Job] = deque()
         self._group: list[Step] = []
         self._backoff_s = BACKOFF_FROM_S
         self.due = inf
@@ -73,44 +85,43 @@ class SteppedCommitter:
         """True when all that was given to it is durable."""
         return not self._jobs
 
-    def submit(self, commit: Commit) -> Future[Commit]:
+    def submit(self, commit: Commit) -> Future[Delivered]:
         """See `Commits`."""
-        assert not any(job[1] for job in self._jobs), "a second commit in flight"
+        assert not any(job.commit for job in self._jobs), "a second commit in flight"
         self._cut_recovering = self._recovering()
         self._submitted(commit)
-        result = _Result(self._until_done)
-        self._enqueue(steps(commit, self._to), commit, result)
-        return result
+        outgoing = Outgoing(commit.messages, self._to, commit.head.undelivered)
+        return self._enqueue(_Job(steps(commit, self._to, outgoing), outgoing, _Result(self._until_done), commit))
 
-    def resend(self, messages: Sequence[Message]) -> None:
+    def resend(self, messages: Sequence[Message], episodes: Iterable[str] = ()) -> Future[Delivered]:
         """See `Commits`."""
-        if messages:
-            self._enqueue(iter([publishing(messages, self._to.publishers)]), None, None)
+        outgoing = Outgoing(messages, self._to, episodes)
+        return self._enqueue(_Job(iter([outgoing.steps()]), outgoing, _Result(self._until_done)))
 
     def stop(self) -> None:
         """See `Commits`."""
-        for _, _, result in self._jobs:
-            if result is not None and not result.done():
-                result.set_exception(Abandoned("stopped"))
+        for job in self._jobs:
+            if not job.result.done():
+                job.result.set_exception(Abandoned("stopped"))
         self._jobs.clear()
         self.due = inf
 
     def step(self) -> None:
         """Execute one step of the oldest job."""
-        groups, commit, result = self._jobs[0]
+        job = self._jobs[0]
         if not self._group:
-            self._group = [*next(groups, [])]
+            self._group = [*next(job.groups, [])]
         if self._group:
-            self._execute(self._group, result)
+            self._execute(self._group, job.result)
         if self._jobs and not self._group:
-            following = next(groups, None)
+            following = next(job.groups, None)
             if following is None:
-                self._finish(commit, result)
+                self._finish(job)
             else:
                 self._group = [*following]
         self.due = inf if not self._jobs else max(self.due, self._clock.now)
 
-    def _execute(self, group: list[Step], result: _Result | None) -> None:
+    def _execute(self, group: list[Step], result: _Result) -> None:
         step = self._rng.choice(group)
         try:
             step.call()
@@ -120,22 +131,22 @@ class SteppedCommitter:
         except Fenced as error:
             self._jobs.clear()
             self._group = []
-            if result is not None:
-                result.set_exception(error)
+            result.set_exception(error)
         else:
             group.remove(step)
             self._backoff_s = BACKOFF_FROM_S
             self.due = self._clock.now + self._rng.uniform(0.0, self._latency_s)
 
-    def _finish(self, commit: Commit | None, result: _Result | None) -> None:
+    def _finish(self, job: _Job) -> None:
         self._jobs.popleft()
-        if commit is not None and result is not None:
-            self._durable(commit, self._cut_recovering)
-            result.set_result(commit)
+        if job.commit is not None:
+            self._durable(job.commit, self._cut_recovering)
+        job.result.set_result(job.outgoing.result)
 
-    def _enqueue(self, groups: Iterator[list[Step]], commit: Commit | None, result: _Result | None) -> None:
-        self._jobs.append((groups, commit, result))
+    def _enqueue(self, job: _Job) -> Future[Delivered]:
+        self._jobs.append(job)
         self.due = min(self.due, self._clock.now)
+        return job.result
 
     def _until_done(self, timeout_s: float | None) -> None:
         deadline = self._clock.now + (inf if timeout_s is None else timeout_s)

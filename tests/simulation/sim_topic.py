@@ -32,13 +32,14 @@ class Published:
 
 @dataclass(slots=True)
 class Subscriber:
-    """Everything that was ever published, in order; ``stubs``: what was no event but plain text. ``refuses``: says of
-    an event whether the topic never takes its message. ``refused``: the bodies that it did not take for good, by id:
-    another body of that id it takes."""
+    """Everything that was ever published, in order; ``stubs``: ids and texts of what came as a stub. ``refuses``: says
+    of an event whether the topic never takes its message and, with ``refuses_stubs``, its stub. ``refused``: the bodies
+    that it did not take for good, by id: another body of that id it takes."""
 
     heard: list[Published] = field(default_factory=list)
-    stubs: list[Published] = field(default_factory=list)
+    stubs: list[tuple[str, str]] = field(default_factory=list)
     refuses: Callable[[Any], bool] | None = None
+    refuses_stubs: bool = False
     refused: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -62,11 +63,12 @@ class TopicClient:
             for entry in entries:
                 if entry["Id"] not in refused:
                     attributes = {name: each["StringValue"] for name, each in entry["MessageAttributes"].items()}
+                    if "undelivered" in attributes:
+                        self._subscriber.stubs.append((attributes["undelivered"], entry["Message"]))
+                        continue
                     body = orjson.loads(entry["Message"])["default"].encode()
                     stale = attributes.get("stale") == "true"
-                    published = Published(self._faults.clock.now, attributes["device"], body, stale)
-                    plain = not body.startswith(b"{")
-                    (self._subscriber.stubs if plain else self._subscriber.heard).append(published)
+                    self._subscriber.heard.append(Published(self._faults.clock.now, attributes["device"], body, stale))
             taken = [{"Id": entry["Id"]} for entry in entries if entry["Id"] not in refused]
             return {"Successful": taken, "Failed": list(refused.values())}
 
@@ -91,6 +93,9 @@ class TopicClient:
 
     def _never_taken(self, entry: Any) -> bool:
         """The same at every attempt: whether a message is refused belongs to its body."""
+        stub = entry["MessageAttributes"].get("undelivered", {}).get("StringValue")
+        if stub is not None:
+            return self._subscriber.refuses_stubs and stub in self._subscriber.refused
         rate, refuses = self._faults.rates.get(FOR_GOOD, 0.0), self._subscriber.refuses
         if not rate and refuses is None:
             return False

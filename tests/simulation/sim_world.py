@@ -149,6 +149,8 @@ class World:
             return False
         if not heads or any(head.watermark is None or head.watermark < self.ends for head in heads):
             return False
+        if any(storm.devices for head in heads for storm in head.storms):
+            return False  # notices that leave a little later as one
         if any(deadline(state) <= self.ends for head in heads for state in head.health.values()):
             return False  # a commit that was full has left a notice to the next one
         if any(e.due <= self.ends for head in heads for each in head.episodes.values() for e in each):

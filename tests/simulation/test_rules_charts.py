@@ -101,7 +101,7 @@ def test_rule_16_a_chart_that_is_never_done_holds_up_no_commit(monkeypatch: pyte
             drawings.append(Future())
             return drawings[-1]
 
-        def close(self) -> None:
+        def close(self, timeout_s: float) -> None:
             for drawing in drawings:
                 drawing.set_exception(ChartDropped("closed"))
 

@@ -20,6 +20,7 @@ from consumer.state.head import (
     Refusal,
     Refused,
     ShardPosition,
+    Storm,
     Suppressed,
 )
 from consumer.state.snapshot import Snapshot
@@ -66,6 +67,8 @@ def full() -> Head:
         filled=[(10.0, 20.0)],
         ledger={"1970-01-01": {"bay-7": {"read": 3, "scored": 3}}},
         untold={EPISODE.id: Suppressed(125.0, 2)},
+        undelivered=[EPISODE.id],
+        storms=[Storm("health.silence", "opened", 190.0, "bay-6", ("bay-7",), notice)],
         held=[notice],
         forced=2,
         delays={"bay-7": [3, 60, 0, 0, 60, 60, 61]},

@@ -45,6 +45,8 @@ def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: 
     assert set(rig.head.health) == {"gone", "here"}
     assert set(rig.head.episodes) == {"gone"}
     rig.batch("s", at(DAY_S + 2, device=named("here"))).until_quiet(T + 120)
+    # The end of a silence within a minute of another one waits for more of them (rule 30).
+    rig.batch("s", at(DAY_S + 62, device=named("here"))).until_quiet(T + 180)
     rig.turn(T + 300, final=True)
     assert rig.lane.devices == ["here"]
     assert set(rig.head.health) == {"here"}

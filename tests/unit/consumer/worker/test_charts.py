@@ -35,7 +35,7 @@ class Drawing:
             future.set_result(outcome)
         return future
 
-    def close(self) -> None:
+    def close(self, timeout_s: float) -> None:
         self.closed = True
         for future in self.waiting:
             future.set_exception(ChartFailed("closed"))

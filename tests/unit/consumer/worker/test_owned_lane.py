@@ -10,6 +10,7 @@ import pytest
 
 from consumer.errors import Fenced
 from consumer.state.commit import Commit
+from consumer.state.delivery import Delivered, SetAside
 from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
 from consumer.worker.owned_lane import OwnedLane
@@ -28,7 +29,12 @@ class LaneTwin:
     def __init__(self, *commits: Commit) -> None:
         self.waiting = list(commits)
         self.promised = (MESSAGE,)
+        self.undelivered = ("e0",)
         self.asked: list[str] = []
+        self.told: list[Delivered] = []
+
+    def delivered(self, delivered: Delivered, now: float) -> None:
+        self.told.append(delivered)
 
     def step(self, now: float) -> None:
         self.asked.append(f"step {now:g}")
@@ -52,18 +58,22 @@ class CommitsTwin:
 
     def __init__(self) -> None:
         self.submitted: list[Commit] = []
-        self.futures: list[Future[Commit]] = []
+        self.futures: list[Future[Delivered]] = []
         self.resent: list[Any] = []
+        self.promise: Future[Delivered] = Future()
+        self.promise.set_result(Delivered())
+        self.trouble: tuple[float, str] | None = None
         self.stopped = False
 
-    def submit(self, one: Commit) -> Future[Commit]:
+    def submit(self, one: Commit) -> Future[Delivered]:
         assert all(future.done() for future in self.futures), "one commit in flight"
         self.submitted.append(one)
         self.futures.append(Future())
         return self.futures[-1]
 
-    def resend(self, messages: Any) -> None:
-        self.resent.append(messages)
+    def resend(self, messages: Any, episodes: Any) -> Future[Delivered]:
+        self.resent.append((messages, episodes))
+        return self.promise
 
     def stop(self) -> None:
         self.stopped = True
@@ -104,7 +114,7 @@ SECOND = commit(2, s=ShardPosition(sequence="20"), t=ShardPosition(sequence="7",
 def test_what_the_last_owner_promised_is_sent_before_anything_else() -> None:
     """Before the first turn."""
     _, lane, sinks, _ = owned()
-    assert sinks.resent == [(MESSAGE,)]
+    assert sinks.resent == [((MESSAGE,), ("e0",))]
     assert lane.asked == []
 
 
@@ -115,7 +125,7 @@ def test_positions_are_acknowledged_when_their_commit_is_durable_and_not_before(
     one.turn(source, 2.0)
     assert sinks.submitted == [FIRST]
     assert source.acknowledged == []
-    sinks.futures[0].set_result(FIRST)
+    sinks.futures[0].set_result(Delivered())
     one.turn(source, 3.0)
     assert source.acknowledged == [("ack", "s", 3, "10"), ("ack", "t", 1, "7"), ("ended", "t", 1)]
     assert sinks.submitted == [FIRST, SECOND]
@@ -126,7 +136,7 @@ def test_a_shard_that_ended_without_a_record_is_told_as_ended() -> None:
     empty = commit(1, s=ShardPosition(), t=ShardPosition(ended=True), u=ShardPosition(ended=True))
     one, _, sinks, source = owned(empty)
     one.turn(source, 1.0)
-    sinks.futures[0].set_result(empty)
+    sinks.futures[0].set_result(Delivered())
     one.turn(source, 2.0)
     assert source.acknowledged == [("ended", "t", 1)]
 
@@ -162,16 +172,17 @@ def test_finishing_waits_for_what_is_in_flight_and_makes_the_rest_durable() -> N
     """Then the lane is released."""
     one, lane, sinks, source = owned(FIRST, SECOND)
     one.turn(source, 1.0)
-    sinks.futures[0].set_result(FIRST)
+    sinks.futures[0].set_result(Delivered())
     real = sinks.submit
 
-    def at_once(last: Commit) -> Future[Commit]:
+    def at_once(last: Commit) -> Future[Delivered]:
         future = real(last)
-        future.set_result(last)
+        future.set_result(Delivered())
         return future
 
     sinks.submit = at_once  # type: ignore[method-assign]
-    one.finish(source, 2.0, 1.0)
+    one.begin_last(source, 2.0, 1.0)
+    one.end_last(source, 2.0, 1.0)
     assert sinks.submitted == [FIRST, SECOND]
     assert lane.asked[-1] == "final cut"
     assert source.acknowledged[-3:] == [("ack", "s", 3, "20"), ("ack", "t", 1, "7"), ("ended", "t", 1)]
@@ -182,7 +193,7 @@ def test_finishing_does_not_wait_for_ever() -> None:
     one, lane, _, source = owned(FIRST)
     one.turn(source, 1.0)
     with pytest.raises(TimeoutError):
-        one.finish(source, 2.0, 0.001)
+        one.begin_last(source, 2.0, 0.001)
     assert "final cut" not in lane.asked
 
 
@@ -203,7 +214,7 @@ def test_what_was_told_is_counted_once_it_is_durable() -> None:
     owned_lane, any_source = OwnedLane(cast("Any", lane), sinks), cast("Any", source)
     owned_lane.turn(any_source, 0.0)
     assert owned_lane.tally() == Counter(scored=4)
-    sinks.futures[0].set_result(sinks.submitted[0])
+    sinks.futures[0].set_result(Delivered())
     owned_lane.turn(any_source, 1.0)
     assert owned_lane.tally() == Counter(scored=4, messages=4, silence=1, late_run=1)
     assert owned_lane.tally() == Counter(scored=4)
@@ -255,3 +266,41 @@ def test_rule_28_what_was_written_again_is_told_to_the_lane() -> None:
     commits.futures[0].set_result(done)
     owned.turn(source, 2.0)
     assert "epoch 9 at 2" in lane.asked
+
+
+def test_rule_29_what_the_sinks_did_not_take_goes_to_the_lane_before_it_cuts_again() -> None:
+    """The next outbox must have it, or a crash would lose it. Meanwhile it is said, and not counted as told."""
+    other = Message("o", "anomaly.sample", "high", "e", "sample", "urn:s", "{}", "t")
+    lane: Any = LaneTwin(Commit(FIRST.head, (MESSAGE, other)), SECOND)
+    sinks, source = CommitsTwin(), cast("Any", SourceTwin())
+    one = OwnedLane(lane, sinks)
+    one.turn(source, 1.0)
+    refused = Delivered((MESSAGE,), "KMSAccessDenied", (SetAside(other, "InvalidParameter", "s3://b/k"),))
+    sinks.futures[0].set_result(refused)
+    one.turn(source, 2.0)
+    assert lane.told == [Delivered(), refused]
+    assert lane.asked[-1] == "cut"
+    assert one.trouble == (2.0, "1 messages are not taken: KMSAccessDenied")
+    assert one.tally() == Counter(scored=4, undelivered=1)
+    sinks.futures[1].set_result(refused)
+    one.turn(source, 40.0)
+    assert one.trouble == (2.0, "1 messages are not taken: KMSAccessDenied")
+    lane.waiting.append(SECOND)
+    one.turn(source, 41.0)
+    sinks.futures[2].set_result(Delivered())
+    one.turn(source, 42.0)
+    assert one.trouble is None
+
+
+def test_rule_29_no_commit_is_cut_before_it_is_known_what_became_of_the_promise() -> None:
+    """The last owner's messages that are refused stand in the first commit."""
+    lane: Any = LaneTwin(FIRST)
+    sinks, source = CommitsTwin(), cast("Any", SourceTwin())
+    sinks.promise = Future()
+    one = OwnedLane(lane, sinks)
+    one.turn(source, 1.0)
+    assert sinks.submitted == []
+    sinks.promise.set_result(Delivered((MESSAGE,), "Throttled"))
+    one.turn(source, 2.0)
+    assert lane.told == [Delivered((MESSAGE,), "Throttled")]
+    assert sinks.submitted == [FIRST]

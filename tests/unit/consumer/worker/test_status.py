@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from consumer.stream.source import SourceHealth
-from consumer.worker.status import READER_STUCK_S, SINK_DOWN_S, Status, StatusLog, fault, lag_s
+from consumer.worker.status import READER_STUCK_S, SINK_DOWN_S, Status, StatusLog, fault, lag_s, unwell
 
 NOW = 1000.0
 
@@ -30,7 +30,7 @@ class Lanes(list[Any]):
 
 def why(*lanes: Any, source: SourceHealth = SourceHealth()) -> str:  # noqa: B008
     given: Any = Lanes(lanes)
-    return fault(given, source, NOW)
+    return fault(source) or unwell(given, source, NOW)
 
 
 def test_the_lag_is_that_of_the_lane_that_is_furthest_behind() -> None:
@@ -71,8 +71,19 @@ def test_a_fault_says_what_is_wrong(lane: Any, source: SourceHealth, said: str) 
 def test_of_several_faults_the_first_is_said() -> None:
     """What keeps results from being delivered comes before what keeps records from coming."""
     lane = owned(trouble=(NOW - 60.0, "SNS"), lagging=True)
-    assert why(lane, source=SourceHealth(trouble="access denied", idle_s=200.0)).startswith("commits have been failing")
+    assert why(lane, source=SourceHealth(trouble="access denied")).startswith("commits have been failing")
     assert why(owned(lagging=True), source=SourceHealth(trouble="access denied")) == "access denied"
+
+
+def test_rule_34_only_readers_that_are_dead_are_a_fault_that_a_restart_mends() -> None:
+    """A sink, a stream or a shard that is down makes a worker unwell: a restart would wait for the same."""
+    given: Any = Lanes([owned(trouble=(NOW - 60.0, "SNS"), lagging=True)])
+    assert fault(SourceHealth(trouble="access denied")) == ""
+    assert unwell(given, SourceHealth(), NOW).startswith("commits have been failing")
+    assert fault(SourceHealth(alive=False)) == "a reader has died"
+    assert fault(SourceHealth(idle_s=READER_STUCK_S + 1.0)) != ""
+    given = Lanes([owned()])
+    assert unwell(given, SourceHealth(idle_s=READER_STUCK_S + 1.0), NOW) == ""
 
 
 def test_the_log_says_each_change_once() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from worker_rig import World
 from worker_twins import background
 
 from consumer.bundles.watcher import Offer
@@ -18,117 +18,11 @@ from consumer.errors import Fenced
 from consumer.state.committer import Abandoned
 from consumer.state.head import Refusal
 from consumer.stream.source import SourceHealth, Topology
+from consumer.worker import worker as worker_module
 from consumer.worker.backfill import FirstWindow
 from consumer.worker.liveness import LivenessFile
-from consumer.worker.status import READER_STUCK_S, StatusLog
+from consumer.worker.status import READER_STUCK_S
 from consumer.worker.worker import EXIT_FAILED, EXIT_FENCED, EXIT_OK, STOP_S, Worker
-
-
-class World:
-    """Everything around the loop. ``done``: what happened, in order; ``fail``: what a turn or a finish raises;
-    ``spent_s``: what the steps of a stop may take together."""
-
-    def __init__(self, path: Path) -> None:
-        self.done: list[str] = []
-        self.events: list[Any] = []
-        self.fail: dict[str, BaseException] = {}
-        self.stop = threading.Event()
-        self.turns = 3
-        self.spent_s = 0.0  # what the steps of a stop may take together
-        self.path = path
-        self.lane = SimpleNamespace(
-            name="table",
-            watching=False,
-            lagging=False,
-            idle=False,
-            watermark=95.0,
-            devices=["d"],
-            ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
-            charts=SimpleNamespace(drain=lambda: ["chart"], final=lambda: self.done.append("final charts")),
-            gaps_to_read=list,
-            await_fill=lambda: None,
-            mute=lambda mutes: None,
-            offer=lambda bundle: None,
-            take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
-        )
-        self.owned = SimpleNamespace(
-            lane=self.lane,
-            turn=self._turn,
-            finish=self._finish,
-            stop=lambda: self.done.append("stop"),
-            trouble=None,
-            watermark=95.0,
-            tally=Counter,
-        )
-        self.lanes = Routes(self)
-        self.health = SourceHealth()
-        self.source = SimpleNamespace(
-            health=lambda: self.health,
-            begin=lambda: self.done.append("read"),
-            poll=lambda timeout_s: [self.events.pop(0)] if self.events else [],
-            quiesce=lambda timeout_s: self._spend("stop reading", timeout_s),
-            close=lambda timeout_s: self._spend("close the source", timeout_s),
-        )
-        self.charting = SimpleNamespace(
-            draw=lambda requests: None, finish=lambda timeout_s: self._spend("finish charts", timeout_s)
-        )
-
-    def worker(self, **more: Any) -> Worker:
-        lanes: Any = self.lanes
-        source: Any = self.source
-        charting: Any = self.charting
-        observers = [LivenessFile(self.path, lambda: 100.0), StatusLog()]
-        return Worker(lanes, source, background(lanes, charting, **more), observers, clock=lambda: 100.0)
-
-    def _turn(self, source: Any, now: float, *, process: bool) -> None:
-        self.done.append("turn" if process else "turn without processing")
-        self.turns -= 1
-        if self.turns == 0:
-            self.stop.set()
-        if "turn" in self.fail:
-            raise self.fail["turn"]
-
-    def _finish(self, source: Any, now: float, timeout_s: float) -> None:
-        self._spend("finish", 2 * timeout_s)  # `OwnedLane.finish` waits for two commits
-        if "finish" in self.fail:
-            raise self.fail["finish"]
-
-    def _spend(self, step: str, at_most_s: float) -> None:
-        self.done.append(step)
-        self.spent_s += at_most_s
-
-
-class Routes:
-    """One lane."""
-
-    one_lane = True
-    settle = staticmethod(lambda: None)
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def __iter__(self) -> Any:
-        return iter([self.world.owned])
-
-    @property
-    def table(self) -> Any:
-        return self.world.owned
-
-    @property
-    def reading(self) -> Any:
-        return [self.table]
-
-    def take(self, event: Any, now: float) -> None:
-        self.world.done.append(type(event).__name__)
-
-    def fill(self, samples: Any) -> None:
-        self.world.done.append(f"fill {samples}")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """A worker that is told to stop in its third turn."""
-    return World(tmp_path / "pulse")
 
 
 def test_it_stops_in_the_order_that_loses_nothing(world: World) -> None:
@@ -141,12 +35,35 @@ def test_it_stops_in_the_order_that_loses_nothing(world: World) -> None:
         "turn",
         "stop reading",
         "finish",
+        "wait",
         "stop",
         "final charts",
         "close the source",
         "finish charts",
     ]
-    assert world.spent_s == pytest.approx(STOP_S, abs=0.1)  # the commits have a deadline, which goes by the clock
+
+
+@pytest.mark.parametrize("lanes", [1, 200])
+def test_rule_34_a_stop_takes_no_longer_whatever_hangs(
+    world: World, monkeypatch: pytest.MonkeyPatch, lanes: int
+) -> None:
+    """Every step, of every lane, takes all the time that it is given: together they have one deadline."""
+    clock = [1000.0]
+    monkeypatch.setattr(worker_module.time, "monotonic", lambda: clock[0])
+
+    def hang(step: str, at_most_s: float) -> None:
+        clock[0] += at_most_s
+
+    def draw(goes_on: Callable[[], bool]) -> None:
+        while goes_on():
+            clock[0] += 0.2
+
+    world._spend = hang  # type: ignore[method-assign]
+    world.lane.charts.final = draw
+    world.fail["finish"] = TimeoutError()
+    world.lanes.count = lanes
+    assert world.worker().stop() == EXIT_FAILED
+    assert clock[0] - 1000.0 <= STOP_S + 0.2
 
 
 def test_events_reach_the_lanes_before_they_are_processed(world: World) -> None:
@@ -176,15 +93,17 @@ def test_a_fault_of_our_own_stops_in_order(world: World) -> None:
     """What was scored is committed and the lane released, whatever broke the loop."""
     world.fail["turn"] = ValueError("a bug")
     assert world.worker().run(world.stop) == EXIT_FAILED
-    assert world.done[-5:] == ["finish", "stop", "final charts", "close the source", "finish charts"]
+    assert world.done[-6:] == ["finish", "wait", "stop", "final charts", "close the source", "finish charts"]
 
 
-def test_a_sink_that_stays_down_makes_it_unhealthy(world: World) -> None:
+def test_rule_34_a_sink_that_stays_down_makes_it_unwell(world: World) -> None:
     """A worker that scores and cannot tell anybody is not well."""
     world.owned.trouble = (100.0 - 31.0, "topic: down")
     worker = world.worker()
     worker.turn(0.0)
-    assert LivenessFile(world.path, lambda: 100.0).check() == (False, "commits have been failing for 31 s: topic: down")
+    said = "recovering, 5.0 s behind; unwell: commits have been failing for 31 s: topic: down"
+    assert LivenessFile(world.path, lambda: 100.0).check() == (True, said)
+    assert LivenessFile(world.path, lambda: 100.0).check(ready=True) == (False, said)
 
 
 def test_a_pulse_that_cannot_be_written_stops_nothing(world: World) -> None:
@@ -203,6 +122,7 @@ def test_a_reader_that_died_ends_the_worker(world: World) -> None:
         "turn",
         "stop reading",
         "finish",
+        "wait",
         "stop",
         "final charts",
         "close the source",
@@ -214,7 +134,13 @@ def test_it_says_how_it_is(world: World) -> None:
     """State and lag; a loop that stands still is seen by the age of the file, which is gone after a stop in order."""
     worker = world.worker()
     worker.turn(0)
-    assert json.loads(world.path.read_text()) == {"at": 100.0, "state": "recovering", "lag_s": 5.0, "fault": ""}
+    assert json.loads(world.path.read_text()) == {
+        "at": 100.0,
+        "state": "recovering",
+        "lag_s": 5.0,
+        "fault": "",
+        "unwell": "",
+    }
     worker.stop()
     assert not world.path.exists()
 
@@ -235,14 +161,15 @@ def test_what_is_wrong_makes_it_unhealthy(world: World, idle_s: float, lagging: 
     """Running but dead, or held up."""
     world.health, world.lane.lagging = SourceHealth(idle_s=idle_s), lagging
     world.worker().turn(0)
-    assert json.loads(world.path.read_text())["fault"] == fault
+    written = json.loads(world.path.read_text())
+    assert (written["fault"] or written["unwell"]) == fault
 
 
 def test_a_source_that_is_in_trouble_makes_it_unhealthy(world: World) -> None:
     """In its own words."""
     world.health = SourceHealth(trouble="the stream has not answered for 61 s")
     world.worker().turn(0)
-    assert json.loads(world.path.read_text())["fault"] == "the stream has not answered for 61 s"
+    assert json.loads(world.path.read_text())["unwell"] == "the stream has not answered for 61 s"
 
 
 def test_it_stops_when_the_table_has_a_new_stream_and_all_of_the_old_one_is_processed(world: World) -> None:
@@ -266,7 +193,15 @@ def test_the_lanes_learn_of_mutes_before_they_process(world: World) -> None:
     )
     world.worker(mutes=mutes).run(world.stop)
     assert world.done[:4] == ["look", "read", "mute", "turn"]
-    assert world.done[-6:] == ["look no more", "finish", "stop", "final charts", "close the source", "finish charts"]
+    assert world.done[-7:] == [
+        "look no more",
+        "finish",
+        "wait",
+        "stop",
+        "final charts",
+        "close the source",
+        "finish charts",
+    ]
     assert told == ["the mutes"] * 3
 
 

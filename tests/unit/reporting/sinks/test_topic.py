@@ -6,26 +6,31 @@ import json
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reporting.message import MAX_BYTES, Message
+from reporting.sinks.publisher import Answer
 from reporting.sinks.topic import Topic
 
 SNS_BYTES = 256 * 1024
 
 
-def message(n: int, body: str = "{}", text: str = "") -> Message:
-    return Message(
-        f"m{n}", "anomaly.sample", "high", "d", "sample", "urn:s", body, text or f"HIGH: d\nIt is {n}.\nmore"
-    )
+def message(n: int, body: str = "{}", text: str = "", device: str | None = None) -> Message:
+    """By default each is of a device of its own."""
+    name, said = device or f"d{n}", text or f"HIGH: d\nIt is {n}.\nmore"
+    return Message(f"m{n}", "anomaly.sample", "high", name, "sample", "urn:s", body, said)
 
 
 class Sns:
-    """Takes batches as SNS does, except the messages, by number, that it shall refuse."""
+    """Takes batches as SNS does, except the messages, by number, that it shall refuse: once, or always with a code
+    that says whose fault it is (``invalid``); ``whole``: it refuses the whole call then."""
 
-    def __init__(self, *refused: int) -> None:
+    def __init__(self, *refused: int, invalid: dict[int, str] | None = None, whole: bool = False) -> None:
         self.refused = list(refused)
+        self.invalid = invalid or {}
+        self.whole = whole
         self.batches: list[list[dict[str, Any]]] = []
         self.taken: list[str] = []
 
@@ -38,11 +43,17 @@ class Sns:
         self.batches.append(entries)
         failed = []
         for entry in entries:
-            said = json.loads(entry["Message"])["sms"]
+            structured = entry.get("MessageStructure") == "json"
+            said = json.loads(entry["Message"])["sms"] if structured else entry["Message"]
             number = int(said.removeprefix("It is ").rstrip(".")) if said.startswith("It is") else -1
             if number in self.refused:
                 self.refused.remove(number)
                 failed.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+            elif number in self.invalid:
+                code = self.invalid[number]
+                if self.whole:
+                    raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PublishBatch")
+                failed.append({"Id": entry["Id"], "Code": code, "Message": "no", "SenderFault": True})
             else:
                 self.taken.append(said)
         return {"Successful": [], "Failed": failed} if failed else {"Successful": []}
@@ -64,7 +75,7 @@ def topic(client: Sns) -> Topic:
 def test_ten_messages_make_a_batch(count: int, sizes: list[int]) -> None:
     """All are sent, in order."""
     client = Sns()
-    assert topic(client).publish([message(n) for n in range(count)]) == []
+    assert topic(client).publish([message(n) for n in range(count)]) == Answer()
     assert [len(batch) for batch in client.batches] == sizes
     assert client.taken == [f"It is {n}." for n in range(count)]
 
@@ -87,19 +98,82 @@ bodies = st.builds(
 def test_no_batch_is_larger_than_sns_takes(contents: list[str]) -> None:
     """Whatever is in the messages: quotes and letters beyond ASCII take more room on the way than in memory."""
     client = Sns()
-    assert topic(client).publish([message(n, body) for n, body in enumerate(contents)]) == []
+    assert topic(client).publish([message(n, body) for n, body in enumerate(contents)]) == Answer()
     assert client.taken == [f"It is {n}." for n in range(len(contents))]
 
 
-def test_what_is_refused_is_returned_and_nothing_is_sent_past_it() -> None:
-    """Messages keep the order of what happened."""
-    client, messages = Sns(13, 17), [message(n) for n in range(35)]
-    rest = topic(client).publish(messages)
-    assert rest == [messages[13], messages[17], *messages[20:]]
-    assert len(client.batches) == 2
-    assert topic(client).publish(rest) == []
-    assert sorted(client.taken) == sorted(f"It is {n}." for n in range(35))
-    assert client.taken[18:] == [f"It is {n}." for n in (13, 17, *range(20, 35))]
+def test_rule_29_a_batch_has_one_message_of_a_device(device_order: list[Message]) -> None:
+    """SNS refuses single entries of a batch and takes those after them: with two of a device in one batch, a refusal
+    in passing would turn their order around."""
+    client = Sns()
+    assert topic(client).publish(device_order) == Answer()
+    for batch in client.batches:
+        names = [entry["MessageAttributes"]["device"]["StringValue"] for entry in batch]
+        assert len(set(names)) == len(names)
+    assert [said for said in client.taken if said in ("It is 0.", "It is 2.", "It is 4.")] == [
+        "It is 0.",
+        "It is 2.",
+        "It is 4.",
+    ]
+
+
+def test_rule_29_what_is_refused_holds_back_its_device_and_no_other(device_order: list[Message]) -> None:
+    """Subscribers get the events of a device in the order in which they happened."""
+    client = Sns(2)
+    answer = topic(client).publish(device_order)
+    assert [refusal.message for refusal in answer.refused] == [device_order[2]]
+    assert not answer.refused[0].final
+    assert list(answer.held) == [device_order[4]]
+    assert client.taken == ["It is 0.", "It is 1.", "It is 3.", "It is 5."]
+    rest = [device_order[2], device_order[4]]
+    assert topic(client).publish(rest) == Answer()
+    assert client.taken[4:] == ["It is 2.", "It is 4."]
+
+
+@pytest.fixture
+def device_order() -> list[Message]:
+    """Messages of two devices in turn."""
+    return [message(n, device="ab"[n % 2]) for n in range(6)]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("code", ["InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"])
+def test_rule_29_a_message_at_fault_is_told_from_all_else(code: str, whole: bool) -> None:
+    """By its own entry, or by the call that it makes fail alone. The others are taken."""
+    client = Sns(invalid={3: code}, whole=whole)
+    messages = [message(n) for n in range(5)]
+    (refusal,) = topic(client).publish(messages).refused
+    assert (refusal.message, refusal.final) == (messages[3], True)
+    assert code in refusal.reason
+    assert sorted(set(client.taken)) == [f"It is {n}." for n in (0, 1, 2, 4)]
+
+
+@pytest.mark.parametrize(
+    "code", ["AuthorizationError", "KMSAccessDenied", "KMSDisabled", "NotFound", "Throttled", "EndpointDisabled"]
+)
+def test_rule_29_authorization_encryption_and_a_missing_topic_are_no_fault_of_a_message(code: str) -> None:
+    """Though SNS calls them the sender's fault. As a refusal of the whole call they are raised."""
+    (refusal,) = topic(Sns(invalid={0: code})).publish([message(0)]).refused
+    assert not refusal.final
+    with pytest.raises(ClientError):
+        topic(Sns(invalid={0: code}, whole=True)).publish([message(0), message(1)])
+
+
+def test_rule_29_a_stub_has_nothing_of_what_was_refused() -> None:
+    """Plain text, no structure, no subject, and of the attributes those that cannot be at fault: filters by type and
+    severity still let it pass."""
+    client = Sns()
+    assert topic(client).publish_stub(message(1, device="\x1b[31mäd"), "The whole lies there.") is None
+    (entry,) = client.batches[0]
+    assert {*entry} == {"Id", "Message", "MessageAttributes"}
+    attributes = {name: value["StringValue"] for name, value in entry["MessageAttributes"].items()}
+    assert attributes == {
+        "type": "anomaly.sample",
+        "severity": "high",
+        "state": "sample",
+        "schema": "urn:s",
+        "undelivered": "m1",
+    }
 
 
 def test_a_message_is_for_machines_and_for_people() -> None:
@@ -116,7 +190,7 @@ def test_a_message_is_for_machines_and_for_people() -> None:
     assert {name: value["StringValue"] for name, value in entry["MessageAttributes"].items()} == {
         "type": "anomaly.sample",
         "severity": "high",
-        "device": "d",
+        "device": "d3",
         "state": "sample",
         "schema": "urn:s",
     }
