@@ -119,12 +119,20 @@ class Ring:
 
     def read(self, row: int) -> Columns:
         """A row's samples with their scores and verdicts, as copies."""
-        slots = self.slots(row)
         return Columns(
-            **{name: column[row, slots] for name, column in self.columns.items()},
-            severity=self.severity[row, slots],
-            stages=self.stages[row, slots],
+            **{name: self._copied(column, row) for name, column in self.columns.items()},
+            severity=self._copied(self.severity, row),
+            stages=self._copied(self.stages, row),
         )
+
+    def _copied(self, column: NDArray[Number], row: int) -> NDArray[Number]:
+        """The filled slots of a row, in order. In one or two pieces: an index array takes ten times as long."""
+        if row < 0:
+            return np.empty(0, column.dtype)
+        start, end = int(self.start[row]), int(self.start[row] + self.count[row])
+        if end <= self.capacity:
+            return column[row, start:end].copy()
+        return np.concatenate([column[row, start:], column[row, : end - self.capacity]])
 
     def fill(self, row: int, columns: Columns) -> None:
         """Put samples with their scores and verdicts into a row that is empty."""

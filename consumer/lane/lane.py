@@ -14,6 +14,7 @@ from math import inf
 import structlog
 
 from consumer.intake.stall import MOST_AHEAD_S
+from consumer.lane.budget import Budget, unlimited
 from consumer.lane.commit_builder import MAX_MESSAGES, CommitBuilder
 from consumer.lane.parts import LaneOptions, Parts
 from consumer.lane.processing import Processing
@@ -65,6 +66,8 @@ class Lane:
         self._commits = CommitBuilder(self._parts, head, options.heartbeat_s)
         self._ready: Released | None = None
         self._full = False
+        self.unfinished = False
+        """True if the last step ended by its budget: there is more to do, whether or not an event comes."""
         self._stepped = inf
         self._sound = True
 
@@ -107,7 +110,7 @@ class Lane:
     def idle(self) -> bool:
         """True when all that was delivered has been processed."""
         shards = self._parts.shards
-        return self._ready is None and shards.merge.buffered == 0 and not shards.gaps.open
+        return not self.unfinished and self._ready is None and shards.merge.buffered == 0 and not shards.gaps.open
 
     @property
     def devices(self) -> list[str]:
@@ -191,14 +194,15 @@ class Lane:
         otherwise a device belongs to the lane that gets its first record."""
         self._recovery.fill(samples, own=own)
 
-    def step(self, now: float) -> None:
-        """Process all that the merge releases, while the next commit has room for messages."""
+    def step(self, now: float, budget: Budget = unlimited) -> None:
+        """Process what the merge releases, while the next commit has room for messages and ``budget`` allows another
+        run or timer; at least one."""
         parts = self._parts
         # An exception in the middle leaves a record half processed. No commit may have that; a restart repeats it.
         self._sound = False
         parts.outbox.notify(parts.shards.overdue(now), now=now)
         self._recovery.check_finished()
-        self._full = not self._process_released(now)
+        self._full = not self._process_released(now, budget)
         if self._full or now - self._stepped > PAUSE_S:
             # The lane may not process, or was paused: no shard is the cause.
             parts.stall.restart_wait(now)
@@ -243,14 +247,20 @@ class Lane:
             rest = self._ready.samples.shard != self._parts.names.shards.code(shard)
             self._ready = self._ready.take(rest) if rest.any() else None
 
-    def _process_released(self, now: float) -> bool:
-        """Process timers and records in the order of their stamps. False if the commit has no room for more."""
+    def _process_released(self, now: float, budget: Budget) -> bool:
+        """Process timers and records in the order of their stamps. False if the commit has no room or the turn no time
+        for more."""
         parts = self._parts
         merge = parts.shards.merge
+        begun = self.unfinished = False
         while (
             parts.outbox.messages + parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
             <= MAX_MESSAGES
         ):
+            if begun and not budget():
+                self.unfinished = True
+                break
+            begun = True
             due = self._timers.due
             if self._ready is None:
                 self._ready = merge.release(before=merge.slowest + MOST_AHEAD_S)

@@ -89,7 +89,7 @@ class LaneOutbox:
         self._shards = shards
         self.episodes = episodes
         self._muting = muting
-        self._lines: dict[Minute, dict[float, bytes]] = {}
+        self._lines: dict[str, dict[int, dict[float, bytes]]] = {}  # by device and minute
         self._detached: dict[Minute, dict[float, bytes]] = {}
         self._messages: list[Message] = []
         self._minutes: set[Minute] = set()
@@ -166,7 +166,8 @@ class LaneOutbox:
 
     def minute(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""
-        lines = self._lines.get(minute, self._detached.get(minute, {}))
+        device, at = minute
+        lines = self._lines.get(device, {}).get(at, self._detached.get(minute, {}))
         return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
 
     def opened(self) -> list[tuple[str, float]]:
@@ -184,16 +185,18 @@ class LaneOutbox:
     def forget(self, device: str, newest: float) -> None:
         """Drop the lines of minutes that have left a device's window, whose newest sample is at ``newest``."""
         horizon = newest - RETAINED_S
-        for minute in [m for m in self._lines if m[0] == device and m[1] + MINUTE_S < horizon]:
-            if minute not in self._minutes:
-                del self._lines[minute]
+        there = self._lines.get(device, {})
+        for at in [at for at in there if at + MINUTE_S < horizon and (device, at) not in self._minutes]:
+            del there[at]
+        if not there:
+            self._lines.pop(device, None)
         self.episodes.settle(device, horizon)
 
     def detach(self, device: str) -> None:
         """A device is forgotten. Its minutes that wait for the commit are written as they stand. If the device comes
         back before the commit, its new samples do not join them; after the commit they would not either."""
-        for minute in [minute for minute in self._lines if minute[0] == device]:
-            self._detached[minute] = self._lines.pop(minute)
+        for at, lines in self._lines.pop(device, {}).items():
+            self._detached[device, at] = lines
 
     @staticmethod
     def whole(minute: Minute, newest: float) -> bool:
@@ -207,7 +210,7 @@ class LaneOutbox:
         verdicts = scored.verdicts
         for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
             device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
-            lines = self._lines.setdefault((device, minute_of(ts)), {})
+            lines = self._lines.setdefault(device, {}).setdefault(minute_of(ts), {})
             evidence = None
             if verdicts.anomaly[row]:
                 bundle = self._bundles.at(int(scored.device[row]), ts)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from consumer.lane.budget import Budget, unlimited
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
 from consumer.stream.source import Source
@@ -45,10 +46,11 @@ class OwnedLane:
         self._published: Counter[str] = Counter()
         commits.resend(lane.promised)
 
-    def turn(self, source: Source, now: float, *, process: bool = True) -> None:
-        """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
+    def turn(self, source: Source, now: float, budget: Budget = unlimited, *, process: bool = True) -> None:
+        """Process the released records as far as ``budget`` goes, acknowledge what is durable, commit what is due.
+        Raises `Fenced`."""
         if process:
-            self.lane.step(now)
+            self.lane.step(now, budget)
         self._settle(source)
         if self._in_flight is None and (commit := self.lane.cut(now)) is not None:
             self._in_flight = self._commits.submit(commit)

@@ -105,7 +105,7 @@ def test_rule_08_shown_are_25_minutes_and_retained_37(monkeypatch: pytest.Monkey
     (columns,) = windows(world).devices.values()
     newest = BEGIN + 3000.0
     assert columns.ts.tolist() == [newest - age for age in range(int(RETAINED_S) - 1, -1, -1)]
-    shown = asked[-1].data.ts
+    shown = asked[-1].window.data().ts
     assert (shown[0], shown[-1]) == (newest - SHOWN_S + 1.0, newest)
 
 

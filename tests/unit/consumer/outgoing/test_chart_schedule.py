@@ -89,7 +89,7 @@ def test_a_chart_shows_what_the_window_shows(charted: Charted) -> None:
         charted.sample("a", ts, current_a)
     charted.schedule.opening("a", 1700.0)
     charted.sample("a", 1701.0)
-    data = charted.schedule.drain()[0].data
+    data = charted.schedule.drain()[0].window.data()
     assert (data.device, data.model) == ("a", "bw-plain")
     assert data.ts.tolist() == [300.0, 1700.0]
     assert (data.current_a.tolist(), data.expected_current_a.tolist()) == ([7.0, 3.0], [2.0, 2.0])
@@ -108,5 +108,5 @@ def test_a_chart_names_the_bundle_in_force_at_its_newest_sample(plain_bundle: Bu
     for ts in (59.0, 60.0):
         charted.sample("a", ts)
         charted.schedule.opening("a", ts)
-        named += [request.data.model for request in charted.schedule.drain()]
+        named += [request.window.data().model for request in charted.schedule.drain()]
     assert named == ["bw-plain", "bw-new"]

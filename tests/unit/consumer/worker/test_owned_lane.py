@@ -29,7 +29,7 @@ class LaneTwin:
         self.promised = (MESSAGE,)
         self.asked: list[str] = []
 
-    def step(self, now: float) -> None:
+    def step(self, now: float, budget: Any) -> None:
         self.asked.append(f"step {now:g}")
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:

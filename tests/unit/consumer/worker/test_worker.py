@@ -41,6 +41,7 @@ class World:
             watching=False,
             lagging=False,
             idle=False,
+            unfinished=False,
             watermark=95.0,
             devices=["d"],
             ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
@@ -80,7 +81,7 @@ class World:
         observers = [LivenessFile(self.path), StatusLog()]
         return Worker(lanes, source, background(lanes, charting, **more), observers, clock=lambda: 100.0)
 
-    def _turn(self, source: Any, now: float, *, process: bool) -> None:
+    def _turn(self, source: Any, now: float, budget: Any, *, process: bool) -> None:
         self.done.append("turn" if process else "turn without processing")
         self.turns -= 1
         if self.turns == 0:
