@@ -113,7 +113,7 @@ class Backlog:
     @property
     def done(self) -> bool:
         """Everything is processed and durable."""
-        quiet = self._lane.idle and self._owned._in_flight is None and self._lane.cut(self._end + LATER_S) is None
+        quiet = self._lane.idle and self._owned._in_flight is None and self._lane._parts.outbox.messages == 0
         return quiet and self._lane.watermark >= self._end - 10.0
 
     @property

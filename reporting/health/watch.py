@@ -94,8 +94,10 @@ class Watch:
         set_back: list[int] = []
         states: dict[int, DeviceHealth] = {}
         alive = kind != Kind.REMOVED  # removed by TTL, long after: this proves no life of the device
-        for code in np.unique(samples.device[alive]):
-            rows = np.flatnonzero((samples.device == code) & alive)
+        by_device = np.flatnonzero(alive)
+        by_device = by_device[np.argsort(samples.device[by_device], kind="stable")]
+        codes, begins = np.unique(samples.device[by_device], return_index=True)
+        for code, rows in zip(codes, np.split(by_device, begins[1:]), strict=True) if len(codes) else ():
             device = self._device(int(code))
             _follow(device, samples, stamp, rows, kind)
             misfit.follow(device, samples, stamp, rows[kind[rows] == Kind.SAMPLE], self._bundles)
