@@ -50,7 +50,7 @@ class Deadlines:
         return self._queue[0][0] if self._queue else inf
 
     def first(self) -> int:
-        """The device whose deadline is first; of several the first by name. Raises IndexError where none is."""
+        """The device whose deadline is first; of several the first by name. Raises IndexError where `next` is infinite."""
         self._settle()
         return self._queue[0][2]
 
@@ -82,5 +82,5 @@ class Deadlines:
             heappop(queue)
             if self._queued.get(device) == at:
                 del self._queued[device]
-                if device in self._at:
+                if self._at.get(device, inf) < inf:
                     self._push(device, self._at[device])

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from consumer.outgoing.chart_schedule import ChartSchedule
+from consumer.outgoing.chart_schedule import AT_ONCE, BEHIND_S, ChartSchedule
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from scoring.succession import Change, Succession
@@ -72,6 +72,38 @@ def test_an_episode_that_opens_gets_its_chart(charted: Charted) -> None:
     charted.sample("a", 10.0)
     charted.schedule.opening("a", 10.0)
     assert charted.drained() == [("reports/a/19700101T000010Z.png", False)]
+
+
+def test_rule_26_a_boundary_is_sliced_and_makes_the_same_charts(charted: Charted) -> None:
+    """One call copies a few windows; the boundary stays due until all devices were looked at, also one that is
+    forgotten meanwhile."""
+    names = [f"d{n}" for n in range(2 * AT_ONCE + 10)]
+    for name in names:
+        charted.sample(name, 10.0)
+    charted.schedule.begin(10.0)
+    charted.schedule.fire(300.0)
+    first = charted.drained()
+    assert len(first) == AT_ONCE
+    assert charted.schedule.due == 300.0
+    charted.schedule.fire(300.0 + 2 * BEHIND_S)  # the clock has moved on: what has begun is brought to its end
+    del charted.codes[names[-1]]
+    charted.schedule.fire(300.0)
+    assert charted.schedule.due == 600.0
+    rest = charted.drained()
+    assert [key for key, _ in first + rest] == [f"reports/{name}/19700101T000500Z.png" for name in names[:-1]]
+
+
+def test_rule_26_a_chart_is_scored_where_it_is_drawn(charted: Charted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lane only copies: to score the windows of a thousand devices took it nine seconds."""
+    scored: list[int] = []
+    shown = Scorer.shown
+    monkeypatch.setattr(Scorer, "shown", lambda scorer, code: scored.append(code) or shown(scorer, code))
+    charted.sample("a", 10.0)
+    charted.schedule.opening("a", 10.0)
+    (request,) = charted.schedule.drain()
+    assert scored == []
+    assert request.window.data().ts.tolist() == [10.0]
+    assert scored == [charted.codes["a"]]
 
 
 def test_at_the_end_every_device_gets_a_last_chart(charted: Charted) -> None:
