@@ -50,7 +50,7 @@ class Deadlines:
         return self._queue[0][0] if self._queue else inf
 
     def first(self) -> int:
-        """The device whose deadline is first; of several the first by name. Raises IndexError where `next` is infinite."""
+        """The device whose deadline is first; of several the first by name. Raises IndexError while `next` is inf."""
         self._settle()
         return self._queue[0][2]
 
