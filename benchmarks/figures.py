@@ -21,6 +21,8 @@ FIGURES: dict[str, str] = {
     "backlog_turn_cpu_ms": "longest turn over 20,000 buffered records of 1,000 devices, processor time, ms",
     "backlog_turn_ms": "the same by the clock",
     "backlog_stop_s": "SIGTERM in the middle of that to the exit code, seconds",
+    "late_upload_4shards_ratio": "6,000 late samples, processor time through 4 shards over that through one",
+    "late_upload_4writers_ratio": "the same where four write at a time",
     "gc_pause_ms": "longest garbage collection in that run",
     "peak_mb_1dev": "memory of all the worker's processes at its peak, 1 device, MB",
     "peak_mb_1000dev": "the same with 1,000 devices",

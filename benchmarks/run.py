@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
-from benchmarks import backlog, latency, running, shards, smoothness, throughput
+from benchmarks import backlog, late, latency, running, shards, smoothness, throughput
 from benchmarks.child import Failed
 from benchmarks.figures import FIGURES, Found, Measured
 from benchmarks.machine import environment
 
-SUBJECTS: tuple[ModuleType, ...] = (throughput, smoothness, backlog, shards, latency, running)
+SUBJECTS: tuple[ModuleType, ...] = (throughput, smoothness, backlog, late, shards, latency, running)
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 EXAMPLES = """\
 examples:

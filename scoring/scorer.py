@@ -23,8 +23,8 @@ from window.ring import Columns
 from window.rolling import Touched, Windows
 from window.samples import Codes, Floats, Samples
 
-LEAST_UNORDERED, MOST_UNORDERED = 8, 256
-"""Samples out of order that are placed together. 256 take about 40 ms with 35 followers each."""
+LEAST_UNORDERED, MOST_UNORDERED = 8, 512
+"""Samples out of order that are placed together. 512 take about 40 ms with 35 followers each."""
 ORDERED_ENOUGH = 16
 """A run in order of this length is cheaper than the same samples in one that is not."""
 Table = TypeVar("Table", Scores, Verdicts)
