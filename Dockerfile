@@ -26,7 +26,7 @@ FROM ${BASE} AS worker
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="battery-watch" \
       org.opencontainers.image.description="Watches charging batteries: every sample scored, every anomaly told" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0.dev0" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/venv /opt/venv
 # All that is ever written lies in /tmp: the pulse, and matplotlib's list of fonts.

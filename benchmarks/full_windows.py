@@ -39,7 +39,7 @@ def multiplied(objects: Objects, devices: Sequence[str], later_s: float = 0.0) -
         folder, _, name = key.rpartition("/")
         if name != "head" or folder.endswith("/table"):
             continue
-        head = Head.model_validate_json(objects[key][0])
+        head = Head.decode(objects[key][0])
         snapshot = Snapshot.decode(objects[f"{folder}/windows"][0])
         head, snapshot = more(head, snapshot, devices, later_s)
         found[key] = (head.encode(), '"of the head"', {})

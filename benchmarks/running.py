@@ -98,13 +98,13 @@ def _inherit(aws: Aws, objects: Objects, count: int) -> None:
         time.sleep(1.5)
     (key,) = (k for k in aws.world.keys("state/") if k.endswith("/head") and not k.endswith("/table/head"))
     windows = key.removesuffix("head") + "windows"
-    here = Head.model_validate_json(aws.get(key))
+    here = Head.decode(aws.get(key))
     (made,) = (k for k in objects if k.endswith("/head") and not k.endswith("/table/head"))
     head, snapshot = more(
-        Head.model_validate_json(objects[made][0]),
+        Head.decode(objects[made][0]),
         Snapshot.decode(objects[made.removesuffix("head") + "windows"][0]),
         devices,
-        later_s=float(round((here.newest or time.time()) - (Head.model_validate_json(objects[made][0]).newest or 0.0))),
+        later_s=float(round((here.newest or time.time()) - (Head.decode(objects[made][0]).newest or 0.0))),
     )
     kept = ("health", "ledger", "newest")
     body = here.model_copy(update={name: getattr(head, name) for name in kept}).encode()

@@ -1,78 +1,65 @@
-"""The merge: records of many shards in one order, by stamp, under a watermark (rules 3 to 5 of the order).
+"""The merge: records of many shards in one order, under a watermark (rules 3 to 5 and 23 of the order).
 
-A record may leave when no lineage can still deliver one that sorts before it. Each lineage *holds* at a stamp: that of
-its last record or, once it is proven idle at its tip, shortly before the time at which it was found empty. Records of
-equal stamps are ordered by shard id. Therefore a hold at the very stamp of a record keeps it back only if the id of the
-holding shard sorts first. If no hold at that stamp kept it back, the order of equal stamps would depend on which shard
-was read first.
+The stamp of a record is the second in which the table wrote it. A device that uploads what it kept writes many samples
+in one second, over all shards. So the order within a second is that of ``ts``, and a second leaves as a whole: when no
+lineage can add to it. Each lineage *holds* at a stamp: it may still add to it, and adds nothing below. That is the
+stamp of its last record or, once it is proven idle at its tip, shortly before the time at which it was found empty.
+
+A lineage that is alone keeps its sequence order and waits for nothing.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from window.samples import Floats, Samples, concat
+from window.released import Released, Sequences, joined
+from window.reorder import Reorder
+from window.samples import Floats, Samples
 
-IDLE_SLACK_S = 4.0
-"""How far an idle promise stays behind our clock: a stamp may lag 2 s behind `created`, `created` has whole seconds,
-and the table's clock is not ours (docs/decisions/0002)."""
+IDLE_SLACK_S = 2.0
+"""How far an idle promise stays behind the time of its question: a record may be readable that much later than it was
+written (docs/decisions/0002)."""
 IDLE_PAGES, IDLE_OVER_S = 3, 1.0
 """So many empty pages in a row, over so many seconds, prove that a shard is at its tip (rule 5)."""
 POLLS_STOPPED_S = 40.0
 """A shard that was not asked for so long must prove again that it is at its tip."""
-LATEST_LEAD_S, LATEST_LAG_S = 5.0, 2.0
-"""How far a stamp may lie ahead of `created`, and how far behind it (rule 3)."""
-
-Sequences = NDArray[np.object_]
 
 
 def stamps(samples: Samples, previous: float) -> Floats:
-    """The order keys of one shard's records (rule 3), shape (n,): never falling, none below ``previous``."""
-    return np.maximum.accumulate(np.concatenate([[previous], own_stamps(samples)]))[1:]
+    """The order keys of one shard's records, shape (n,): the seconds in which they were written, never falling, none
+    below ``previous``."""
+    return np.maximum.accumulate(np.concatenate([[previous], samples.created]))[1:]
 
 
-def own_stamps(samples: Samples) -> Floats:
-    """The stamp of each record by itself, shape (n,), whatever its shard holds besides.
-
-    It is ``ts``, but at most 5 s ahead of ``created`` and 2 s behind it: a device's fast clock cannot drag the
-    watermark, and a slow one cannot break every idle promise. A record without a time gets ``created``.
-    """
-    ts = np.where(np.isnan(samples.ts), samples.created, samples.ts)
-    return np.minimum(np.maximum(ts, samples.created - LATEST_LAG_S), samples.created + LATEST_LEAD_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """Records in merged order: ``samples``, their ``stamp`` (n,) and ``sequence`` numbers (n,)."""
-
-    samples: Samples
-    stamp: Floats
-    sequence: Sequences
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def take(self, rows: slice | NDArray[np.bool_]) -> Released:
-        """Some of the rows, in the same order."""
-        return Released(self.samples.take(rows), self.stamp[rows], self.sequence[rows])
+def _times(samples: Samples) -> Floats:
+    """What orders records of one stamp, shape (n,): ``ts``, or ``created`` for a record without a time."""
+    return np.where(np.isnan(samples.ts), samples.created, samples.ts)
 
 
 @dataclass(slots=True)
 class _Lineage:
-    """One shard as the merge sees it.
+    """One shard as the merge sees it. ``code``: of its name, in its records.
 
-    ``last``: stamp of the last record delivered. ``idle``: the stamp up to which it is promised idle. ``tip``: it is
-    proven to be at its tip. ``closed``: nothing more is written to it. ``passed``: the merge does not wait for it.
+    ``last``: stamp of the last record delivered. ``idle``: below this stamp it is promised to deliver nothing.
+    ``tip``: it is proven to be at its tip. ``closed``: nothing more is written to it. ``settled``: it has ended, and
+    its children are known, which hold instead. ``passed``: the merge does not wait for it. ``alone``: when its first
+    record left, no other lineage but ancestors and descendants was open; None before that.
     """
 
     last: float
+    parent: str | None = None
+    code: int | None = None
+    backfill: bool = False
+    alone: bool | None = None
     idle: float = -np.inf
     ended: bool = False
+    settled: bool = False
     empty_pages: int = 0
     empty_since: float = np.inf
     asked_at: float = -np.inf
@@ -83,7 +70,11 @@ class _Lineage:
 
     @property
     def hold(self) -> float:
-        return max(self.last, self.idle)
+        return np.inf if self.settled else max(self.last, self.idle)
+
+    @property
+    def floor(self) -> float:
+        return float(self.waiting[0].stamp[0]) if self.waiting else self.hold
 
 
 class Merge:
@@ -93,6 +84,8 @@ class Merge:
         self._lineages: dict[str, _Lineage] = {}
         self.ready = False
         """True once all shards have been listed for the first time."""
+        self.reorder = Reorder()
+        """Where samples of an upload wait for those that belong before them."""
         self._buffered = 0
         self._reached = -np.inf
         self.broken = 0
@@ -101,7 +94,7 @@ class Merge:
     @property
     def buffered(self) -> int:
         """Records delivered and not yet released."""
-        return self._buffered
+        return self._buffered + self.reorder.count
 
     @property
     def shards(self) -> Mapping[str, float]:
@@ -118,8 +111,8 @@ class Merge:
         """No record released from now on has a stamp below it, except those that `broken` counts. It never falls; -inf
         until every lineage has a hold."""
         if self.ready:
-            floors = [self._floor(lineage) for lineage in self._lineages.values() if not lineage.passed]
-            self._reached = max(self._reached, min(floors, default=-np.inf))
+            floors = [lineage.floor for lineage in self._lineages.values() if not lineage.passed]
+            self._reached = max(self._reached, min((at for at in floors if at < np.inf), default=-np.inf))
         return self._reached
 
     @property
@@ -130,7 +123,8 @@ class Merge:
     @property
     def furthest(self) -> float:
         """The highest hold of all lineages; -inf where there is none."""
-        return max((lineage.hold for lineage in self._lineages.values()), default=-np.inf)
+        holds = (lineage.hold for lineage in self._lineages.values())
+        return max((hold for hold in holds if hold < np.inf), default=-np.inf)
 
     @property
     def ended(self) -> list[str]:
@@ -142,10 +136,10 @@ class Merge:
         return {shard: lineage.last for shard, lineage in self._lineages.items() if not lineage.ended}
 
     def pass_by(self) -> list[str]:
-        """Stop waiting for the lineages that hold the watermark back (a forced release, rule 7). Returns which. They
-        hold again once they have caught up."""
-        low = self.watermark
-        stalled = [s for s, o in self._lineages.items() if not o.passed and self._floor(o) <= low and not o.waiting]
+        """Stop waiting for the lineages that hold the others back (a forced release, rule 7). Returns which. They hold
+        again once they have caught up."""
+        low = min((lineage.hold for lineage in self._lineages.values() if not lineage.passed), default=np.inf)
+        stalled = [shard for shard, lineage in self._lineages.items() if not lineage.passed and lineage.hold <= low]
         for shard in stalled:
             self._lineages[shard].passed = True
         return stalled
@@ -154,28 +148,44 @@ class Merge:
         """All shards of the first complete listing are open."""
         self.ready = True
 
-    def open(self, shard: str, *, after: float = -np.inf) -> None:
-        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart."""
+    def open(self, shard: str, *, after: float = -np.inf, parent: str | None = None, backfill: bool = False) -> None:
+        """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart.
+        ``backfill``: it is no shard, but delivers a gap from the table."""
         if shard not in self._lineages:
-            self._lineages[shard] = _Lineage(last=after)
+            self._lineages[shard] = _Lineage(after, parent, backfill)
 
     def last(self, shard: str) -> float:
         """Stamp of the shard's last record delivered; -inf for a shard that is not open."""
         lineage = self._lineages.get(shard)
         return lineage.last if lineage else -np.inf
 
-    def push(self, shard: str, samples: Samples, sequence: Sequences, *, full: bool) -> None:
-        """Take a page of records, at least one, of an open shard. A full page proves no tip: more may follow."""
+    def push(
+        self,
+        shard: str,
+        samples: Samples,
+        sequence: Sequences,
+        *,
+        full: bool,
+        known: NDArray[np.bool_] | None = None,
+    ) -> Floats:
+        """Take a page of records, at least one, of an open shard; returns their stamps, shape (n,). A full page proves
+        no tip: more may follow. The ``known`` ones were processed before: they count for the hold alone."""
         lineage = self._lineages[shard]
+        lineage.code = int(samples.shard[0])
         stamp = stamps(samples, lineage.last)
-        self.broken += int((stamp < self.watermark).sum())
+        new = Released(samples, stamp, sequence)
+        if known is not None and known.any():
+            new = new.take(~known)
+        self.broken += int((new.stamp < self.watermark).sum())
         lineage.last = float(stamp[-1])
         self._catch_up(lineage)
-        lineage.waiting.append(Released(samples, stamp, sequence))
-        self._buffered += len(samples)
+        if len(new):
+            lineage.waiting.append(new)
+            self._buffered += len(new)
         lineage.tip = lineage.tip and not full
         if not lineage.tip:  # before the tip, a page of any size ends the run of empty pages
             lineage.empty_pages, lineage.empty_since = 0, np.inf
+        return stamp
 
     def empty(self, shard: str, asked_at: float, *, renewed: bool = False) -> None:
         """Take an empty page, asked for at ``asked_at``. It proves idleness once the shard is at its tip (rule 5). If
@@ -190,7 +200,8 @@ class Merge:
         if lineage.empty_pages >= IDLE_PAGES and asked_at - lineage.empty_since >= IDLE_OVER_S:
             lineage.tip = True
         if lineage.tip and not lineage.closed:
-            lineage.idle = max(lineage.idle, asked_at - IDLE_SLACK_S)
+            # Stamps are whole seconds, and one that was not over may get more records.
+            lineage.idle = max(lineage.idle, floor(asked_at - IDLE_SLACK_S))
             self._catch_up(lineage)
 
     def mark(self, shard: str, *, closed: bool) -> None:
@@ -203,69 +214,109 @@ class Merge:
         """Drop a shard: all its records are released and its children hold, or it has none."""
         lineage = self._lineages.pop(shard)
         self._buffered -= sum(len(part) for part in lineage.waiting)
+        if lineage.code is not None:
+            self.reorder.drop(lineage.code)
+        for child in self._lineages.values():
+            if child.parent == shard:
+                child.parent = lineage.parent  # so that `_ancestors` sees the ancestors before it
 
     def end(self, shard: str) -> None:
-        """The shard was read to its end. It holds at its last stamp until `close`."""
+        """The shard was read to its end. It holds at its last stamp until `settle`."""
         self._lineages[shard].ended = self._lineages[shard].closed = True
+
+    def settle(self, shard: str) -> None:
+        """All children of an ended shard are open, or it has none. It holds nothing back any more: two that ended in
+        one second would wait for each other for ever."""
+        self._lineages[shard].settled = True
 
     def drained(self, shard: str) -> bool:
         """True when the shard has ended and none of its records waits."""
         lineage = self._lineages.get(shard)
-        return lineage is not None and lineage.ended and not lineage.waiting
+        if lineage is None or not lineage.ended or lineage.waiting:
+            return False
+        return lineage.code is None or not self.reorder.holds(lineage.code)
 
     def release(self, *, before: float = np.inf) -> Released | None:
         """Take the records that may leave and whose stamp is below ``before``, in order; None where there are none."""
-        if not self.ready or self._buffered == 0:
+        if not self.ready or self.buffered == 0:
             return None
+        merged = self._merged(before)
+        over = all(lineage.settled for lineage in self._lineages.values())
+        return self.reorder.through(merged, np.inf if over else min(self.watermark, before))
+
+    def _merged(self, before: float) -> Released | None:
+        """What may leave the queues of the lineages, in merged order."""
         parts: list[Released] = []
-        names: list[str] = []
-        for shard, strict, loose in self._bounds():
-            for part in self._leaving(shard, strict, loose, before):
+        times: list[Floats] = []
+        for lineage, bound in self._bounds():
+            own = [*self._leaving(lineage, min(bound, before))]
+            if own:
+                part = own[0] if len(own) == 1 else joined(own)
                 parts.append(part)
-                names.extend([shard] * len(part))
+                ts = _times(part.samples)
+                times.append(np.maximum.accumulate(ts) if lineage.alone else ts)
         if not parts:
             return None
-        stamp = np.concatenate([p.stamp for p in parts])
-        order = np.lexsort((np.asarray(names), stamp))  # stable: a shard's own records keep their sequence
-        self._buffered -= len(order)
-        return Released(
-            concat([p.samples for p in parts]).take(order),
-            stamp[order],
-            np.concatenate([p.sequence for p in parts])[order],
-        )
-
-    def _floor(self, lineage: _Lineage) -> float:
-        return float(lineage.waiting[0].stamp[0]) if lineage.waiting else lineage.hold
+        if len(parts) == 1 and (np.diff(times[0]) >= 0).all():
+            released = parts[0]
+        else:
+            whole = joined(parts)
+            # Stable: ties keep the order of shard ids, and within a shard that of the sequence.
+            released = whole.take(np.lexsort((np.concatenate(times), whole.stamp)))
+        self._buffered -= len(released)
+        return released
 
     def _catch_up(self, lineage: _Lineage) -> None:
         if lineage.passed and lineage.hold >= self.watermark:
             lineage.passed = False
 
-    def _bounds(self) -> list[tuple[str, float, float]]:
-        """For every shard with records waiting: two bounds on the stamps that may leave. They must lie below the lowest
-        hold of the shards that sort before it, and not above the lowest hold of those that sort after it."""
-        order = sorted(self._lineages)
-        holds = [np.inf if self._lineages[s].passed else self._lineages[s].hold for s in order]
-        before = np.minimum.accumulate([np.inf, *holds])
-        after = np.minimum.accumulate([np.inf, *reversed(holds)])[::-1]
-        return [
-            (shard, float(before[row]), float(after[row + 1]))
-            for row, shard in enumerate(order)
-            if self._lineages[shard].waiting
-        ]
+    def _bounds(self) -> Iterator[tuple[_Lineage, float]]:
+        """Every lineage with records waiting, by shard id, and the stamp below which they may leave: nobody can add to
+        what lies below the lowest hold. A lineage that is alone need not wait for itself: its order is its own."""
+        holds = {s: lineage.hold for s, lineage in self._lineages.items() if not lineage.passed}
+        lowest = sorted((hold, shard) for shard, hold in holds.items())[:2]
+        for shard in sorted(self._lineages):
+            lineage = self._lineages[shard]
+            if not lineage.waiting or self._follows(shard):
+                continue
+            if lineage.alone is None:
+                lineage.alone = not lineage.backfill and self._is_alone(shard)
+            others = [hold for hold, of in lowest if not (lineage.alone and of == shard)]
+            yield lineage, min(others, default=np.inf)
 
-    def _leaving(self, shard: str, strict: float, loose: float, before: float) -> list[Released]:
-        """Take from a shard's queue the records that no other lineage holds back."""
-        waiting = self._lineages[shard].waiting
-        taken = []
+    def _follows(self, shard: str) -> bool:
+        """Must an ancestor that is alone leave first? It could have left before this shard was known."""
+        ancestors = (self._lineages[each] for each in self._ancestors(shard)[1:] if each in self._lineages)
+        return any(lineage.waiting and lineage.alone is not False for lineage in ancestors)
+
+    def _is_alone(self, shard: str) -> bool:
+        """Is every other lineage an ancestor or a descendant, or no shard?"""
+        ancestors = self._ancestors(shard)
+        return all(
+            other in ancestors or shard in self._ancestors(other)
+            for other, lineage in self._lineages.items()
+            if not lineage.backfill
+        )
+
+    def _ancestors(self, shard: str) -> list[str]:
+        """The shard and its ancestors, as far as they are known."""
+        found: list[str] = []
+        at: str | None = shard
+        while at is not None and at not in found:
+            found.append(at)
+            at = self._lineages[at].parent if at in self._lineages else None
+        return found
+
+    @staticmethod
+    def _leaving(lineage: _Lineage, bound: float) -> Iterator[Released]:
+        """Take from a lineage's queue the records below ``bound``."""
+        waiting = lineage.waiting
         while waiting:
             part = waiting[0]
-            free = (part.stamp < strict) & (part.stamp <= loose) & (part.stamp < before)
-            count = int(free.sum())  # stamps never fall, so the free rows lead
+            count = int(np.searchsorted(part.stamp, bound))  # stamps never fall, so the free rows lead
             if count < len(part):
                 if count:
-                    taken.append(part.take(slice(0, count)))
                     waiting[0] = part.take(slice(count, None))
-                break
-            taken.append(waiting.popleft())
-        return taken
+                    yield part.take(slice(0, count))
+                return
+            yield waiting.popleft()

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from math import isfinite
 
-import numpy as np
-
 from consumer.intake.gaps import STREAM_KEEPS_S, Gaps
 from consumer.intake.reread import Reread
 from consumer.state.head import Gap, ShardPosition
-from consumer.stream.records import Decoded
 from reporting.health.notice import Notice
 from window.merge import Merge
 from window.rolling import RETAINED_S
@@ -98,14 +95,6 @@ class Losses:
         self._reread.drop(self._gaps.awaited)  # they delivered nothing that could be re-read
         return [notice for _, notice in self._gaps.end_all(now)]
 
-    def take_items(self, gap: Gap, decoded: Decoded) -> None:
-        """Take in all that the table has of a gap, in order of time, without what was processed before a restart."""
-        reached = self._positions[gap.name].sequence
-        rest = np.array([reached is None or int(sequence) > int(reached) for sequence in decoded.sequence], bool)
-        if rest.any():
-            self._merge.push(gap.name, decoded.samples.take(rest), decoded.sequence[rest], full=False)
-        self._merge.end(gap.name)
-
     def next_commit(self, *, windows: bool) -> None:
         """The last commit is durable, and the next one is cut, with windows or without. Closed gaps are forgotten one
         commit after the windows with their samples: until that commit is durable, a restart may need them."""
@@ -129,7 +118,7 @@ class Losses:
 
     def _open(self, gap: Gap) -> None:
         at = self._positions.setdefault(gap.name, ShardPosition(stamp=gap.since))
-        self._merge.open(gap.name, after=gap.since if at.stamp is None else at.stamp)
+        self._merge.open(gap.name, after=gap.since if at.stamp is None else at.stamp, backfill=True)
 
     def _forget(self, names: Collection[str]) -> None:
         self._gaps.forget(names)

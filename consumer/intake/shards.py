@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import floor, inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from consumer.intake.epochs import Epochs
 from consumer.intake.gaps import Gaps
 from consumer.intake.graph import ShardGraph
 from consumer.intake.losses import Losses
+from consumer.intake.progress import Positions
 from consumer.intake.reread import Reread
 from consumer.state.head import Gap as TableGap
 from consumer.state.head import Head, ShardPosition, is_backfill
@@ -30,7 +31,8 @@ from consumer.stream.source import (
     Topology,
 )
 from reporting.health.notice import Notice
-from window.merge import IDLE_SLACK_S, Merge, Released
+from window.merge import IDLE_SLACK_S, Merge
+from window.released import Released, Sequences
 from window.samples import Names, Samples
 
 FORGET_S = 30 * 3600.0
@@ -56,10 +58,11 @@ class Shards:
         self._names = names
         self._before = before or {}
         self.positions = positions or {}
+        self._reading = Positions(self.positions)
         self.merge = Merge()
         self.gaps = gaps or Gaps()
         self.reread = Reread(self._before, self.positions, names)
-        self._losses = Losses(self.merge, self.positions, self.gaps, self.reread, self._before)
+        self.losses = Losses(self.merge, self.positions, self.gaps, self.reread, self._before)
         self._credit = Credit()
         self._epochs = Epochs()
         self._graph = ShardGraph()
@@ -71,13 +74,17 @@ class Shards:
         before = {shard: at.model_copy() for shard, at in head.positions.items()}
         positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
         shards = cls(names, before, positions, Gaps(head.gaps, head.filled, watermark=head.watermark))
-        shards._losses.resume({gap.name for gap in head.gaps if gap.closed})
+        shards.losses.resume({gap.name for gap in head.gaps if gap.closed})
         return shards
 
     def stored(self) -> dict[str, Any]:
         """For the head."""
-        positions = {shard: position.model_copy() for shard, position in self.positions.items()}
-        return {"positions": positions, "gaps": self.gaps.stored, "filled": self.gaps.filled}
+        return {"positions": self.reached, "gaps": self.gaps.stored, "filled": self.gaps.filled}
+
+    @property
+    def reached(self) -> dict[str, ShardPosition]:
+        """See `Positions.reached`."""
+        return self._reading.reached
 
     @property
     def known(self) -> list[str]:
@@ -88,11 +95,6 @@ class Shards:
     def watching(self) -> bool:
         """True once the shards have been listed and every open one has answered."""
         return self.merge.ready and self._responded.issuperset(s for s in self.merge.shards if not is_backfill(s))
-
-    @property
-    def rebased(self) -> bool:
-        """See `Losses`."""
-        return self._losses.rebased
 
     def epoch(self, shard: str) -> int | None:
         """The epoch in which a shard is being read; None for one that is not."""
@@ -107,7 +109,7 @@ class Shards:
                 log.error("the source failed", shard=event.shard, reason=event.reason)
             case ShardOpened() if not self._epochs.stale(event.shard, event.epoch):
                 self._open(event)
-                return self._losses.check_horizon(event.shard, now)
+                return self.losses.check_horizon(event.shard, now)
             case _ if event.epoch != self._epochs.of(event.shard):
                 log.info("void: of an epoch that is over", shard=event.shard, epoch=event.epoch)
             case ShardBatch():
@@ -120,10 +122,12 @@ class Shards:
                 self._credit.close(event.shard)
             case Gap():
                 log.error("records are missing", shard=event.shard, reason=event.reason)
-                return self._losses.trimmed(event.shard, event.reason, now)
+                notices = self.losses.trimmed(event.shard, event.reason, now)
+                self._reading.trimmed(event.shard)
+                return notices
             case ShardGone():
                 log.error("records are missing", shard=event.shard, reason=event.reason)
-                notices = self._losses.gone(event.shard, event.reason, now)
+                notices = self.losses.gone(event.shard, event.reason, now)
                 self.merge.end(event.shard)
                 self._credit.close(event.shard)
                 return notices
@@ -133,29 +137,28 @@ class Shards:
         return []
 
     def take_items(self, gap: TableGap, decoded: Decoded) -> None:
-        """See `Losses.take_items`."""
-        self._losses.take_items(gap, decoded)
+        """Take in all that the table has of a gap, in order of time, without what was processed before a restart."""
+        self._reading.begin(gap.name)
+        self._deliver(gap.name, decoded.samples, decoded.sequence, full=False)
+        self.merge.end(gap.name)
+        self.merge.settle(gap.name)
 
     def declare_gap(self, since: float, reason: str, now: float, known_to: float | None = None) -> None:
         """See `Losses.declare`."""
-        self._losses.declare(since, reason, now, None, known_to)
+        self.losses.declare(since, reason, now, None, known_to)
 
     def overdue(self, now: float) -> list[Notice]:
         """See `Losses.overdue`; returns the notices to publish."""
-        return self._losses.overdue(now)
+        return self.losses.overdue(now)
 
     def move_past(self, run: Released) -> None:
         """Records were processed: move the positions past them, and free their credit at the next commit."""
-        codes, first_from_end = np.unique(run.samples.shard[::-1], return_index=True)
-        counts = np.bincount(run.samples.shard)
-        for code, back in zip(codes, first_from_end, strict=True):
-            last = len(run) - 1 - int(back)
-            shard = self._names[int(code)]
-            self.positions[shard].sequence = str(run.sequence[last])
-            self.positions[shard].stamp = float(run.stamp[last])
+        for code in np.unique(run.samples.shard):
+            shard, rows = self._names[int(code)], run.samples.shard == code
+            self._reading.process(shard, run.sequence[rows])
             if not is_backfill(shard):
-                self._credit.processed(shard, int(counts[code]))
-        self.reread.advance(self.positions)
+                self._credit.processed(shard, int(rows.sum()))
+        self.reread.advance(self.positions, run)
 
     def count_backfilled(self, samples: Samples) -> None:
         """Samples of gaps came from the table and are new."""
@@ -172,6 +175,7 @@ class Shards:
         for shard in [shard for shard in self.merge.shards if self.merge.drained(shard)]:
             if is_backfill(shard):
                 self.merge.close(shard)
+                self._reading.stop(shard)
                 self.reread.drop({shard})
                 notices += self.gaps.close(shard)
             elif not (at := self.positions[shard]).ended:
@@ -185,10 +189,6 @@ class Shards:
     def cut(self) -> None:
         """The processed records are in a commit, or need none: free their credit."""
         self._credit.cut()
-
-    def next_commit(self, *, windows: bool) -> None:
-        """See `Losses.next_commit`."""
-        self._losses.next_commit(windows=windows)
 
     def grants(self, *, idle: bool) -> dict[str, tuple[int, int]]:
         """By shard: its epoch, and the change of its credit in records (negative: taken back)."""
@@ -207,12 +207,12 @@ class Shards:
             self._stop_reading(event.shard)
         parent = event.parent or ""
         stamps = [at.stamp for at in map(self.positions.get, (event.shard, parent)) if at and at.stamp is not None]
-        since = -inf if event.since is None else event.since - IDLE_SLACK_S
-        self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent), since]))
+        since = -inf if event.since is None else floor(event.since - IDLE_SLACK_S)
+        self.merge.open(event.shard, after=max([*stamps, self.merge.last(parent), since]), parent=event.parent)
         self.merge.mark(event.shard, closed=event.closed)
         self._graph.add(event.shard, event.parent)
         self._epochs.begin(event.shard, event.epoch)
-        self.positions.setdefault(event.shard, ShardPosition(since=event.since))
+        self._reading.begin(event.shard, event.since)
 
     def _batch(self, event: ShardBatch) -> list[Notice]:
         if len(event.samples) == 0:
@@ -220,27 +220,32 @@ class Shards:
             return []
         self._credit.delivered(event.shard, len(event.samples))
         notices = self._resumed(event)
-        known = self._already_processed(event) if self._epochs.reopened(event.shard) else 0
-        self._credit.processed(event.shard, known)
-        if known < len(event.samples):
-            rest = slice(known, None)
-            full = event.full or event.renewed  # more may wait behind the first page after a failure
-            self.merge.push(event.shard, event.samples.take(rest), event.sequence[rest], full=full)
+        full = event.full or event.renewed  # more may wait behind the first page after a failure
+        self._deliver(event.shard, event.samples, event.sequence, full=full)
         return notices
 
-    def _already_processed(self, event: ShardBatch) -> int:
-        """How many leading records of a reopened shard were processed in an earlier epoch. A source may begin before
-        them, at the last acknowledgement."""
-        reached = self.positions[event.shard].sequence
-        known = 0 if reached is None else sum(int(sequence) <= int(reached) for sequence in event.sequence)
-        if known < len(event.samples):
-            self._epochs.caught_up(event.shard)
-        return known
+    def _deliver(self, shard: str, samples: Samples, sequence: Sequences, *, full: bool) -> None:
+        """Take the next records of a lineage into the merge, without those that were processed before."""
+        count = len(samples)
+        if is_backfill(shard) or self._epochs.reopened(shard):
+            rest = self._reading.behind(shard, sequence)
+            samples, sequence = samples.take(rest), sequence[rest]
+        new = 0
+        if len(samples):
+            self._epochs.caught_up(shard)
+            known = self._reading.expect(shard, sequence)
+            stamp = self.merge.push(shard, samples, sequence, full=full, known=known)
+            self._reading.deliver(shard, sequence, stamp, known)
+            self.reread.deliver(shard, sequence, known)
+            new = int((~known).sum())
+        if new < count and not is_backfill(shard):
+            self._credit.processed(shard, count - new)
 
     def _stop_reading(self, shard: str) -> None:
         """The shard is not read for now: drop its records in the merge, keep its position. Nothing of it is re-read
         either, or the lane would wait for that for ever."""
         self._epochs.end(shard)
+        self._reading.stop(shard)
         self._credit.drop(shard)
         self._responded.discard(shard)
         self.reread.drop({shard})
@@ -269,9 +274,13 @@ class Shards:
     def _close_ended(self) -> None:
         for shard in self.merge.ended:
             at = self.positions.get(shard)
-            if at is not None and at.ended and self._graph.complete(shard):
+            if at is None or not self._graph.complete(shard):
+                continue
+            self.merge.settle(shard)
+            if at.ended:
                 self._graph.close(shard)
                 self.merge.close(shard)
+                self._reading.stop(shard)
 
     def _resumed(self, event: ShardBatch) -> list[Notice]:
         """A shard that lost records, or a descendant of one, delivers again: gaps may end."""
@@ -280,4 +289,4 @@ class Shards:
         lineage = self._graph.lineage(event.shard)
         new = event.shard not in self._responded and event.shard not in self._before
         orphan = new and lineage[-1] != event.shard and lineage[-1] not in self._epochs
-        return self._losses.resumed(lineage, orphan=orphan, created=float(event.samples.created[0]))
+        return self.losses.resumed(lineage, orphan=orphan, created=float(event.samples.created[0]))

@@ -50,14 +50,18 @@ class CommitBuilder:
         parts.shards.cut()
         reread_from = self._reread_from
         snapshot = None
-        windows = final or parts.shards.rebased or now - self._last_snapshot >= SNAPSHOT_EVERY_S
-        parts.shards.next_commit(windows=windows)
+        windows = final or parts.shards.losses.rebased or now - self._last_snapshot >= SNAPSHOT_EVERY_S
+        parts.shards.losses.next_commit(windows=windows)
         if windows:
             self._last_snapshot = now
             # For the next cut: until this commit is durable, a restart re-reads from the windows before.
             self._reread_from = watermark
-            snapshot = Snapshot.of(
-                self.head.commit + 1, parts.scorer.windows, parts.known, parts.shards.positions, parts.watch.states
+            snapshot = Snapshot(
+                self.head.commit + 1,
+                parts.shards.reached,
+                Snapshot.windows_of(parts.scorer.windows, parts.known),
+                parts.watch.states,
+                parts.shards.merge.reorder.delays(parts.names.devices),
             )
         parts.ledger.muted(batch.muted)
         fields = {

@@ -33,7 +33,7 @@ from reporting.message import Message
 from reporting.mutes import Mutes
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
-from window.merge import Released
+from window.released import Released
 from window.samples import Samples
 
 PAUSE_S = 10.0

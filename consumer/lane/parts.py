@@ -109,6 +109,7 @@ class Parts:
             **self.processed.stored(),
             **self.shards.stored(),
             **self.single_device.stored(),
+            "delays": self.shards.merge.reorder.delays(self.names.devices),
             "health": self.watch.settled,
             **self.outbox.stored(),
             **self.muting.stored(self.outbox.episodes),

@@ -9,7 +9,7 @@ import numpy as np
 
 from consumer.state.head import Head
 from consumer.stream.records import FUTURE_S
-from window.merge import Released, own_stamps
+from window.released import Released
 from window.samples import Floats, Samples
 
 
@@ -48,7 +48,7 @@ class Processed:
     def times(self, run: Released) -> Floats:
         """The stamp at which each record shows that its device is alive, shape (n,). It is the record's own time, not
         its shard's. A record that comes late, after a forced release (rule 7), shows that its device is alive now."""
-        return np.where(run.stamp < self.up_to, self.up_to, own_stamps(run.samples))
+        return np.where(run.stamp < self.up_to, self.up_to, run.samples.created)
 
     def count_out_of_order(self, run: Released, *, reread: bool) -> None:
         """Count records below what was processed: a shard counted as idle and was not (rule 7). Of re-read records

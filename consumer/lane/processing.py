@@ -12,7 +12,7 @@ from consumer.lane.runs import MOST_NOTICES, Run, Runs
 from consumer.lane.timers import Timers
 from reporting.anomaly.episodes import CLOSED_AFTER_S
 from scoring.scorer import Scored
-from window.merge import Released
+from window.released import Released
 from window.samples import Kind
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,8 @@ from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
 from reporting.health.state import DeviceHealth
 from reporting.message import Message
-from window.merge import Released
+from window.released import Released
+from window.reorder import Delays
 from window.samples import Kind, Samples
 
 
@@ -29,13 +30,14 @@ class Recovery:
 
     def __init__(self, parts: Parts, head: Head, snapshot: Snapshot | None) -> None:
         self._parts = parts
-        self._health = head.health
+        self._health, self._delays = head.health, head.delays
         self._under_way = bool(parts.shards.reread)
         self._fresh: set[str] = set()
         self.awaits_fill = False
         if self._under_way:
             parts.processed.restart()
         parts.watch.restore(snapshot.health if snapshot is not None else {})
+        self._restore_delays(snapshot.delays if self._under_way and snapshot is not None else head.delays)
         if not self._under_way:
             parts.watch.resume(head.health)
         if snapshot is not None:
@@ -88,6 +90,7 @@ class Recovery:
             return
         self._under_way = False
         self._parts.processed.advance(self._parts.processed.before)
+        self._restore_delays(self._delays)
         self._parts.watch.resume(self._health | self._fresh_health())
         self._fresh.clear()
         self._forget_unwatched()
@@ -105,6 +108,9 @@ class Recovery:
         for code in np.unique(samples.device[samples.kind == Kind.BACKFILL]) if own else []:
             self._parts.known[self._parts.names.devices[int(code)]] = int(code)
             self._parts.watch.expect(int(code), windows.newest(int(code)))
+
+    def _restore_delays(self, delays: Delays) -> None:
+        self._parts.shards.merge.reorder.restore(delays, self._parts.names.devices)
 
     def _fresh_health(self) -> dict[str, DeviceHealth]:
         states, stored = self._parts.watch.states, self._health

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from consumer.lane.parts import Parts
 from consumer.lane.timers import Timers
 from reporting.health.watch import Observation
-from window.merge import Released
+from window.released import Released
 from window.samples import Codes, Floats, Kind, Samples
 
 LONGEST_RUN, SHORTEST_RUN = 2048, 32

@@ -41,7 +41,10 @@ class Timers:
             parts.charts.fire(now)
         else:
             parts.processed.advance(due)
-            notices = parts.watch.fire()
+            for code, since in parts.shards.merge.reorder.waiting_since().items():
+                if since < due:
+                    parts.watch.alive(code, since)
+            notices = parts.watch.fire() if parts.watch.due <= due else []
             for code in parts.watch.forgotten():
                 parts.forget(parts.names.devices[code])
             # Notices below the head's watermark were published before the restart.

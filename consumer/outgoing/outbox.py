@@ -22,7 +22,7 @@ from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.scorer import Scored
 from scoring.succession import Succession
-from window.merge import Released
+from window.released import Released
 from window.rolling import RETAINED_S
 from window.samples import Floats, Names
 

@@ -14,7 +14,7 @@ from consumer.stream.records import Reject
 from reporting.keys import quarantine_key
 from reporting.sinks.archive import StoredObject
 from scoring.scorer import Scored
-from window.merge import Released, Sequences
+from window.released import Released, Sequences
 from window.samples import Kind, Names
 
 MOST_AN_HOUR = 100

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from consumer.state import head_format
+from consumer.state.formats import FORMAT, lift
+from consumer.version import VERSION
 from reporting.anomaly.episodes import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
@@ -96,12 +99,17 @@ class _Part(BaseModel):
 
 
 class ShardPosition(_Part):
-    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``since``: nothing was read yet, and records
-    written before it (epoch seconds) are skipped. ``ended_at``: when the shard was read to its end."""
+    """Committed up to ``sequence``; ``stamp``: that record's (rule 3). ``after``: the records
+    behind it that are committed, as runs (rule 23): ``470: w5 d2`` says that from sequence number 470 on five records
+    are not, the next two are. ``since``: nothing was
+    read yet, and records written before it (epoch seconds) are skipped. ``ended_at``: when the shard was read to its
+    end. ``idle``: up to this stamp the shard is proven to have no more records."""
 
     sequence: str | None = None
+    after: str = ""
     since: float | None = None
     stamp: float | None = None
+    idle: float | None = None
     ended: bool = False
     ended_at: float | None = None
 
@@ -116,7 +124,9 @@ class Outbox(_Part):
 class Head(_Part):
     """One commit of a lane. Times are epoch seconds."""
 
-    format: int = 1
+    format: int = FORMAT
+    version: str = VERSION
+    """The version of the product that wrote it."""
     lane: str
     owner: str
     started: float = 0.0
@@ -125,6 +135,8 @@ class Head(_Part):
     """Counts owners, as ``commit`` counts commits."""
     commit: int = 0
     heartbeat: float = 0.0
+    beat: int = 0
+    """Counts the writes of the head by one owner."""
     released: bool = False
     bundle: str
     """The latest of ``bundles``, which are in order, oldest first."""
@@ -145,6 +157,8 @@ class Head(_Part):
     forced: int = 0
     quarantined: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """By shard: an hour, and how many records of it were quarantined."""
+    delays: dict[str, list[int]] = Field(default_factory=dict)
+    """By device whose samples come late as a rule: see `window.reorder.Reorder.delays`."""
     device: str | None = None
     """The one device that a table keyed by time can hold, and the stamp of its last sample."""
     device_last: float | None = None
@@ -156,10 +170,26 @@ class Head(_Part):
     """True until the first record. ``warming``: its stamp, while the windows fill."""
     warming: float | None = None
     outbox: Outbox = Field(default_factory=Outbox)
+    unknown: dict[str, Any] = Field(default_factory=dict)
+    """Fields that this version does not know. A later version of the same format wrote them, so they are kept."""
 
     def encode(self) -> bytes:
-        """As it is stored: small, and readable (`consumer.state.head_format`); `model_validate_json` reads it."""
-        return head_format.encode(self.model_dump(mode="json", exclude_defaults=True))
+        """As it is stored: small, and readable (`consumer.state.head_format`); `decode` reads it."""
+        about = {"format": FORMAT, "version": VERSION}
+        known = self.model_dump(mode="json", exclude_defaults=True, exclude={"unknown"})
+        return head_format.encode(about | known | about | self.unknown)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Head:
+        """The head of `encode`, of this format or an older one. Raises `consumer.state.formats.NewerFormat`, and
+        ValueError for what is no head."""
+        stored = orjson.loads(body)
+        if not isinstance(stored, dict):
+            raise ValueError("a head is a JSON object")
+        fields = head_format.unfold(lift(stored))
+        unknown = {name: value for name, value in fields.items() if name not in cls.model_fields}
+        known = {name: value for name, value in fields.items() if name not in unknown}
+        return cls.model_validate({**known, "unknown": unknown})
 
     @model_validator(mode="before")
     @classmethod
@@ -178,6 +208,7 @@ INHERITED = frozenset(
         "held",
         "refused",
         "forced",
+        "delays",
         "device",
         "device_last",
         "outbox",

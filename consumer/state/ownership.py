@@ -15,6 +15,7 @@ from consumer.heartbeat import TAKE_OVER_S, heartbeat_s
 from consumer.state.head import INHERITED, ActiveBundle, Head
 from consumer.state.store import StateStore
 from consumer.state.succession import with_rollout
+from consumer.version import VERSION
 
 READ_EVERY_S = 2.0
 """How often a stand-by reads the head, at the slowest."""
@@ -84,7 +85,7 @@ def _next(head: Head | None, *, lane: str, owner: str, bundle: str, now: float) 
     if head is None:
         bundles = [ActiveBundle(bundle)]
         return Head(lane=lane, owner=owner, started=now, bundle=bundle, bundles=bundles, heartbeat=now)
-    own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now}
+    own = {"owner": owner, "epoch": head.epoch + 1, "released": False, "heartbeat": now, "version": VERSION}
     return head.model_copy(update={**own, "bundle": bundle, "bundles": with_rollout(head, bundle)})
 
 

@@ -10,7 +10,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,18 @@ from pydantic import TypeAdapter
 
 from consumer.state.head import ShardPosition
 from reporting.health.state import DeviceHealth
+from window.reorder import Delays
 from window.ring import Columns
 from window.rolling import Windows
 from window.samples import Names
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1, of 0.1.0, has no delays, and no records behind a position."""
 COMPRESSION = 1
 """zlib's level. With 1,000 devices level 6 takes twice the time, 2.3 s, for 5 % less: the last commit of a stop has
 2 s."""
 _HEALTH = TypeAdapter(dict[str, DeviceHealth])
-_NAMES = tuple(field.name for field in fields(Columns))
+_NAMES = tuple(column.name for column in fields(Columns))
 _DAMAGE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise for a damaged archive. One flipped bit can make it "encrypted": a RuntimeError."""
 
@@ -38,29 +40,19 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every device's retained samples with their scores, and its health, at ``commit`` and its ``positions``."""
+    """Every device's retained samples with their scores, its health, and how late its samples come (``delays``), at
+    ``commit`` and its ``positions``."""
 
     commit: int
     positions: Mapping[str, ShardPosition]
     devices: Mapping[str, Columns]
     health: Mapping[str, DeviceHealth]
+    delays: Delays = field(default_factory=dict)
 
-    @classmethod
-    def of(
-        cls,
-        commit: int,
-        windows: Windows,
-        devices: Mapping[str, int],
-        positions: Mapping[str, ShardPosition],
-        health: Mapping[str, DeviceHealth],
-    ) -> Snapshot:
+    @staticmethod
+    def windows_of(windows: Windows, devices: Mapping[str, int]) -> dict[str, Columns]:
         """Copies of the windows of ``devices`` (codes by name): the lane continues while they are written."""
-        return cls(
-            commit,
-            {shard: position.model_copy() for shard, position in positions.items()},
-            {name: windows.retained(code) for name, code in devices.items() if windows.count(code)},
-            dict(health),
-        )
+        return {name: windows.retained(code) for name, code in devices.items() if windows.count(code)}
 
     def restore(self, windows: Windows, names: Names) -> None:
         """Put the samples back into the windows, under the codes that ``names`` gives."""
@@ -74,6 +66,7 @@ class Snapshot:
             "commit": self.commit,
             "positions": {shard: position.model_dump() for shard, position in self.positions.items()},
             "health": _HEALTH.dump_python(dict(self.health), mode="json"),
+            "delays": dict(self.delays),
             "devices": list(self.devices),
             "rows": [len(columns.ts) for columns in self.devices.values()],
         }
@@ -96,15 +89,18 @@ class Snapshot:
             with np.load(io.BytesIO(body), allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
                 columns = {name: stored[name] for name in _NAMES}
-                if about["format"] != FORMAT:
-                    raise SnapshotError(f"the windows have format {about['format']}, this version reads {FORMAT}")
+                if about["format"] > FORMAT:
+                    raise SnapshotError(
+                        f"the windows have format {about['format']}, this version reads formats up to {FORMAT}"
+                    )
                 ends = np.cumsum(about["rows"], dtype=np.int64)
                 devices = {
                     name: Columns(**{column: values[end - rows : end] for column, values in columns.items()})
                     for name, rows, end in zip(about["devices"], about["rows"], ends, strict=True)
                 }
                 positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
-                return cls(about["commit"], positions, devices, _HEALTH.validate_python(about["health"]))
+                health = _HEALTH.validate_python(about["health"])
+                return cls(about["commit"], positions, devices, health, about.get("delays", {}))
         except _DAMAGE as error:
             raise SnapshotError(f"the windows cannot be read: {error}") from error
 
@@ -113,10 +109,16 @@ def beginning(head: Mapping[str, ShardPosition], snapshot: Snapshot | None) -> d
     """Where reading begins after a restart: at the positions of the windows, which are the head's or earlier ones.
 
     A shard that the windows do not have was opened later, so it begins where it was opened; without windows every shard
-    does. A shard without a sequence number in the head was trimmed since: its position in the windows does not exist.
+    does. A shard that was trimmed since the windows were stored has no sequence number in the head: its position in the
+    windows does not exist any more.
     """
     known = snapshot.positions if snapshot is not None else {}
-    return {
-        shard: at if at.sequence is None else known.get(shard, ShardPosition(since=at.since))
-        for shard, at in head.items()
-    }
+    return {shard: _beginning(at, known.get(shard)) for shard, at in head.items()}
+
+
+def _beginning(head: ShardPosition, windows: ShardPosition | None) -> ShardPosition:
+    if head.sequence is not None:
+        return ShardPosition(since=head.since) if windows is None else windows
+    if windows is not None and windows.sequence is None and windows.stamp == head.stamp:
+        return windows
+    return head.model_copy(update={"after": ""})  # the windows have none of the records behind it

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from consumer.aws import list_objects
 from consumer.errors import ConfigurationError, Fenced, Retry, retryable
+from consumer.state.formats import NewerFormat
 from consumer.state.head import Head
 from reporting.sinks.archive import Archive, Revision, StoredObject, status
 
@@ -33,6 +34,8 @@ class StateStore(Protocol):
         """Write the windows, unless a later owner's are stored. Raises botocore's errors (call again)."""
 
 
+MOST_FAULTS = 3
+"""So many faults of a head are named."""
 AT_WORK_S = 60.0
 """Lanes whose last heartbeats are no further apart were running together. An older lane ended long before."""
 
@@ -54,10 +57,12 @@ class S3StateStore:
         found = self._get(self._key)
         self._etag = found[1] if found else None
         try:
-            return Head.model_validate_json(found[0]) if found else None
-        except ValidationError as error:
+            return Head.decode(found[0]) if found else None
+        except NewerFormat as error:
+            raise ConfigurationError(f"the state in s3://{self._bucket}/{self._key} cannot be read: {error}") from error
+        except ValueError as error:
             raise ConfigurationError(
-                f"the state in s3://{self._bucket}/{self._key} cannot be read ({error.error_count()} faults). Restore "
+                f"the state in s3://{self._bucket}/{self._key} cannot be read ({_faults(error)}). Restore "
                 "an earlier version of the object; without it the next start is a first start"
             ) from error
 
@@ -153,6 +158,14 @@ class Stores:
         with retryable(f"listing s3://{self._bucket}/{prefix}"):
             keys = [found["Key"] for found in list_objects(self._client, self._bucket, prefix)]
         return [key for key in keys if key.endswith("/head")]
+
+
+def _faults(error: ValueError) -> str:
+    """What is wrong with a head: the first faults with the names of their fields. Values are left out."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    named = [f"{'.'.join(map(str, fault['loc'])) or 'head'}: {fault['msg']}" for fault in error.errors()]
+    return "; ".join(named[:MOST_FAULTS]) + (f"; and {len(named) - MOST_FAULTS} more" if named[MOST_FAULTS:] else "")
 
 
 def stream_prefix(namespace: str, table: str, stream_label: str) -> str:

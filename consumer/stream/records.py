@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scoring.config import PLAUSIBLE, Range
-from window.merge import Sequences
+from window.released import Sequences
 from window.samples import Kind, Names, Samples
 
 FUTURE_S = 5 * 60.0

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consumer.stream.records import Reject
-from window.merge import Sequences
+from window.released import Sequences
 from window.samples import Samples
 
 

@@ -149,6 +149,12 @@ class Watch:
             self._keep(code, device.state)
         return [notice for _, notice in device.notices]
 
+    def alive(self, device: int, stamp: float) -> None:
+        """A sample of a device has come with this stamp and is observed later: no silence begins meanwhile."""
+        state = self._states.get(device)
+        if state is not None and not state.silent:
+            self._keep(device, replace(state, last=max(state.last, stamp)))
+
     def expect(self, device: int, stamp: float) -> None:
         """A device is known from the table alone, its last sample at ``stamp``: its silence gets no notice."""
         if device not in self._states:

@@ -77,7 +77,7 @@ class Results:
     def heads(self) -> dict[str, Head]:
         """The head of every lane."""
         found = ((key, body) for key, body in self._objects(HEADS) if key.endswith("/head") and body)
-        return {key.split("/")[-2]: Head.model_validate_json(body) for key, body in found}
+        return {key.split("/")[-2]: Head.decode(body) for key, body in found}
 
     def bodies(self) -> list[str]:
         """The bodies of all messages that wait in the queue, in order, duplicates included. They are taken out."""

@@ -1,11 +1,10 @@
-"""The merge against a model of shards on a clock: one order, by stamp, whatever came first (rules 3 to 5)."""
+"""The merge against a model of shards on a clock: one order, whatever came first (rules 4, 5 and 23)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,11 +12,10 @@ from window.merge import Merge, stamps
 from window.samples import Samples
 
 
-def by_rule_3(previous: float, records: list[tuple[float, float]]) -> list[float]:
+def stamps_of(previous: float, records: list[tuple[float, float]]) -> list[float]:
     made = []
-    for ts, created in records:
-        own = created if np.isnan(ts) else min(max(ts, created - 2), created + 5)
-        previous = max(previous, own)
+    for _, created in records:
+        previous = max(previous, created)
         made.append(previous)
     return made
 
@@ -29,21 +27,12 @@ def by_rule_3(previous: float, records: list[tuple[float, float]]) -> list[float
         st.tuples(st.one_of(st.just(np.nan), st.floats(-1e6, 1e6)), st.floats(-100, 100)), min_size=1, max_size=20
     ),
 )
-def test_stamps_follow_rule_3(previous: float, records: list[tuple[float, float]]) -> None:
-    """max(previous, min(max(ts, created - 2), created + 5)); a record without a time is as old as its creation."""
+def test_stamps_follow_rule_23(previous: float, records: list[tuple[float, float]]) -> None:
+    """A stamp is the second in which a record was written, never falling; the device's clock is no part of it."""
     samples = Samples.of(
         [r[0] for r in records], [0.0] * len(records), [0.0] * len(records), created=[r[1] for r in records]
     )
-    assert stamps(samples, previous).tolist() == by_rule_3(previous, records)
-
-
-@pytest.mark.parametrize(
-    ("ts", "stamp"),
-    [(100.0, 100.0), (104.9, 104.9), (900.0, 105.0), (98.1, 98.1), (97.0, 98.0), (-1e9, 98.0), (np.nan, 100.0)],
-)
-def test_a_clock_pulls_its_stamp_at_most_5_s_ahead_and_2_s_behind(ts: float, stamp: float) -> None:
-    """A fast device cannot drag the watermark; an old upload is processed where it arrives."""
-    assert stamps(Samples.of([ts], [0.0], [0.0], created=[100.0]), -np.inf).tolist() == [stamp]
+    assert stamps(samples, previous).tolist() == stamps_of(previous, records)
 
 
 @dataclass
@@ -89,18 +78,21 @@ def shard_graphs(draw: st.DrawFn) -> list[Shard]:
 
 
 def expected(roots: list[Shard]) -> list[tuple[float, str, str]]:
-    """All records sorted by stamp, shard and place in it: the only order there may be."""
-    rows: list[tuple[float, str, int]] = []
+    """All records sorted by stamp, ``ts``, shard and place in it: the only order there may be. Shards of one line of
+    descent come one after the other, each in its own order."""
+    rows: list[tuple[float, int, float, str, int]] = []
 
-    def add(shard: Shard, previous: float) -> None:
-        made = by_rule_3(previous, shard.records)
-        rows.extend((stamp, shard.name, k) for k, stamp in enumerate(made))
+    def add(shard: Shard, previous: float, after: int, *, alone: bool) -> None:
+        made = stamps_of(previous, shard.records)
+        ts = [r[0] for r in shard.records]
+        keys = list(np.maximum.accumulate(ts)) if alone and ts else ts
+        rows.extend((stamp, after, keys[k], shard.name, k) for k, stamp in enumerate(made))
         for child in shard.children:
-            add(child, made[-1] if made else previous)
+            add(child, made[-1] if made else previous, after + alone, alone=alone and len(shard.children) == 1)
 
     for root in roots:
-        add(root, -np.inf)
-    return [(stamp, name, str(k)) for stamp, name, k in sorted(rows)]
+        add(root, -np.inf, 0, alone=len(roots) == 1)
+    return [(stamp, name, str(k)) for stamp, _, _, name, k in sorted(rows)]
 
 
 class Reading:
@@ -141,11 +133,13 @@ class Reading:
         for shard in [*self.known]:
             if shard.ended and not shard.children[0].opened:
                 for child in shard.children:
-                    self._open(child, after=self.merge.last(shard.name))
+                    self._open(child, after=self.merge.last(shard.name), parent=shard.name)
         for shard in [*self.known]:
-            if shard.ended and shard.children[0].opened and self.merge.drained(shard.name):
-                self.merge.close(shard.name)
-                self.known.remove(shard)
+            if shard.ended and shard.children[0].opened:
+                self.merge.settle(shard.name)
+                if self.merge.drained(shard.name):
+                    self.merge.close(shard.name)
+                    self.known.remove(shard)
 
     def take(self, before: float = np.inf) -> None:
         """Release, and check what can be checked at once."""
@@ -172,10 +166,10 @@ class Reading:
     def reading(self) -> list[Shard]:
         return [s for s in self.known if not s.ended]
 
-    def _open(self, shard: Shard, after: float = -np.inf) -> None:
+    def _open(self, shard: Shard, after: float = -np.inf, parent: str | None = None) -> None:
         shard.opened = True
         self.known.append(shard)
-        self.merge.open(shard.name, after=after)
+        self.merge.open(shard.name, after=after, parent=parent)
 
     def _all(self, shards: list[Shard]) -> list[Shard]:
         return [s for root in shards for s in (root, *self._all(root.children))]
@@ -194,7 +188,7 @@ steps = st.lists(
 def test_any_interleaving_paging_and_idling_releases_in_the_one_order(
     roots: list[Shard], plan: list[tuple[int, float, int, bool, int]]
 ) -> None:
-    """By stamp, then shard id, then sequence, with shards that roll over; and all of it comes out in the end."""
+    """By second, then ``ts``, with shards that roll over and split; and all of it comes out in the end."""
     reading = Reading(roots)
     for which, wait_s, limit, listing, take in plan:
         reading.clock += wait_s

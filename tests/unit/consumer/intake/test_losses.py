@@ -91,21 +91,6 @@ def test_where_the_windows_do_not_have_a_shard_what_they_could_have_held_is_miss
     assert gap.since == T - RETAINED_S
 
 
-def test_what_the_table_has_of_a_gap_is_taken_once() -> None:
-    """After a restart, behind what was processed of it."""
-    rig = Rig()
-    gap = rig.losses.declare(T, "trimmed", T + 100.0, None, None)
-    items = [{"ts": {"N": repr(T + n)}, "current": {"N": "1"}, "temperature": {"N": "20"}} for n in (1.0, 2.0, 3.0)]
-    decoded = rig.decoder.items(gap.name, items)
-    rig.positions[gap.name] = ShardPosition(sequence=str(decoded.sequence[0]), stamp=T + 1.0)
-    rig.losses.take_items(gap, decoded)
-    rig.merge.listed()
-    released = rig.merge.release()
-    assert released is not None
-    assert released.samples.ts.tolist() == [T + 2.0, T + 3.0]
-    assert rig.merge.ended == [gap.name]
-
-
 def test_a_closed_gap_is_kept_until_windows_that_have_it_are_durable() -> None:
     """Two commits: one that takes the windows, and the next, before which those were written."""
     rig = Rig({"s": at(T)})

@@ -14,7 +14,7 @@ from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoder
 from consumer.stream.source import Gap, ShardBatch, ShardGone, ShardNode, ShardOpened, Topology
-from window.merge import Released
+from window.released import Released
 from window.samples import Names
 
 T = 1_784_989_500.0
@@ -90,9 +90,9 @@ def test_a_gap_is_no_shard_that_gets_credit(lost: Rig) -> None:
 def test_reading_goes_on_at_the_horizon_after_a_restart_too(lost: Rig) -> None:
     """The position that was trimmed is forgotten, and the windows are stored with that at once."""
     assert lost.shards.positions["a"] == ShardPosition(stamp=T)
-    assert lost.shards.rebased
-    lost.shards.next_commit(windows=True)
-    assert not lost.shards.rebased
+    assert lost.shards.losses.rebased
+    lost.shards.losses.next_commit(windows=True)
+    assert not lost.shards.losses.rebased
 
 
 def test_a_gap_ends_where_the_shard_goes_on_that_lost_something(record: Callable[..., Any]) -> None:
@@ -148,8 +148,8 @@ def test_a_closed_gap_is_kept_until_the_windows_that_have_it_are_stored() -> Non
     rig.shards.merge.close("a")
     assert rig.process() == [T + 10]
     assert [notice.state for notice in rig.shards.close_drained(LATER)] == ["closed"]
-    rig.shards.next_commit(windows=False)
-    rig.shards.next_commit(windows=True)
+    rig.shards.losses.next_commit(windows=False)
+    rig.shards.losses.next_commit(windows=True)
     ((kept,), position) = rig.shards.gaps.stored, rig.shards.positions[gap.name]
     assert kept.closed
     again = Rig(head(T + 10, (kept,), **{gap.name: position}))
@@ -157,7 +157,7 @@ def test_a_closed_gap_is_kept_until_the_windows_that_have_it_are_stored() -> Non
     assert again.shards.reread
     settled = Rig(head(T + 10, (kept,), **{gap.name: position}), stood(**{gap.name: position}))
     assert (settled.shards.gaps.stored, settled.shards.positions) == ([], {})
-    rig.shards.next_commit(windows=False)
+    rig.shards.losses.next_commit(windows=False)
     assert (rig.shards.gaps.stored, gap.name in rig.shards.positions) == ([], False)
 
 

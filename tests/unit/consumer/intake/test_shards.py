@@ -16,7 +16,6 @@ from consumer.state.head import Head, ShardPosition
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import Decoder
 from consumer.stream.source import ShardBatch, ShardEnded, ShardLost, ShardNode, ShardOpened, Topology
-from window.merge import Released
 from window.samples import Kind, Names, Samples
 
 T = 1_784_989_500.0
@@ -102,7 +101,10 @@ def test_what_was_read_of_a_gap_takes_no_credit(decoder: Decoder) -> None:
     (gap,) = known.gaps.open
     items = [{"ts": {"N": str(T + 1)}, "current": {"N": "2"}, "temperature": {"N": "25"}}]
     found = Decoder(table="t", device_key="device", devices=Names(), shards=names).items(gap.name, items)
-    known.move_past(Released(found.samples, found.samples.ts, found.sequence))
+    known.take_items(gap, found)
+    released = known.merge.release()
+    assert released is not None
+    known.move_past(released)
     known.cut()
     assert [len(kept) for kept in vars(known._credit).values()] == [0, 0, 0]
 

@@ -38,7 +38,7 @@ def test_it_hears_of_every_sample_in_order_with_the_episodes_of_anomalies(
     rig.open("s")
     for each in (alone, rig):
         each.batch("s", at(0), at(10, 9.0), at(20)).turn()
-        each.batch("s", at(5, number=2000, created=T + 21)).until_quiet(T + 1)
+        each.batch("s", at(5, number=2000, created=T + 21)).idle("s", at=T + 40).until_quiet(T + 1)
     assert heard.ts[:3] == [T, T + 10.0, T + 20.0]
     assert heard.ts[3:] == [T + 5.0, T + 10.0, T + 20.0]
     assert len(set(heard.episodes)) == 1

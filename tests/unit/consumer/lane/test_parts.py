@@ -32,8 +32,8 @@ from scoring.scorer import Scorer
 from scoring.verdict import Severity
 from window.samples import Names
 
-OF_A_CLAIM = {"format", "lane", "owner", "started", "epoch", "bundle", "bundles"}
-OF_A_COMMIT = {"commit", "heartbeat", "released", "watermark", "outbox"}
+OF_A_CLAIM = {"format", "version", "unknown", "lane", "owner", "started", "epoch", "bundle", "bundles"}
+OF_A_COMMIT = {"commit", "heartbeat", "beat", "released", "watermark", "outbox"}
 NO_STATE = {
     "name": "given",
     "names": "a table of codes, which no head holds",
@@ -67,6 +67,7 @@ def full() -> Head:
         untold={EPISODE.id: Suppressed(125.0, 2)},
         held=[notice],
         forced=2,
+        delays={"bay-7": [3, 60, 0, 0, 60, 60, 61]},
         quarantined={"s": (4, 2)},
         device="bay-7",
         device_last=130.0,

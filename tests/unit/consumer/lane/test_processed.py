@@ -9,7 +9,7 @@ import numpy as np
 from consumer.lane.processed import Processed
 from consumer.state.head import Head
 from consumer.stream.records import FUTURE_S
-from window.merge import Released
+from window.released import Released
 from window.samples import Samples
 
 

