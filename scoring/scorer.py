@@ -123,10 +123,20 @@ class Scorer:
         for device, (rank, columns) in placed.windows.items():
             self.windows.replace(device, rank, columns)
         self.windows.evict(offered.device[:count])
-        rows, none = placed.rows, np.zeros(len(placed.rows), bool)
-        readings = rows.device, rows.ts, rows.current_a, rows.temperature_c
-        outcome = placed.features, placed.scores, placed.verdicts, placed.rescored, placed.changed
-        return Scored(*readings, *outcome, was_anomaly=none), count
+        rows = placed.rows
+        scored = Scored(
+            rows.device,
+            rows.ts,
+            rows.current_a,
+            rows.temperature_c,
+            placed.features,
+            placed.scores,
+            placed.verdicts,
+            placed.rescored,
+            placed.changed,
+            was_anomaly=np.zeros(len(rows), bool),
+        )
+        return scored, count
 
     def recall(self, device: int) -> Scored:
         """A device's retained rows that were anomalies, scored once more. The windows stay as they are.

@@ -86,7 +86,8 @@ class _Walk:
         rows = np.asfortranarray(rows)
         present = rows != ABSENT
         rows = np.where(present, rows, rows[:, -1:])
-        return Tails(*(self.columns[name][rows.T].T for name in READINGS), present)
+        ts, current_a, temperature_c = (self.columns[name][rows.T].T for name in READINGS)
+        return Tails(ts, current_a, temperature_c, present)
 
 
 def place(windows: Windows, samples: Samples, bundle: Bundle, touches: int) -> Placed | None:
@@ -169,7 +170,7 @@ def _walk(windows: Windows, samples: Samples, config: BundleConfig, touches: int
                 device.gone += 1
     parts = [device.base for device in devices.values()]
     none = np.full(len(samples), np.nan)
-    columns = {
+    table = {
         name: np.concatenate([*(getattr(part, name) for part in parts), getattr(samples, name, none)])
         for name in (*READINGS, *SCORES)
     }
@@ -178,7 +179,7 @@ def _walk(windows: Windows, samples: Samples, config: BundleConfig, touches: int
         for name in ("severity", "stages")
     )
     shape = len(around), 2 * touches - 1
-    return _Walk(devices, base, columns, severity, stages, np.array(around, np.int64).reshape(shape), touches)
+    return _Walk(devices, base, table, severity, stages, np.array(around, np.int64).reshape(shape), touches)
 
 
 def _scores_on_the_way(walk: _Walk, first: Index, there: Mask, scores: Scores) -> tuple[Floats, Floats, Mask, Mask]:
@@ -221,6 +222,6 @@ def _after(walk: _Walk, count: int, row: Index, scores: Scores) -> dict[int, tup
     for code, device in walk.devices.items():
         rows = np.array([row for row in device.rows if row < walk.base + count], np.int64)
         if len(rows) > len(device.base.ts):
-            floats = (column[rows] for column in columns.values())
-            found[code] = device.rank, Columns(*floats, walk.severity[rows], walk.stages[rows])
+            floats = {name: column[rows] for name, column in columns.items()}
+            found[code] = device.rank, Columns(**floats, severity=walk.severity[rows], stages=walk.stages[rows])
     return found
