@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
-from benchmarks import latency, running, shards, smoothness, throughput
+from benchmarks import backlog, late, latency, running, shards, smoothness, throughput
 from benchmarks.child import Failed
 from benchmarks.figures import FIGURES, Found, Measured
 from benchmarks.machine import environment
 
-SUBJECTS: tuple[ModuleType, ...] = (throughput, smoothness, shards, latency, running)
+SUBJECTS: tuple[ModuleType, ...] = (throughput, smoothness, backlog, late, shards, latency, running)
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 EXAMPLES = """\
 examples:
-  make bench                                             all of it, about ten minutes, a table
+  make bench                                             all of it, about a quarter of an hour, a table
   make bench BENCH_ARGS=--json                           the same; the last line is one JSON object
   python -m benchmarks --only start_s idle_core_share    these two
 """

@@ -232,6 +232,19 @@ class Windows:
             raise ValueError(f"device {device} has samples already")
         self._ring.fill(int(self._ring.rows_for(np.array([device]))[0]), columns)
 
+    def since(self, device: int, ts: float, before: int) -> tuple[int, Columns]:
+        """What is kept of a device from the ``before``-th sample ahead of ``ts`` on, as copies; and how many samples
+        lie before that."""
+        row = self._ring.row(device)
+        if row < 0:
+            return 0, self._ring.read(row)
+        rank = max(0, int(np.searchsorted(self._ring.ts(row), ts)) - before)
+        return rank, self._ring.read(row, rank)
+
+    def replace(self, device: int, rank: int, columns: Columns) -> None:
+        """Replace all samples of a device from the ``rank``-th on."""
+        self._ring.fill(int(self._ring.rows_for(np.array([device]))[0]), columns, rank)
+
     def rows(self, device: int) -> Touched:
         """All retained rows of a device, in order of time."""
         slots = self._ring.slots(self._ring.row(device))

@@ -6,7 +6,8 @@ from dataclasses import replace
 from math import inf, isfinite
 
 from consumer.lane.parts import LaneOptions, Parts
-from consumer.outgoing.outbox import REACH_S, Minute
+from consumer.outgoing.archive_lines import Minute
+from consumer.outgoing.outbox import REACH_S
 from consumer.state.commit import Commit
 from consumer.state.head import ActiveBundle, Head, Outbox
 from consumer.state.scored_minutes import MOST_ROWS

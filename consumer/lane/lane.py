@@ -14,9 +14,11 @@ from math import inf
 
 import structlog
 
+from consumer.lane.budget import Budget, unlimited
 from consumer.lane.commit_builder import MAX_MESSAGES, CommitBuilder
 from consumer.lane.custody import Custody, Handover
 from consumer.lane.parts import LaneOptions, Parts
+from consumer.lane.passing import pass_by
 from consumer.lane.processing import Processing
 from consumer.lane.recovery import Recovery
 from consumer.lane.runs import MOST_NOTICES
@@ -69,6 +71,8 @@ class Lane:
         self._commits = CommitBuilder(self._parts, head, options)
         self._ready: Released | None = None
         self._full = False
+        self.unfinished = False
+        """True if the last step ended by its budget: there is more to do, whether or not an event comes."""
         self._stepped = inf
         self._sound = True
 
@@ -116,7 +120,7 @@ class Lane:
     def idle(self) -> bool:
         """True when all that was delivered has been processed."""
         shards = self._parts.shards
-        return self._ready is None and shards.merge.buffered == 0 and not shards.gaps.open
+        return not self.unfinished and self._ready is None and shards.merge.buffered == 0 and not shards.gaps.open
 
     @property
     def devices(self) -> list[str]:
@@ -200,14 +204,15 @@ class Lane:
         otherwise a device belongs to the lane that gets its first record."""
         self._recovery.fill(samples, own=own)
 
-    def step(self, now: float) -> None:
-        """Process all that the merge releases, while the next commit has room for messages."""
+    def step(self, now: float, budget: Budget = unlimited) -> None:
+        """Process what the merge releases, while the next commit has room for messages and ``budget`` allows another
+        run or timer; at least one."""
         parts = self._parts
         # An exception in the middle leaves a record half processed. No commit may have that; a restart repeats it.
         self._sound = False
         parts.outbox.notify(parts.shards.losses.overdue(now), now=now)
         self._recovery.check_finished()
-        self._full = not self._process_released(now)
+        self._full = not self._process_released(now, budget)
         if self._full or now - self._stepped > PAUSE_S:
             # The lane may not process, or was paused: no shard is the cause.
             parts.stall.restart_wait(now)
@@ -274,13 +279,19 @@ class Lane:
         if self._ready is not None:
             self._ready = self._ready.taken(self._ready.samples.shard != self._parts.names.shards.code(shard))
 
-    def _process_released(self, now: float) -> bool:
-        """Process timers and records in the order of their stamps. False if the commit has no room for more."""
+    def _process_released(self, now: float, budget: Budget) -> bool:
+        """Process timers and records in the order of their stamps. False if the commit has no room or the turn no time
+        for more."""
         parts = self._parts
+        begun = self.unfinished = False
         while (
             parts.outbox.messages + parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
             <= MAX_MESSAGES
         ):
+            if begun and not budget():
+                self.unfinished = True
+                break
+            begun = True
             due = self._timers.due
             if self._ready is None:
                 self._ready = self.custody.release()
@@ -289,16 +300,7 @@ class Lane:
             elif self._ready is not None:
                 self._ready = self._processing.process(self._ready, now)
             else:
-                self._pass_by(now)
+                if not self.custody.following:
+                    pass_by(self._parts, now)
                 return True
         return False
-
-    def _pass_by(self, now: float) -> None:
-        """Stop waiting for a shard that has not answered for too long, if rule 7 allows it."""
-        parts, merge = self._parts, self._parts.shards.merge
-        if not merge.shards or self.custody.following:
-            return  # it waits for no shard: the table's lane of a table keyed by device, or one whose shards are gone
-        if parts.stall.may_release(merge.watermark, merge.furthest, now) and (passed := merge.pass_by()):
-            parts.processed.forced += 1
-            log.warning("forced release", shards=passed, watermark=merge.watermark)
-        parts.outbox.notify(parts.stall.notices(now), now=now)

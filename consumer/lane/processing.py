@@ -62,6 +62,7 @@ class Processing:
             # An episode that opens in this run must close on time. So scoring ends before the first close that is due.
             ends = np.searchsorted(run.records.stamp, run.records.stamp + CLOSED_AFTER_S)
             scored, count = parts.scorer.take(samples, most_anomalies=parts.outbox.capacity(room), ends=ends)
+            self._runs.scored(len(run), count)
         run = run.leading(count)
         parts.scored_minutes.add(scored)
         names = parts.names.devices

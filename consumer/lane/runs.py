@@ -12,11 +12,14 @@ from consumer.lane.parts import Parts
 from consumer.lane.timers import Timers
 from reporting.health.watch import Observation
 from window.released import Released
-from window.samples import Floats, Kind, Samples
+from window.samples import Codes, Floats, Kind, Samples
 
-LONGEST_RUN = 2048
+LONGEST_RUN, SHORTEST_RUN = 2048, 32
 """Records scored at once. If many are anomalous, the room of a commit ends the run earlier, and the rest is scored
-again."""
+again: then the next runs are shorter, down to the lower limit."""
+MOST_DEVICES = 200
+"""Devices of a run. A run cannot be interrupted by the end of a turn (rule 26), and each device in it costs about as
+much as 20 records: together some 60 ms."""
 MOST_NOTICES = 10
 """A run causes at most this many notices, so that they fit into a commit (`consumer.lane.commit_builder`)."""
 
@@ -68,11 +71,13 @@ class Runs:
     def __init__(self, parts: Parts, timers: Timers) -> None:
         self._parts = parts
         self._timers = timers
+        self._longest = LONGEST_RUN
 
     def next(self, ready: Released) -> Run:
         """The first run of ``ready``. ``ready`` has at least one record, and so does the run."""
         parts = self._parts
-        records = ready.take(slice(0, LONGEST_RUN))
+        records = ready.take(slice(0, self._longest))
+        records = records.take(slice(0, _of_few_devices(records.samples.device)))
         again = parts.shards.reread.rows(records)
         reread = bool(again[0])
         in_time = int(np.searchsorted(records.stamp, self._timers.before(float(records.stamp[0]))))
@@ -87,6 +92,12 @@ class Runs:
         times = parts.processed.times(records)
         run = Run(records, times, parts.watch.observe(records.samples, times), reread, duplicate)
         return self._of_one_class(run)
+
+    def scored(self, offered: int, taken: int) -> None:
+        """Of ``offered`` records that were scored, ``taken`` count. The others are scored again, so offer fewer; and
+        again more once all count."""
+        longest = 2 * taken if taken < offered else 2 * self._longest
+        self._longest = min(LONGEST_RUN, max(SHORTEST_RUN, longest))
 
     def settled(self, run: Run) -> Run:
         """A run after it was cut to the records that are processed: what these mean for health without the others."""
@@ -111,6 +122,12 @@ class Runs:
         kind = Kind(int(first.kind[0]))
         twice = kind is Kind.BACKFILL or (kind is Kind.SAMPLE and self._parts.shards.gaps.covers(float(first.ts[0])))
         return twice and self._parts.scorer.windows.holds(first)
+
+
+def _of_few_devices(device: Codes) -> int:
+    """How many leading records are of at most `MOST_DEVICES` devices."""
+    _, first = np.unique(device, return_index=True)
+    return len(device) if len(first) <= MOST_DEVICES else int(np.sort(first)[MOST_DEVICES])
 
 
 def _run_length(values: NDArray[Any]) -> int:

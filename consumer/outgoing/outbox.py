@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from consumer.outgoing.archive_lines import ArchiveLines, Lines, Minute
 from consumer.outgoing.muting import Muting
 from consumer.outgoing.waiting import Waiting
 from consumer.state.delivery import Delivered
@@ -20,7 +21,7 @@ from reporting.anomaly.publication import ChartLinker, Publication
 from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import MutedBefore, StreamPosition, utc
 from reporting.health.notice import Notice
-from reporting.keys import MINUTE_S, chart_key, minute_key, minute_of
+from reporting.keys import chart_key, minute_of
 from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.scorer import Scored
@@ -29,8 +30,6 @@ from window.released import Released
 from window.rolling import RETAINED_S
 from window.samples import Floats
 
-Minute = tuple[str, int]
-"""A device and the start of a minute, epoch seconds."""
 REACH_S = 360.0
 """How far the verdicts on a minute's samples reach back at most: policy `evidence` looks back two minutes, and the
 features of the first sample there reach back four more, each at most a session's gap earlier."""
@@ -64,9 +63,10 @@ class Batch:
 class Pending:
     """What is about one device in an outbox: messages and minutes that wait for the commit, and the archive's lines."""
 
+    device: str
     messages: list[Message]
     minutes: set[Minute]
-    lines: dict[Minute, dict[float, bytes]]
+    lines: dict[int, Lines]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,7 @@ class LaneOutbox:
         self.episodes = episodes
         self._muting = muting
         self._waiting = waiting
-        self._lines: dict[Minute, dict[float, bytes]] = {}
-        self._detached: dict[Minute, dict[float, bytes]] = {}
+        self._lines = ArchiveLines()
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
         self.episode_of: dict[int, str] = {}
@@ -189,8 +188,7 @@ class LaneOutbox:
 
     def minute(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""
-        lines = self._lines.get(minute, self._detached.get(minute, {}))
-        return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
+        return self._lines.object(minute)
 
     def opened(self) -> list[tuple[str, float]]:
         """Device and time of the episodes opened since the last call."""
@@ -199,37 +197,31 @@ class LaneOutbox:
 
     def drain(self) -> Batch:
         """Take all that waits, for a commit."""
-        self._detached = {minute: lines for minute, lines in self._detached.items() if minute in self._minutes}
+        self._lines.keep_detached(self._minutes)
         batch = Batch(self._waiting.drain(), tuple(sorted(self._minutes)), self._muting.drain())
         self._minutes = set()
         return batch
 
     def forget(self, device: str, newest: float) -> None:
         """Drop the lines of minutes that have left a device's window, whose newest sample is at ``newest``."""
-        horizon = newest - RETAINED_S
-        for minute in [m for m in self._lines if m[0] == device and m[1] + MINUTE_S < horizon]:
-            if minute not in self._minutes:
-                del self._lines[minute]
-        self.episodes.settle(device, horizon)
+        self._lines.forget(device, newest, self._minutes)
+        self.episodes.settle(device, newest - RETAINED_S)
 
     def detach(self, device: str) -> None:
-        """A device is forgotten. Its minutes that wait for the commit are written as they stand. If the device comes
-        back before the commit, its new samples do not join them; after the commit they would not either."""
-        for minute in [minute for minute in self._lines if minute[0] == device]:
-            self._detached[minute] = self._lines.pop(minute)
+        """See `ArchiveLines.detach`."""
+        self._lines.detach(device)
 
     def release(self, device: str) -> Pending:
         """Another lane has a device from now on: take out all that waits for the commit and is about it."""
-        lines = {minute: self._lines.pop(minute) for minute in [m for m in self._lines if m[0] == device]}
         minutes = {minute for minute in self._minutes if minute[0] == device}
         self._minutes -= minutes
-        return Pending(self._waiting.release(device), minutes, lines)
+        return Pending(device, self._waiting.release(device), minutes, self._lines.release(device))
 
     def adopt(self, pending: Pending) -> None:
         """Go on with what another lane had waiting for its commit."""
         self._waiting.adopt(pending.messages)
         self._minutes |= pending.minutes
-        self._lines.update(pending.lines)
+        self._lines.adopt(pending.device, pending.lines)
 
     @staticmethod
     def whole(minute: Minute, newest: float) -> bool:
@@ -243,7 +235,7 @@ class LaneOutbox:
         verdicts = scored.verdicts
         for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
             device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
-            lines = self._lines.setdefault((device, minute_of(ts)), {})
+            lines = self._lines.of(device, minute_of(ts))
             evidence = None
             if verdicts.anomaly[row]:
                 bundle = self._bundles.at(int(scored.device[row]), ts)

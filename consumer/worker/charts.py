@@ -32,7 +32,7 @@ class Charting:
         """Draw and store charts. Does not block."""
         self._open = {future for future in self._open if not future.done()}
         for request in requests:
-            drawn = self._process.submit(request.data, periodic=request.periodic)
+            drawn = self._process.submit(request.window.data, periodic=request.periodic)
             self._open.add(self._upload.submit(partial(self._store, request.key, drawn)))
 
     def finish(self, timeout_s: float) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 import orjson
 import structlog
 
+from consumer.lane.budget import Budget, unlimited
 from consumer.lane.lane import Lane
 from consumer.state.commit import Commit
 from consumer.state.delivery import Delivered
@@ -59,10 +60,11 @@ class OwnedLane:
             # It is in flight like a commit: what the sinks do not take must be in the first commit's outbox.
             self._in_flight = commits.resend(lane.promised, lane.undelivered)
 
-    def turn(self, source: Source, now: float, *, process: bool = True) -> None:
-        """Process the released records, acknowledge what is durable, commit what is due. Raises `Fenced`."""
+    def turn(self, source: Source, now: float, budget: Budget = unlimited, *, process: bool = True) -> None:
+        """Process the released records as far as ``budget`` goes, acknowledge what is durable, commit what is due.
+        Raises `Fenced`."""
         if process and not self.waits:
-            self.lane.step(now)
+            self.lane.step(now, budget)
         self._settle(source, now)
         if self._in_flight is None and not self.holds and self.retired is not True:
             commit = self.lane.cut(now, final=self.retired is False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from consumer.errors import Fenced
+from consumer.lane.budget import Budget
 from consumer.mutes.watcher import KnownMutes
 from consumer.outgoing.chart_schedule import ChartRequest
 from consumer.stream.source import Clock, Source, SourceHealth
@@ -20,6 +21,7 @@ from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.host_clock import HostClock
 from consumer.worker.lanes import Lanes
 from consumer.worker.status import Observer, Status, fault, lag_s, unwell
+from consumer.worker.turn_budget import TurnBudget
 
 TICK_S = 0.1
 STOP_S = 8.0
@@ -76,7 +78,8 @@ class Background:
 
 
 class Worker:
-    """All lanes of one process, from their source to their commits. ``observers`` get the `Status` of every turn."""
+    """All lanes of one process, from their source to their commits. ``observers`` get the `Status` of every turn;
+    ``budget`` makes the budget of a turn, which all lanes share (rule 26)."""
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Worker:
         observers: Sequence[Observer] = (),
         *,
         clock: Clock | None = None,
+        budget: Callable[[], Budget] = TurnBudget,
     ) -> None:
         """``clock``: epoch seconds that never jump; by default a `HostClock`."""
         self._lanes = lanes
@@ -93,7 +97,11 @@ class Worker:
         self._background = background
         self._observers = observers
         self._clock = clock or HostClock()
+        self._budget = budget
         self._watching = False
+        self._next_lane = 0
+        self.unfinished = False
+        """True if the last turn ended by its budget: the next one does not wait for an event."""
 
     @property
     def watching(self) -> bool:
@@ -126,9 +134,9 @@ class Worker:
         return self.stop(code)
 
     def turn(self, timeout_s: float) -> SourceHealth:
-        """One round: take what was read, process it, commit what is due. Waits up to ``timeout_s`` for an event. Raises
-        `Fenced` when a lane has another owner."""
-        events = self._source.poll(timeout_s)
+        """One round: take what was read, process it as far as the budget goes, commit what is due. Waits up to
+        ``timeout_s`` for an event if nothing is left to do. Raises `Fenced` when a lane has another owner."""
+        events = self._source.poll(0.0 if self.unfinished else timeout_s)
         now = self._clock()
         for event in events:
             self._lanes.take(event, now)
@@ -137,10 +145,7 @@ class Worker:
         self._lanes.settle()
         if isinstance(self._clock, HostClock):
             self._lanes.table.lane.report(self._clock.notices(), now)
-        for owned in self._lanes:
-            owned.lane.mute(self._background.mutes.current)
-            owned.turn(self._source, now, process=not self._background.backfill.fills)
-            self._background.charts.draw(owned.lane.charts.drain())
+        self._turn_lanes(now)
         health = self._source.health()
         self._observe(now, health)
         return health
@@ -196,6 +201,23 @@ class Worker:
             self._background.charts.draw(owned.lane.charts.drain())
         for owned in self._lanes:
             owned.lane.charts.final(lambda: within.left_s(STOP_CLOSE_S + STOP_CHARTS_S) > 0.0)
+            self._background.charts.draw(owned.lane.charts.drain())
+
+    def _turn_lanes(self, now: float) -> None:
+        """Turn every lane once. When the budget ends, the lanes behind commit what they have, and the next turn begins
+        with them: a lane with a backlog must not keep another from its few records."""
+        budget, process = self._budget(), not self._background.backfill.fills
+        lanes = [*self._lanes]
+        begin = self._next_lane % len(lanes)
+        self.unfinished = False
+        for place in (*range(begin, len(lanes)), *range(begin)):
+            owned = lanes[place]
+            owned.lane.mute(self._background.mutes.current)
+            may = process and (place == begin or budget())
+            owned.turn(self._source, now, budget, process=may)
+            if may:
+                self._next_lane = place + 1
+            self.unfinished |= process and (not may or owned.lane.unfinished)
             self._background.charts.draw(owned.lane.charts.drain())
 
     def _observe(self, now: float, health: SourceHealth, *, fenced: bool = False) -> None:

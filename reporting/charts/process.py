@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -37,7 +38,7 @@ class ChartFailed(ChartError):
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    data: ChartData
+    make: Callable[[], ChartData]
     periodic: bool
     future: Future[bytes]
 
@@ -66,9 +67,10 @@ class ChartProcess:
         """The child's process id; None where there is none."""
         return self._child.pid if self._child is not None else None
 
-    def submit(self, data: ChartData, *, periodic: bool = True) -> Future[bytes]:
-        """Order a chart. The future gives the PNG or raises a `ChartError`. Never blocks, never raises."""
-        job = _Job(data, periodic, Future())
+    def submit(self, make: Callable[[], ChartData], *, periodic: bool = True) -> Future[bytes]:
+        """Order a chart. The future gives the PNG or raises a `ChartError`. Never blocks, never raises. ``make`` gives
+        what to draw; it is called on this object's thread, and not at all for a chart that is dropped."""
+        job = _Job(make, periodic, Future())
         # A drawing cannot be stopped half-way: from here on `cancel` answers False.
         job.future.set_running_or_notify_cancel()
         dropped = None
@@ -116,7 +118,7 @@ class ChartProcess:
     def _serve(self) -> None:
         while (job := self._next()) is not None:
             try:
-                job.future.set_result(self._draw(job.data))
+                job.future.set_result(self._draw(_made(job.make)))
             except ChartError as failure:
                 job.future.set_exception(failure)
         self._end_child()
@@ -183,6 +185,14 @@ class ChartProcess:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
+
+
+def _made(make: Callable[[], ChartData]) -> ChartData:
+    """What to draw. Raises `ChartFailed`: an error here must not end the thread that serves all charts."""
+    try:
+        return make()
+    except Exception as failure:
+        raise ChartFailed(f"{type(failure).__name__}: {failure}") from failure
 
 
 def _child(pipe: Connection) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf
 
 import numpy as np
 
 from reporting.health import clock, late, misfit, quarantine, silence, stuck
+from reporting.health.deadlines import Deadlines
 from reporting.health.device import Device, Record, Rows
 from reporting.health.late import LATE_QUIET_S
 from reporting.health.notice import Notice
@@ -48,7 +48,7 @@ class Watch:
         self._bundles = bundles
         self._names = names
         self._states: dict[int, DeviceHealth] = {}
-        self._deadlines: dict[int, float] = {}
+        self._deadlines = Deadlines(names)
         self._forgotten: list[int] = []
 
     @property
@@ -65,11 +65,12 @@ class Watch:
     @property
     def due(self) -> float:
         """The stamp of the next deadline; infinite where none is."""
-        return min(self._deadlines.values(), default=inf)
+        return self._deadlines.next
 
     def restore(self, states: Mapping[str, DeviceHealth]) -> None:
         """Replace all states."""
-        self._states, self._deadlines = {}, {}
+        self._states = {}
+        self._deadlines.clear()
         for name, state in states.items():
             self._keep(self._names.code(name), state)
 
@@ -84,7 +85,7 @@ class Watch:
 
     def _keep(self, device: int, state: DeviceHealth) -> None:
         self._states[device] = state
-        self._deadlines[device] = deadline(state)
+        self._deadlines.set(device, deadline(state))
 
     def observe(self, samples: Samples, stamp: Floats) -> Observation:
         """What these records, in merged order, with stamps of shape (n,), mean. Changes nothing."""
@@ -93,8 +94,10 @@ class Watch:
         set_back: list[int] = []
         states: dict[int, DeviceHealth] = {}
         alive = kind != Kind.REMOVED  # removed by TTL, long after: this proves no life of the device
-        for code in np.unique(samples.device[alive]):
-            rows = np.flatnonzero((samples.device == code) & alive)
+        by_device = np.flatnonzero(alive)
+        by_device = by_device[np.argsort(samples.device[by_device], kind="stable")]
+        codes, begins = np.unique(samples.device[by_device], return_index=True)
+        for code, rows in zip(codes, np.split(by_device, begins[1:]), strict=True) if len(codes) else ():
             device = self._device(int(code))
             _follow(device, samples, stamp, rows, kind)
             misfit.follow(device, samples, stamp, rows[kind[rows] == Kind.SAMPLE], self._bundles)
@@ -119,11 +122,10 @@ class Watch:
         late_rows = samples.kind == Kind.LATE
         if late_rows.any():
             end = min(end, int(np.searchsorted(passed, stamp[late_rows] + LATE_QUIET_S).min()))
-        for code, due in self._deadlines.items():
-            if due <= passed[-1]:
-                row = int(np.searchsorted(passed, due))
-                if self._states[code].late is not None or not (samples.device[:row] == code).any():
-                    end = min(end, row)
+        for code in self._deadlines.until(float(passed[-1])):
+            row = int(np.searchsorted(passed, deadline(self._states[code])))
+            if self._states[code].late is not None or not (samples.device[:row] == code).any():
+                end = min(end, row)
         return max(1, end)
 
     def apply(self, observation: Observation) -> None:
@@ -134,12 +136,12 @@ class Watch:
     def fire(self) -> list[Notice]:
         """The watermark has reached `due` and no record came before: the notices of the one device that is due, the
         first by name where there are several."""
-        due = self.due
-        code = min((c for c, at in self._deadlines.items() if at == due), key=lambda c: self._names[c])
+        due, code = self.due, self._deadlines.first()
         device = self._device(code)
         if silence.forgets(device.state, due):
             _forget(device, due)
-            del self._states[code], self._deadlines[code]
+            del self._states[code]
+            self._deadlines.drop(code)
             self._forgotten.append(code)
         else:
             late.expire(device, due)
@@ -160,7 +162,8 @@ class Watch:
 
     def release(self, device: int) -> DeviceHealth | None:
         """Another lane watches a device from now on. Returns its state; None for a device that is not watched."""
-        self._deadlines.pop(device, None)
+        if device in self._states:
+            self._deadlines.drop(device)
         return self._states.pop(device, None)
 
     def adopt(self, device: int, state: DeviceHealth) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
+from random import Random
 
 from sim_bucket import BucketClient
 from sim_bundle import NAMELESS, ArithmeticBundles, LiesThere
@@ -18,6 +19,7 @@ from sim_stream import SimulatedStream
 from sim_table import TableClient
 from sim_tables import SteppedTables
 from sim_topic import TopicClient
+from sim_turns import EndsAnywhere
 from sim_witness import LaneNotes
 from worker_twins import background
 
@@ -157,6 +159,7 @@ class Host:
                 replace=self._lane_bundles.replace,
             ),
             clock=self.time,
+            budget=partial(EndsAnywhere, Random(f"{self.name} {run.clock.now}")),
         )
 
     def _open_owned(self, name: str) -> OwnedLane:
@@ -246,7 +249,8 @@ class Host:
 
     def _turn(self) -> None:
         self.worker.turn(0.0)
-        self.turn_due = self.clock.now + self._run.rng.uniform(0.0, self._run.pace().tick_s)
+        pause_s = self._run.rng.uniform(0.0, self._run.pace().tick_s)
+        self.turn_due = self.clock.now + (0.0 if self.worker.unfinished else pause_s)
 
     def _look(self) -> None:
         self.bundles.look()

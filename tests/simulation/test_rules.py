@@ -6,6 +6,7 @@ from random import Random
 
 import orjson
 import pytest
+import sim_turns
 from sim_cases import BEGIN, Reading, charge, live, rotation, shard, stream
 from sim_outcome import QUARANTINE, Outcome, differences
 from sim_pace import Pace
@@ -158,3 +159,15 @@ def test_rule_21_the_quarantine_says_why_and_holds_the_record(bundle: Bundle) ->
     said = orjson.loads(body)
     assert "temperature 900" in said["reason"]
     assert said["record"] == only.records[1]
+
+
+@pytest.mark.parametrize("goes_on", [0.0, 0.5])
+def test_rule_26_where_a_turn_ends_changes_no_output(
+    monkeypatch: pytest.MonkeyPatch, halves: Script, bundle: Bundle, goes_on: float
+) -> None:
+    """After every piece of work, or anywhere: archive, messages and accounts are those of turns that go to the end."""
+    monkeypatch.setattr(sim_turns, "GOES_ON", 1.0)
+    calm = Outcome.of(World(halves, bundle, live()).run())
+    monkeypatch.setattr(sim_turns, "GOES_ON", goes_on)
+    for seed in range(3):
+        assert differences(calm, Outcome.of(World(halves, bundle, live(), seed=seed).run())) == []

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.heartbeat import HEARTBEAT_S
+from consumer.lane.budget import Budget, unlimited
 from consumer.lane.lane import Lane
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
@@ -69,6 +70,7 @@ class Rig:
         self.aside: dict[str, bytes] = {}
         self.messages: list[Message] = []
         self.commits: list[Commit] = []
+        self.budget: Budget = unlimited
 
     def open(self, *shards: str, parent: str | None = None, now: float = T) -> Rig:
         """Shards that are all there are."""
@@ -94,7 +96,7 @@ class Rig:
 
     def turn(self, now: float = T, *, final: bool = False) -> Commit | None:
         """Process, and take the commit in as if all sinks were at once."""
-        self.lane.step(now)
+        self.lane.step(now, self.budget)
         commit = self.lane.cut(now, final=final)
         if commit is not None:
             self.commits.append(commit)

@@ -128,7 +128,7 @@ def test_devices_that_come_and_go_for_days_take_no_memory(plain_bundle: Bundle, 
                     "shards": len(rig.head.positions),
                     "days": len(rig.head.ledger),
                     "rows": rig.lane._parts.scorer.windows.devices,
-                    "lines": len(rig.lane._parts.outbox._lines),
+                    "lines": sum(map(len, rig.lane._parts.outbox._lines.values())),
                     "drawn": len(rig.lane.charts._drawn),
                 }
             )

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from consumer.outgoing.chart_schedule import ChartSchedule
+from consumer.outgoing.chart_schedule import AT_ONCE, BEHIND_S, ChartSchedule
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from scoring.succession import Change, Succession
@@ -74,6 +74,38 @@ def test_an_episode_that_opens_gets_its_chart(charted: Charted) -> None:
     assert charted.drained() == [("reports/a/19700101T000010Z.png", False)]
 
 
+def test_rule_26_a_boundary_is_sliced_and_makes_the_same_charts(charted: Charted) -> None:
+    """One call copies a few windows; the boundary stays due until all devices were looked at, also one that is
+    forgotten meanwhile."""
+    names = [f"d{n}" for n in range(2 * AT_ONCE + 10)]
+    for name in names:
+        charted.sample(name, 10.0)
+    charted.schedule.begin(10.0)
+    charted.schedule.fire(300.0)
+    first = charted.drained()
+    assert len(first) == AT_ONCE
+    assert charted.schedule.due == 300.0
+    charted.schedule.fire(300.0 + 2 * BEHIND_S)  # the clock has moved on: what has begun is brought to its end
+    del charted.codes[names[-1]]
+    charted.schedule.fire(300.0)
+    assert charted.schedule.due == 600.0
+    rest = charted.drained()
+    assert [key for key, _ in first + rest] == [f"reports/{name}/19700101T000500Z.png" for name in names[:-1]]
+
+
+def test_rule_26_a_chart_is_scored_where_it_is_drawn(charted: Charted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lane only copies: to score the windows of a thousand devices took it nine seconds."""
+    scored: list[int] = []
+    shown = Scorer.shown
+    monkeypatch.setattr(Scorer, "shown", lambda scorer, code: scored.append(code) or shown(scorer, code))
+    charted.sample("a", 10.0)
+    charted.schedule.opening("a", 10.0)
+    (request,) = charted.schedule.drain()
+    assert scored == []
+    assert request.window.data().ts.tolist() == [10.0]
+    assert scored == [charted.codes["a"]]
+
+
 def test_at_the_end_every_device_gets_a_last_chart(charted: Charted) -> None:
     """At its newest sample, whether or not it had one since; a device without samples gets none."""
     charted.sample("a", 10.0)
@@ -93,7 +125,7 @@ def test_a_chart_shows_what_the_window_shows(charted: Charted) -> None:
         charted.sample("a", ts, current_a)
     charted.schedule.opening("a", 1700.0)
     charted.sample("a", 1701.0)
-    data = charted.schedule.drain()[0].data
+    data = charted.schedule.drain()[0].window.data()
     assert (data.device, data.model) == ("a", "bw-plain")
     assert data.ts.tolist() == [300.0, 1700.0]
     assert (data.current_a.tolist(), data.expected_current_a.tolist()) == ([7.0, 3.0], [2.0, 2.0])
@@ -112,5 +144,5 @@ def test_a_chart_names_the_bundle_in_force_at_its_newest_sample(plain_bundle: Bu
     for ts in (59.0, 60.0):
         charted.sample("a", ts)
         charted.schedule.opening("a", ts)
-        named += [request.data.model for request in charted.schedule.drain()]
+        named += [request.window.data().model for request in charted.schedule.drain()]
     assert named == ["bw-plain", "bw-new"]

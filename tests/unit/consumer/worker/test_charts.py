@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,8 +51,8 @@ def drawing(monkeypatch: pytest.MonkeyPatch) -> Drawing:
 
 
 def request(name: str, *, periodic: bool = True) -> ChartRequest:
-    data: Any = name
-    return ChartRequest(f"reports/{name}.png", data, periodic)
+    window: Any = SimpleNamespace(data=name)
+    return ChartRequest(f"reports/{name}.png", window, periodic)
 
 
 def test_charts_are_drawn_and_stored(drawing: Drawing, s3: Any) -> None:

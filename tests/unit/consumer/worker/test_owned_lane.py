@@ -36,7 +36,7 @@ class LaneTwin:
     def delivered(self, delivered: Delivered, now: float) -> None:
         self.told.append(delivered)
 
-    def step(self, now: float) -> None:
+    def step(self, now: float, budget: Any) -> None:
         self.asked.append(f"step {now:g}")
 
     def cut(self, now: float, *, final: bool = False) -> Commit | None:

@@ -33,6 +33,8 @@ class World:
             watching=False,
             lagging=False,
             idle=False,
+            unfinished=False,
+            report=lambda notices, now: None,
             watermark=95.0,
             devices=["d"],
             ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
@@ -74,7 +76,7 @@ class World:
         observers = [LivenessFile(self.path), StatusLog()]
         return Worker(lanes, source, background(lanes, charting, **more), observers, clock=lambda: 100.0)
 
-    def _turn(self, source: Any, now: float, *, process: bool) -> None:
+    def _turn(self, source: Any, now: float, budget: Any, *, process: bool) -> None:
         self.done.append("turn" if process else "turn without processing")
         self.turns -= 1
         if self.turns == 0:
@@ -96,6 +98,7 @@ class Routes:
     """One lane."""
 
     one_lane = True
+    settle = staticmethod(lambda: None)
     count = 1
 
     def __init__(self, world: World) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -213,26 +214,26 @@ def gone(pid: int) -> bool:
 def test_the_child_draws_what_the_parent_would(process: ChartProcess) -> None:
     """One child for all charts, started by the first; it survives a Ctrl-C, dies with `close`."""
     assert process.pid is None
-    first = process.submit(chart(30)).result(60)
+    first = process.submit(partial(chart, 30)).result(60)
     pid = process.pid
     assert pid is not None
     os.kill(pid, signal.SIGINT)
     os.kill(pid, signal.SIGTERM)
-    assert process.submit(chart(30)).result(60) == first == render(chart(30))
+    assert process.submit(partial(chart, 30)).result(60) == first == render(chart(30))
     assert process.pid == pid
     process.close()
     assert gone(pid)
     with pytest.raises(ChartDropped):
-        process.submit(chart(1)).result(5)
+        process.submit(partial(chart, 1)).result(5)
 
 
 def test_a_child_that_died_is_replaced(process: ChartProcess) -> None:
     """Killed while idle: the next chart does not notice."""
-    process.submit(chart(1)).result(60)
+    process.submit(partial(chart, 1)).result(60)
     before = process.pid
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    decoded(process.submit(chart(1)).result(60))
+    decoded(process.submit(partial(chart, 1)).result(60))
     assert process.pid != before
 
 
@@ -240,14 +241,14 @@ def test_a_stuck_child_is_ended_after_the_time_out_and_the_next_chart_is_drawn()
     """Even where the child does not read what it is sent."""
     process = ChartProcess(timeout_s=5.0)
     try:
-        process.submit(chart(1)).result(60)
+        process.submit(partial(chart, 1)).result(60)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGSTOP)
         process._timeout_s = 0.3
         with pytest.raises(ChartTimeout, match=r"0\.3 s"):
-            process.submit(chart(50_000)).result(60)
+            process.submit(partial(chart, 50_000)).result(60)
         process._timeout_s = 30.0
-        decoded(process.submit(chart(1)).result(60))
+        decoded(process.submit(partial(chart, 1)).result(60))
     finally:
         process.close()
 
@@ -256,24 +257,35 @@ def test_what_a_drawing_raises_is_the_answer_and_the_child_lives_on(process: Cha
     """A chart that cannot be drawn costs that chart."""
     bad = chart(3, ts=np.array(["a", "b", "c"]))
     with pytest.raises(ChartFailed, match="TypeError"):
-        process.submit(bad).result(60)
+        process.submit(lambda: bad).result(60)
     pid = process.pid
-    decoded(process.submit(chart(1)).result(60))
+    decoded(process.submit(partial(chart, 1)).result(60))
     assert process.pid == pid
+
+
+def test_what_fails_before_the_drawing_is_the_answer_and_the_thread_lives_on(process: ChartProcess) -> None:
+    """The window is scored again on the thread of the charts: an error there costs that chart."""
+
+    def unscorable() -> ChartData:
+        raise ValueError("no such model")
+
+    with pytest.raises(ChartFailed, match="ValueError: no such model"):
+        process.submit(unscorable).result(60)
+    decoded(process.submit(partial(chart, 1)).result(60))
 
 
 def test_a_full_queue_drops_its_oldest_periodic_chart() -> None:
     """The chart of an episode is never dropped for a periodic one; dropped charts are counted and logged."""
     process = ChartProcess(waiting=3)
-    process.submit(chart(1)).result(60)
+    process.submit(partial(chart, 1)).result(60)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
     try:
-        stuck = process.submit(chart(1))
+        stuck = process.submit(partial(chart, 1))
         while process._jobs:
             time.sleep(0.001)
-        opening = process.submit(chart(1), periodic=False)
-        oldest, middle, newest = (process.submit(chart(1)) for _ in range(3))
+        opening = process.submit(partial(chart, 1), periodic=False)
+        oldest, middle, newest = (process.submit(partial(chart, 1)) for _ in range(3))
         with pytest.raises(ChartDropped, match="newer"):
             oldest.result(5)
         assert process.dropped == 1
@@ -287,11 +299,11 @@ def test_a_full_queue_drops_its_oldest_periodic_chart() -> None:
 def test_closing_ends_a_drawing_and_tells_who_waits() -> None:
     """No future stays open, no child is left, even where it hangs."""
     process = ChartProcess()
-    process.submit(chart(1)).result(60)
+    process.submit(partial(chart, 1)).result(60)
     pid = process.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    futures = [process.submit(chart(1)) for _ in range(3)]
+    futures = [process.submit(partial(chart, 1)) for _ in range(3)]
     process.close()
     for future in futures:
         with pytest.raises(ChartDropped):
@@ -309,7 +321,7 @@ def main():
     none = np.zeros(0)
     data = ChartData("d", none, none, none, none, none, none, none, none.astype(np.int8), 1.0, 0.0, "m")
     process = ChartProcess()
-    png = process.submit(data).result(60)
+    png = process.submit(lambda: data).result(60)
     print(process.pid, len(png), "matplotlib" in sys.modules, flush=True)
     sys.stdin.readline()
     process.close()

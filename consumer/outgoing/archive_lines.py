@@ -1,0 +1,61 @@
+"""The lines of the archive that windows still have, by device and minute of event time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from reporting.keys import MINUTE_S, minute_key
+from reporting.sinks.archive import StoredObject
+from window.rolling import RETAINED_S
+
+Minute = tuple[str, int]
+"""A device and the start of a minute, epoch seconds."""
+Lines = dict[float, bytes]
+"""By ``ts``."""
+
+
+class ArchiveLines:
+    """Keeps the lines of each minute, and makes its object."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, dict[int, Lines]] = {}
+        self._detached: dict[Minute, Lines] = {}
+
+    def of(self, device: str, minute: int) -> Lines:
+        """The lines of a minute, to be changed."""
+        return self._lines.setdefault(device, {}).setdefault(minute, {})
+
+    def object(self, minute: Minute) -> StoredObject:
+        """The archive object of a minute as the window now has it."""
+        device, at = minute
+        lines = self._lines.get(device, {}).get(at, self._detached.get(minute, {}))
+        return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
+
+    def forget(self, device: str, newest: float, waiting: Collection[Minute]) -> None:
+        """Drop the minutes that have left a device's window, whose newest sample is at ``newest``, and do not wait for
+        a commit."""
+        horizon = newest - RETAINED_S
+        there = self._lines.get(device, {})
+        for at in [at for at in there if at + MINUTE_S < horizon and (device, at) not in waiting]:
+            del there[at]
+        if not there:
+            self._lines.pop(device, None)
+
+    def detach(self, device: str) -> None:
+        """A device is forgotten. Its minutes that wait for the commit are written as they stand. If the device comes
+        back before the commit, its new samples do not join them; after the commit they would not either."""
+        for at, lines in self._lines.pop(device, {}).items():
+            self._detached[device, at] = lines
+
+    def keep_detached(self, waiting: Collection[Minute]) -> None:
+        """Drop the minutes of forgotten devices that do not wait for a commit."""
+        self._detached = {minute: lines for minute, lines in self._detached.items() if minute in waiting}
+
+    def release(self, device: str) -> dict[int, Lines]:
+        """Take out the minutes of a device that another lane has from now on."""
+        return self._lines.pop(device, {})
+
+    def adopt(self, device: str, minutes: dict[int, Lines]) -> None:
+        """Go on with the minutes of a device that another lane has had until now."""
+        if minutes:
+            self._lines[device] = minutes

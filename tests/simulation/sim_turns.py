@@ -1,0 +1,21 @@
+"""Turns that end anywhere: the twin of `consumer.worker.turn_budget.TurnBudget` (rule 26)."""
+
+from __future__ import annotations
+
+from random import Random
+
+GOES_ON = 0.8
+"""How often another piece of work may begin in the same turn: of five turns with much to do one ends after the first
+piece, and every second one after at most three."""
+
+
+class EndsAnywhere:
+    """The budget of a turn that may end after any piece of work, by chance. ``rng``: of its own, so that no other
+    choice of a run depends on how much there was to do."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+
+    def __call__(self) -> bool:
+        """See `consumer.lane.budget.Budget`."""
+        return self._rng.random() < GOES_ON
