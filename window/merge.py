@@ -243,7 +243,7 @@ class Merge:
         """What may leave the queues of the lineages, in merged order."""
         parts: list[Released] = []
         times: list[Floats] = []
-        for lineage, bound in self._bounds():
+        for lineage, bound in [*self._bounds()]:  # all before any record leaves
             own = [*self._leaving(lineage, min(bound, before))]
             if own:
                 part = own[0] if len(own) == 1 else joined(own)

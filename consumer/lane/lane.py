@@ -38,7 +38,6 @@ from reporting.mutes import Mutes
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
 from window.released import Released
-from window.samples import Samples
 
 PAUSE_S = 10.0
 """After a longer pause between two steps, every watermark is old. That is no reason to pass by a shard (rule 7)."""
@@ -64,10 +63,11 @@ class Lane:
     ) -> None:
         options = options or LaneOptions()
         self._parts = Parts.restore(head, snapshot, scorer, to, names, options)
-        self._recovery = Recovery(self._parts, head, snapshot)
-        self._timers = Timers(self._parts, self._recovery)
-        self._processing = Processing(self._parts, self._recovery, self._timers)
-        self.custody = Custody(self._parts, self._recovery)
+        self.recovery = Recovery(self._parts, head, snapshot)
+        """How the windows are restored, or filled at a first start."""
+        self._timers = Timers(self._parts, self.recovery)
+        self._processing = Processing(self._parts, self.recovery, self._timers)
+        self.custody = Custody(self._parts, self.recovery)
         self._commits = CommitBuilder(self._parts, head, options)
         self._ready: Released | None = None
         self._full = False
@@ -79,7 +79,7 @@ class Lane:
     @property
     def promised(self) -> tuple[Message, ...]:
         """The last owner's outbox. Publish it byte for byte before anything else."""
-        return self._recovery.promised
+        return self.recovery.promised
 
     @property
     def undelivered(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class Lane:
     @property
     def recovering(self) -> bool:
         """True while records are re-read that were committed before the restart."""
-        return self._recovery.active
+        return self.recovery.active
 
     @property
     def name(self) -> str:
@@ -152,7 +152,7 @@ class Lane:
         self._parts.outbox.notify(shards.take(event, now), now=now)
         if isinstance(event, ShardLost | ShardOpened) and before not in (None, shards.epoch(event.shard)):
             self._drop_released(event.shard)
-        self._recovery.check_finished()
+        self.recovery.check_finished()
 
     def mute(self, mutes: Mutes) -> None:
         """Use these mutes for the records that are processed from now on."""
@@ -179,7 +179,7 @@ class Lane:
     def declare_gap(self, since: float, reason: str, now: float, *, known_to: float | None = None) -> None:
         """Records after ``since`` (a stamp, epoch seconds) are missing; those up to ``known_to`` were committed."""
         self._parts.shards.losses.declare(since, reason, now, None, known_to)
-        self._recovery.gap_declared()
+        self.recovery.gap_declared()
 
     def gaps_to_read(self) -> list[Gap]:
         """Gaps to read from the table now; each is returned once. Give `take_items` what was found."""
@@ -194,16 +194,6 @@ class Lane:
         self._parts.quarantine.keep(gap.name, decoded.sequence, decoded.rejects)
         self._parts.shards.take_items(gap, decoded)
 
-    def await_fill(self) -> None:
-        """The windows wait for `fill`. Until then nothing is committed, or a successor would not fill them."""
-        self._recovery.awaits_fill = True
-
-    def fill(self, samples: Samples, *, own: bool = True) -> None:
-        """Fill the windows at a first start. The samples are context: they are not scored, counted or published. If the
-        stream delivers one of them, it is scored as new (rule 18). ``own``: their devices belong to this lane;
-        otherwise a device belongs to the lane that gets its first record."""
-        self._recovery.fill(samples, own=own)
-
     def step(self, now: float, budget: Budget = unlimited) -> None:
         """Process what the merge releases, while the next commit has room for messages and ``budget`` allows another
         run or timer; at least one."""
@@ -211,7 +201,7 @@ class Lane:
         # An exception in the middle leaves a record half processed. No commit may have that; a restart repeats it.
         self._sound = False
         parts.outbox.notify(parts.shards.losses.overdue(now), now=now)
-        self._recovery.check_finished()
+        self.recovery.check_finished()
         self._full = not self._process_released(now, budget)
         if self._full or now - self._stepped > PAUSE_S:
             # The lane may not process, or was paused: no shard is the cause.
@@ -221,7 +211,7 @@ class Lane:
             parts.shards.cut()  # re-read records go into no commit, so free their credit here
         if self._ready is None:
             parts.outbox.notify(parts.shards.close_drained(now), now=now)
-            self._recovery.check_finished()
+            self.recovery.check_finished()
         self._sound = True
 
     def conclude(self, now: float) -> None:
@@ -237,7 +227,7 @@ class Lane:
         if not self._sound:
             return None
         due = final or self._commits.due(now)
-        if self._recovery.holds_commits:
+        if self.recovery.holds_commits:
             return self._commits.heartbeat(now) if due and not final else None
         if not due and not self._parts.outbox.cuts(now):
             return None

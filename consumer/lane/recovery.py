@@ -34,6 +34,7 @@ class Recovery:
         self._under_way = bool(parts.shards.reread)
         self._fresh: set[str] = set()
         self.awaits_fill = False
+        """Set it while the windows wait for `fill`: nothing is committed, or a successor would not fill them."""
         if self._under_way:
             parts.processed.restart()
         parts.watch.restore(snapshot.health if snapshot is not None else {})
@@ -106,8 +107,10 @@ class Recovery:
         if self._under_way:
             self._health[device] = health
 
-    def fill(self, samples: Samples, *, own: bool) -> None:
-        """Fill the windows at a first start: see `Lane.fill`."""
+    def fill(self, samples: Samples, *, own: bool = True) -> None:
+        """Fill the windows at a first start. The samples are context: they are not scored, counted or published. If the
+        stream delivers one of them, it is scored as new (rule 18). ``own``: their devices belong to this lane;
+        otherwise a device belongs to the lane that gets its first record."""
         self.awaits_fill = False
         windows = self._parts.scorer.windows
         rest = samples.take(samples.kind == Kind.BACKFILL)

@@ -108,7 +108,9 @@ def replay(
     lane = Lane(Scorer(bundle), head, to, NameTables(recorded.devices, shards), None, options)
     context, name = recorded.context, recorded.name
     if context is not None and len(context):
-        lane.fill(context.of_kind(np.where(context.kind == Kind.SAMPLE, Kind.BACKFILL, context.kind).astype(np.int8)))
+        lane.recovery.fill(
+            context.of_kind(np.where(context.kind == Kind.SAMPLE, Kind.BACKFILL, context.kind).astype(np.int8))
+        )
     lane.take(ShardOpened(name, 1, None, closed=True), now)
     lane.take(Topology((ShardNode(name, None, True),)), now)
     kept = _Kept()

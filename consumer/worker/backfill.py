@@ -41,7 +41,7 @@ class Backfill:
         self.fills = first.wanted
         if self.fills:
             for owned in lanes:
-                owned.lane.await_fill()
+                owned.lane.recovery.awaits_fill = True
 
     def turn(self, now: float, *, ready: bool) -> None:
         """Ask for what is needed and deliver what was read. Never blocks. ``now``: epoch seconds; ``ready``: every open

@@ -62,7 +62,7 @@ class Lanes:
     def fill(self, samples: Samples) -> None:
         """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane can claim all
         devices: two lanes that stored the same device could not both be restored."""
-        self.table.lane.fill(samples, own=self.one_lane)
+        self.table.lane.recovery.fill(samples, own=self.one_lane)
 
     def take(self, event: Event, now: float) -> None:
         """Give an event to the lane of its shard, or to all."""

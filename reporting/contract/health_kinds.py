@@ -26,9 +26,9 @@ HealthType = Literal[
     "health.warming",
     "health.bundle",
     "health.misfit",
+    "health.undelivered",
     "health.host_clock",
     "health.rewritten",
-    "health.undelivered",
 ]
 PREFIX = "health."
 EXAMPLE_S = 1_784_989_507.0

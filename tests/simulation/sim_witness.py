@@ -172,13 +172,14 @@ class _Told:
         for heard in world.edges.subscriber.heard:
             self.events.setdefault(heard.id, orjson.loads(heard.body))
         self.ids = set(self.events)
-        self._late: dict[str, list[tuple[float, float]]] = {}
-        self._count: Counter[str] = Counter()
+        self._late: dict[str | None, list[tuple[float, float]]] = {}
+        self._count: Counter[str | None] = Counter()
+        self._used: Counter[str | None] = Counter()
         self.taken: Counter[str] = Counter()
         """Samples that the messages have accounted for, by device."""
         self._gaps: list[tuple[float, float]] = []
         for event in self.of("health.late"):
-            self._note_late(event["data"]["device"], event["data"])
+            self._note_late(event["data"].get("device"), event["data"])
         for event in self.of("health.gap"):
             data = event["data"]
             self._gaps.append((data["since"], data.get("until") or data["since"]))
@@ -187,6 +188,11 @@ class _Told:
                 if health.late is not None:  # the run goes on, and will be told when it is over
                     run = health.late
                     self._note_late(device, {"since": run.since, "until": run.until, "count": run.count})
+            for storm in head.storms:
+                if storm.notice is not None and storm.notice.type == "health.late":
+                    self._note_late(
+                        None, {"since": storm.notice.since, "until": storm.notice.until, "count": storm.notice.count}
+                    )
 
     def of(self, kind: str) -> list[Any]:
         """The messages whose type begins so."""
@@ -194,19 +200,20 @@ class _Told:
 
     def takes_late(self, each: _Written) -> bool:
         """Does a message (or a run that is not over) call the sample late? Each speaks of so many and no more."""
-        intervals = self._late.get(each.device, ())
-        if self.taken[each.device] >= self._count[each.device]:
-            return False
-        found = any(since <= each.ts <= until for since, until in intervals)
-        self.taken[each.device] += found
-        return found
+        for device in (each.device, None):  # None: a message about many devices (rule 30)
+            intervals = self._late.get(device, ())
+            if self._used[device] < self._count[device] and any(a <= each.ts <= b for a, b in intervals):
+                self._used[device] += 1
+                self.taken[each.device] += 1
+                return True
+        return False
 
     def in_gap(self, each: _Written) -> bool:
         """Does it lie in a gap that was declared?"""
         times = (each.ts, each.created)
         return any(since - 1.0 <= at <= until + 1.0 for since, until in self._gaps for at in times)
 
-    def _note_late(self, device: str, data: Mapping[str, Any]) -> None:
+    def _note_late(self, device: str | None, data: Mapping[str, Any]) -> None:
         self._late.setdefault(device, []).append((data["since"], data["until"]))
         self._count[device] += data["count"]
 
@@ -272,7 +279,7 @@ def _false_silences(written: list[_Written], told: _Told) -> Iterator[Finding]:
         until = datetime.fromisoformat(event["time"]).timestamp()
         within = [
             each
-            for each in by_device.get(data["device"], ())
+            for each in by_device.get(data.get("device"), ())  # a message about many has no times of one device
             if data["since"] + EDGE_S < each.write.written < until - EDGE_S
         ]
         if within:

@@ -33,9 +33,9 @@ HealthType = Literal[
     "health.warming",
     "health.bundle",
     "health.misfit",
+    "health.undelivered",
     "health.host_clock",
     "health.rewritten",
-    "health.undelivered",
 ]
 
 

@@ -125,14 +125,14 @@ def test_a_minute_that_waits_for_the_commit_is_written_though_its_device_is_forg
 
 def test_nothing_is_committed_before_the_windows_are_filled(rig: Rig, at: Callable[..., Record]) -> None:
     """But signs of life: whoever comes next fills them too."""
-    rig.lane.await_fill()
+    rig.lane.recovery.awaits_fill = True
     rig.batch("s", at(0))
     for now in (T, T + 1, T + HEARTBEAT_S + 1):
         commit = rig.lane.cut(now)
         assert commit is None or (commit.head.positions, commit.snapshot, commit.head.commit) == ({}, None, 0)
     assert rig.lane.cut(T + 20, final=True) is None
     items = rig.decoder.items("first-window", [at(-5)["dynamodb"]["NewImage"]])
-    rig.lane.fill(items.samples, own=False)
+    rig.lane.recovery.fill(items.samples, own=False)
     assert rig.lane.devices == []
     commit = rig.turn(T + 30)
     assert commit is not None

@@ -36,7 +36,7 @@ def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
     both = lanes(scorer, decoder, [])
     there = {"ts": {"N": str(T)}, "current": {"N": "2"}, "temperature": {"N": "25"}}
     table = decoder.items("first-window", [{**there, "device": named(name)} for name in ("a", "b")]).samples
-    both[0].fill(table, own=False)  # the windows are those of all
+    both[0].recovery.fill(table, own=False)  # the windows are those of all
     for shard, name, lane in zip("st", "ab", both[1:], strict=True):
         page = decoder.page(shard, [at(1, device=named(name))])
         lane.take(ShardBatch(shard, 0, page.samples, page.sequence, page.rejects, T, full=False), T)
@@ -69,7 +69,9 @@ def test_at_a_first_start_what_table_and_stream_both_have_is_scored_as_new(
 
     def started(filled: int) -> Rig:
         rig = Rig(plain_bundle).open("s")
-        rig.lane.fill(rig.decoder.items("first-window", [r["dynamodb"]["NewImage"] for r in records[:filled]]).samples)
+        rig.lane.recovery.fill(
+            rig.decoder.items("first-window", [r["dynamodb"]["NewImage"] for r in records[:filled]]).samples
+        )
         return rig.batch("s", *records[4:], again).until_quiet(T + 30)
 
     early, late = started(4), started(12)

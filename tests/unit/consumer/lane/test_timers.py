@@ -79,7 +79,7 @@ def test_a_device_in_the_first_windows_is_forgotten_too(rig: Rig, at: Callable[.
             )
         ],
     ).samples
-    rig.lane.fill(samples)
+    rig.lane.recovery.fill(samples)
     rig.batch("s", at(1, 2.0, device=named("a")), at(2, device=named("a"))).until_quiet()
     after = rig.successor().open("s").batch("s", at(400, device=named("a"))).until_quiet(T + 10)
     assert after.lane.devices == ["a", "b"]
@@ -128,7 +128,7 @@ def test_devices_that_come_and_go_for_days_take_no_memory(plain_bundle: Bundle, 
                     "shards": len(rig.head.positions),
                     "days": len(rig.head.ledger),
                     "rows": rig.lane._parts.scorer.windows.devices,
-                    "lines": sum(map(len, rig.lane._parts.outbox._lines.values())),
+                    "lines": sum(map(len, rig.lane._parts.outbox._lines._lines.values())),
                     "drawn": len(rig.lane.charts._drawn),
                 }
             )

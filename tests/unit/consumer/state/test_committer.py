@@ -127,7 +127,7 @@ def test_bug_39_a_refused_write_is_no_success(world: World) -> None:
     """The head is written in a higher epoch, which proves who owns the lane; then what was refused is written again."""
     world.stored = {"minute-1": (5, 3), "windows": (9, 1)}
     one = commit()
-    for group in steps(one, world.sinks):
+    for group in steps(one, world.sinks, Outgoing(MESSAGES, world.sinks)):
         for step in group:
             step.call()
     revised = [name for name in world.done if name.startswith(("head", "minute", "windows"))]
@@ -142,7 +142,7 @@ def test_bug_39_a_refused_write_is_no_success(world: World) -> None:
 def test_bug_39_who_has_lost_the_lane_writes_nothing_again(world: World) -> None:
     """The head says so: another owner's epoch was the higher one."""
     world.stored = {"minute-1": (5, 3)}
-    groups = steps(commit(), world.sinks)
+    groups = steps(commit(), world.sinks, Outgoing(MESSAGES, world.sinks))
     for group in groups:
         if world.done.count("head 7"):
             world.faults["head 7"] = [Fenced("another owner")]

@@ -42,10 +42,7 @@ class Lane:
         self.devices = [f"device of {name}"]
         self.gaps = list(gaps)
         self.taken: list[Any] = []
-        self.waits = False
-
-    def await_fill(self) -> None:
-        self.waits = True
+        self.recovery = SimpleNamespace(awaits_fill=False)
 
     def gaps_to_read(self) -> list[Gap]:
         found, self.gaps = self.gaps, []
@@ -80,7 +77,7 @@ def test_a_first_start_asks_for_the_windows_once_the_iterators_are_taken() -> No
     """Up to now, for as long as a window shows; until they are filled the lanes wait."""
     lane = Lane("table")
     rig = Rig(lane, first=FirstWindow(wanted=True))
-    assert lane.waits
+    assert lane.recovery.awaits_fill
     rig.backfill.turn(NOW, ready=False)
     assert rig.tables.asked == []
     for now in (NOW + 1.0, NOW + 2.0):
@@ -115,7 +112,7 @@ def test_other_starts_read_no_table() -> None:
     lane = Lane("table")
     rig = Rig(lane)
     rig.backfill.turn(NOW, ready=True)
-    assert (lane.waits, rig.backfill.fills, rig.tables.asked) == (False, False, [])
+    assert (lane.recovery.awaits_fill, rig.backfill.fills, rig.tables.asked) == (False, False, [])
 
 
 def test_a_gap_is_read_for_the_lane_that_has_it() -> None:

@@ -26,7 +26,7 @@ class Routed:
             name=name,
             shards=self.shards.get(name, []),
             take=lambda event, now: given.append(event),
-            fill=lambda samples, *, own: given.append((samples, own)),
+            recovery=SimpleNamespace(fill=lambda samples, *, own: given.append((samples, own))),
             custody=SimpleNamespace(owned=set()),
         )
         return SimpleNamespace(lane=lane)

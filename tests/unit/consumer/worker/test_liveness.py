@@ -42,12 +42,12 @@ def test_a_fault_is_told(path: Path) -> None:
 
 def test_rule_34_unwell_is_said_and_kills_nobody(path: Path) -> None:
     """A container is killed for a failed check. With ``ready`` it fails."""
-    LivenessFile(path).observe(Status(1000.0, "watching", 2.0, unwell="topic: down"))
+    LivenessFile(path, lambda: 1000.0).observe(Status(1000.0, "watching", 2.0, unwell="topic: down"))
     said = "watching, 2.0 s behind; unwell: topic: down"
-    assert LivenessFile(path).check(1001.0) == (True, said)
-    assert LivenessFile(path).check(1001.0, ready=True) == (False, said)
-    LivenessFile(path).observe(Status(1010.0, "watching", 2.0))
-    assert LivenessFile(path).check(1011.0, ready=True) == (True, "watching, 2.0 s behind")
+    assert LivenessFile(path, lambda: 1001.0).check() == (True, said)
+    assert LivenessFile(path, lambda: 1001.0).check(ready=True) == (False, said)
+    LivenessFile(path, lambda: 1010.0).observe(Status(1010.0, "watching", 2.0))
+    assert LivenessFile(path, lambda: 1011.0).check(ready=True) == (True, "watching, 2.0 s behind")
 
 
 def test_no_file_or_a_broken_one_is_told(path: Path) -> None:

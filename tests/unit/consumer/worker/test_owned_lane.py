@@ -230,12 +230,13 @@ def test_rule_32_a_lane_that_has_given_a_device_commits_nothing_meanwhile() -> N
     owned, source = OwnedLane(cast("Any", lane), commits), cast("Any", SourceTwin())
     owned.holds = owned.waits = True
     owned.turn(source, 1.0)
-    owned.finish(source, 2.0, 0.1)
+    owned.begin_last(source, 2.0, 0.1)
+    owned.end_last(source, 2.0, 0.1)
     assert (commits.submitted, lane.asked) == ([], [])
     owned.holds = owned.waits = False
     owned.turn(source, 3.0)
     assert (owned.last_cut, owned.stored_windows, owned.quiet) == (1, -1, False)
-    commits.futures[0].set_result(commits.submitted[0])
+    commits.futures[0].set_result(Delivered())
     owned.turn(source, 4.0)
     assert (owned.last_cut, owned.stored_windows) == (2, 1)
 
@@ -248,7 +249,7 @@ def test_rule_32_a_lane_that_is_over_is_released_with_its_last_commit() -> None:
     owned.retire()
     owned.turn(source, 1.0)
     assert lane.asked == ["step 1", "final cut"]
-    commits.futures[0].set_result(last)
+    commits.futures[0].set_result(Delivered())
     owned.turn(source, 2.0)
     owned.turn(source, 3.0)
     assert owned.retired
@@ -263,7 +264,7 @@ def test_rule_28_what_was_written_again_is_told_to_the_lane() -> None:
     owned.turn(source, 1.0)
     done = commits.submitted[0]
     done.rewritten.epoch, done.rewritten.keys = 9, ["a minute"]
-    commits.futures[0].set_result(done)
+    commits.futures[0].set_result(Delivered())
     owned.turn(source, 2.0)
     assert "epoch 9 at 2" in lane.asked
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def test_rule_34_a_start_waits_while_aws_is_down_and_says_so(tmp_path: Path) -> 
     assert {(line["event"], line["reason"]) for line in said} == {
         ("the start waits for AWS", "cannot start: the topic")
     }
-    well, sentence = LivenessFile(tmp_path / "pulse").check(time.time())
+    well, sentence = LivenessFile(tmp_path / "pulse").check()
     assert (well, sentence) == (True, "waiting; unwell: cannot start: the topic")
 
 

@@ -49,6 +49,9 @@ class Lanes:
     def __iter__(self) -> Any:
         return iter(self.owned)
 
+    def settle(self) -> None:
+        """No device changes lanes."""
+
     def _owned(self, place: int) -> Any:
         lane = SimpleNamespace(
             name=str(place),

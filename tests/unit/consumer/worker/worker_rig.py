@@ -40,7 +40,7 @@ class World:
             ledger=SimpleNamespace(days={}, imbalance=lambda: 0),
             charts=SimpleNamespace(drain=lambda: ["chart"], final=lambda goes_on: self.done.append("final charts")),
             gaps_to_read=list,
-            await_fill=lambda: None,
+            recovery=SimpleNamespace(),
             mute=lambda mutes: None,
             offer=lambda bundle: None,
             take_items=lambda gap, decoded: self.done.append(f"items {gap}"),
@@ -73,7 +73,7 @@ class World:
         lanes: Any = self.lanes
         source: Any = self.source
         charting: Any = self.charting
-        observers = [LivenessFile(self.path), StatusLog()]
+        observers = [LivenessFile(self.path, lambda: 100.0), StatusLog()]
         return Worker(lanes, source, background(lanes, charting, **more), observers, clock=lambda: 100.0)
 
     def _turn(self, source: Any, now: float, budget: Any, *, process: bool) -> None:
