@@ -33,6 +33,8 @@ _BY_CODE: dict[str, type[BatteryWatchError]] = {
     "UnrecognizedClientException": ConfigurationError,
     "InvalidSignatureException": ConfigurationError,
 }
+_READING = ("GetRecords", "GetShardIterator")
+"""The calls that are about a place in a shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,10 @@ class DynamoDBStreams:
             with _as_promised(name):
                 return cast("dict[str, Any]", call())
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            raise _BY_CODE.get(code, Retry)(f"{name}: {error}") from error
+            kind = _BY_CODE.get(error.response.get("Error", {}).get("Code", ""), Retry)
+            if kind in (Expired, Trimmed) and name not in _READING:
+                kind = Retry  # what is said of an iterator means nothing about a listing
+            raise kind(f"{name}: {error}") from error
         except BotoCoreError as error:
             raise Retry(f"{name}: {error}") from error
 

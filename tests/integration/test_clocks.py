@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from deployment import Deployment, said_in, wait_for
 from stream_results import Results
 
@@ -41,10 +40,6 @@ class WrongClock:
         part.replace(self._file)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not mended yet: after the jump back no commit for 600 s, unless there is a message",
-)
 def test_a_wall_clock_that_jumps_ahead_and_back_stops_no_commit(account: Any, tmp_path: Path, eventually: Any) -> None:
     """By ten minutes, for some seconds. Before, meanwhile and after it what is written is committed."""
     deployment = Deployment(account, Results.first(account.world), tmp_path)
@@ -72,10 +67,6 @@ def test_a_wall_clock_that_jumps_ahead_and_back_stops_no_commit(account: Any, tm
     assert deployment.results.books()["scored"] == written
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="not mended yet: two machines' clocks are compared, and the stand-by takes over as it starts",
-)
 def test_a_stand_by_whose_clock_is_ahead_takes_no_living_lane(account: Any, tmp_path: Path) -> None:
     """By more than an owner may be silent: its heartbeats look old, and it is alive."""
     deployment = Deployment(account, Results.first(account.world), tmp_path)
