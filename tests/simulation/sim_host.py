@@ -159,7 +159,7 @@ class Host:
                 replace=self._lane_bundles.replace,
             ),
             clock=self.time,
-            budget=partial(EndsAnywhere, Random(f"{self.name} {run.clock.now}")),
+            budget=partial(EndsAnywhere, Random(f"{self.name} {run.clock.now}"), self.clocks.monotonic),
         )
 
     def _open_owned(self, name: str) -> OwnedLane:

@@ -10,9 +10,13 @@ from types import ModuleType
 from sim_faults import Clock
 
 from consumer.intake import credit
+from consumer.lane import runs
 from consumer.lane.observer import LaneObserver
 from consumer.stream import page_reader
 from scoring.scorer import Scored
+
+PIECE_S = 0.3
+"""The longest piece of a turn's work where a record takes time: what rule 26 leaves to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ def paced(pace: Pace) -> Iterator[None]:
         (credit, "TOTAL"): pace.credit,
         (credit, "LEAST_CHANGE"): min(credit.LEAST_CHANGE, max(1, pace.page // 5)),
     }
+    if pace.record_s:
+        longest = max(1, int(PIECE_S / pace.record_s))
+        wanted[runs, "LONGEST_RUN"] = min(runs.LONGEST_RUN, longest)
+        wanted[runs, "SHORTEST_RUN"] = min(runs.SHORTEST_RUN, longest)
     kept = {(module, name): getattr(module, name) for module, name in wanted}
     for (module, name), value in wanted.items():
         setattr(module, name, value)

@@ -81,7 +81,10 @@ class StreamReader:
             found += [node.label for node in page.streams]
             after = page.next_arn
             if after is None:
-                return found
+                break
+        if self._stream.clock.now >= self._stream.table_deleted:
+            raise Vanished("DescribeTable: there is no such table")
+        return found
 
     def streams(self, after_arn: str | None) -> StreamListing:
         """ListStreams of the table, the newest first as it happens, in pages as small as those of shards."""

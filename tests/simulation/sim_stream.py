@@ -56,8 +56,8 @@ class Weather:
 @dataclass(slots=True)
 class SimulatedStream:
     """One stream. `sim_reader.StreamReader` is a host's way to it. ``created``: from when on it is there. ``deleted``:
-    from when on neither stream nor shard is. ``siblings``: all streams of the table, this one too, the oldest first.
-    ``shard_deleted``: when a single shard is deleted, by its name."""
+    from when on neither stream nor shard is; ``table_deleted``: nor the table. ``siblings``: all streams of the table,
+    this one too, the oldest first. ``shard_deleted``: when a single shard is deleted, by its name."""
 
     script: Script
     clock: Clock
@@ -65,6 +65,7 @@ class SimulatedStream:
     seed: int = 0
     created: float = float("-inf")
     deleted: float = float("inf")
+    table_deleted: float = float("inf")
     siblings: list[SimulatedStream] = field(default_factory=list)
     shard_deleted: dict[str, float] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
