@@ -45,10 +45,10 @@ def refuse_newer_windows(store: StateStore, head: Head) -> None:
         raise Retry(f"the head of lane {head.lane} has just been written")
     raise ConfigurationError(
         f"the state of lane {head.lane} does not fit together: its head is of commit {head.commit} (epoch "
-        f"{head.epoch}), its windows are of commit {windows[1]} (epoch {windows[0]}), which is later. Probably the head "
-        "was restored alone, or both were copied while a worker ran, or a restore stopped half-way. Restore both with "
-        "`battery-watch state restore`, or put back an earlier version of the windows object, of the head's commit or "
-        "before"
+        f"{head.epoch}), its windows are of commit {windows[1]} (epoch {windows[0]}), which is later. Probably the "
+        "head was restored alone, or both were copied while a worker ran, or a restore stopped half-way. Restore both "
+        "with `battery-watch state restore`, or put back an earlier version of the windows object, of the head's "
+        "commit or before"
     )
 
 

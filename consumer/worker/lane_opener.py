@@ -20,11 +20,10 @@ from consumer.state.head import Counts, Head, ShardPosition, is_backfill
 from consumer.state.ledger import days_until
 from consumer.state.ownership import Claimant, Terms, claim, inherit
 from consumer.state.snapshot import Snapshot, beginning
-from consumer.state.store import StateStore
+from consumer.state.store import TABLE_LANE, StateStore
 from consumer.stream.records import NameTables
 from consumer.stream.source import Position
 from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lanes import TABLE_LANE
 from scoring.scorer import Scorer
 from window.rolling import RETAINED_S, Windows
 

@@ -13,7 +13,7 @@ from sim_pace import Pace
 from sim_plan import Plan
 from sim_world import World
 
-from consumer.worker.lanes import TABLE_LANE
+from consumer.state.store import TABLE_LANE
 from scoring.bundle import Bundle
 
 BEGIN = 1_700_006_400  # midnight of a day, UTC
