@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from consumer.errors import ConfigurationError, Fenced, Retry
+from consumer.errors import ConfigurationError, Fenced, Retry, retryable
 from consumer.heartbeat import TAKE_OVER_S, heartbeat_s, steady_s
 from consumer.intake.gaps import STREAM_KEEPS_S
 from consumer.offline.state_backup import Backup, Place, SavedLane
@@ -17,6 +17,7 @@ from consumer.state.store import TABLE_LANE, S3StateStore, Stores
 from consumer.version import VERSION
 from reporting.contract.events import utc
 from reporting.duration import duration
+from reporting.sinks.archive import Revision
 
 TRIES = 5
 Answer = TypeVar("Answer")
@@ -127,7 +128,12 @@ class Restorer:
             self._patiently(store.remove_windows)
             return
         body, revision = lane.windows, (epoch, min(lane.revision[1], lane.head.commit))
-        there = self._patiently(lambda: store.write_windows(body, revision))
+
+        def write() -> Revision:
+            with retryable(f"writing the windows of lane {lane.head.lane}"):
+                return store.write_windows(body, revision)
+
+        there = self._patiently(write)
         if there != revision:
             raise Fenced(f"the windows of lane {lane.head.lane} are of epoch {there[0]} by now")
 

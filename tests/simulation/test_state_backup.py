@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import orjson
 import pytest
 from sim_bucket import BucketClient, Stored
-from sim_cases import BEGIN, charge, live, shard, stream
+from sim_cases import BEGIN, Calls, charge, live, shard, stream
 from sim_edges import BUCKET
-from sim_faults import Faults
+from sim_faults import Crash, Faults
 from sim_found import anomalies, ledger_totals
 from sim_outcome import ARCHIVE
 from sim_script import script
@@ -64,9 +66,9 @@ def saved(world: World, folder: Path) -> Backup:
     return state_backup.read(folder)
 
 
-def restore(world: World, backup: Backup) -> None:
+def restore(world: World, backup: Backup, s3: BucketClient | None = None) -> None:
     """What `battery-watch state restore` does."""
-    s3 = client(world)
+    s3 = s3 or client(world)
     stores = Stores(s3, s3, BUCKET)  # type: ignore[arg-type]
     timing = Timing(clock=world.clock, monotonic=world.clock, wait=world.clock.advance)
     restorer = Restorer(stores, backup.place, timing)
@@ -112,6 +114,54 @@ def test_rule_31_a_backup_of_a_living_worker_is_restored_and_nothing_is_lost(
     assert world.edges.bucket.under(ARCHIVE) == calm.edges.bucket.under(ARCHIVE)
     assert anomalies(world) == anomalies(calm)
     assert found(world)["lost"] == 0
+
+
+class Dies(BucketClient):
+    """A process that is killed before its write or deletion number ``left``."""
+
+    left = 0
+
+    def put_object(self, **put: Any) -> dict[str, Any]:
+        self._count()
+        return super().put_object(**put)
+
+    def delete_object(self, **deletion: Any) -> dict[str, Any]:
+        self._count()
+        return super().delete_object(**deletion)
+
+    def _count(self) -> None:
+        if self.left == 0:
+            raise Crash
+        self.left -= 1
+
+
+@pytest.mark.parametrize("how", ["nothing", "deleted"])
+def test_rule_31_a_restore_that_is_killed_at_any_write_loses_nothing(
+    how: str, bundle: Bundle, tmp_path: Path, calls: Calls
+) -> None:
+    """A worker that starts then either goes on with all of it, or refuses until the restore is done again. Where the
+    state had been deleted, the restore is done again in any case, after the worker has gone on without it."""
+    calm = lanes(bundle).run()
+    for call in calls(12):
+        world = lanes(bundle)
+        world.run(until=lambda w: w.clock.now > BEGIN + 130.0)
+        backup = saved(world, tmp_path / f"{call}")
+        world.run(until=lambda w: w.clock.now > BEGIN + 230.0)
+        world.kill()
+        damaged(world, how)
+        dies = Dies(world.edges.bucket, Faults(Random(0), world.clock, {}))
+        dies.left = call
+        with suppress(Crash):
+            restore(world, backup, dies)
+        world.run(until=lambda w: w.clock.now > BEGIN + 300.0)
+        if world.faults.injected["start refused"] or how == "deleted":
+            if any(host is not None for host in world.hosts.values()):
+                world.kill()
+            restore(world, backup)
+        world.run()
+        world.stop_all()
+        assert ledger_totals(world)["scored"] == ledger_totals(calm)["scored"], call
+        assert world.edges.bucket.under(ARCHIVE) == calm.edges.bucket.under(ARCHIVE), call
 
 
 @pytest.mark.parametrize("at_s", [61.0, 190.0])
