@@ -14,7 +14,7 @@ FAILURES_OF_AN_ITERATOR = 3
 """After this many failures in a row the next read takes a new iterator: the fault may be the iterator's own."""
 TRIMMED_FOR_S, TRIMMED_ANSWERS = 60.0, 4
 """Records count as trimmed when the stream has said so for this long, so many times, to new iterators (rule 25)."""
-ENDS = 2
+ENDS = 3
 """A shard may have ended when this many answers in a row had no next iterator, all but the first to a new iterator.
 Whether it has, a listing must confirm (rule 25)."""
 

@@ -172,6 +172,9 @@ class _Told:
         for heard in world.edges.subscriber.heard:
             self.events.setdefault(heard.id, orjson.loads(heard.body))
         self.ids = set(self.events)
+        stored = world.edges.bucket.under("battery-undelivered/").values()
+        self.aside = {orjson.loads(body)["event"]["data"].get("episode") for body in stored}
+        """Episodes of which a message was set aside (rule 29)."""
         self._late: dict[str | None, list[tuple[float, float]]] = {}
         self._count: Counter[str | None] = Counter()
         self._used: Counter[str | None] = Counter()
@@ -291,7 +294,7 @@ def _contradictions(told: _Told) -> Iterator[Finding]:
     state: dict[str, str] = {}
     for event in told.of("anomaly."):
         data = event["data"]
-        if data.get("state") is None:
+        if data.get("state") is None or data["episode"] in told.aside:
             continue
         episode, after = data["episode"], data["state"]
         before = state.get(episode)
