@@ -165,8 +165,9 @@ def _describe(backup: Backup, bucket: str) -> None:
 def _saved(lane: SavedLane) -> None:
     head = lane.head
     windows = f"windows of commit {lane.revision[1]}" if lane.revision is not None else "no windows yet"
+    devices = "1 device" if len(head.health) == 1 else f"{len(head.health)} devices"
     size = (len(lane.stored) + len(lane.windows or b"")) / 1000
-    click.echo(f"  {head.lane}: commit {head.commit}, {windows}, {len(head.health)} devices, {size:,.0f} KB", err=True)
+    click.echo(f"  {head.lane}: commit {head.commit}, {windows}, {devices}, {size:,.0f} KB", err=True)
 
 
 def _waiting(left_s: float) -> None:

@@ -182,8 +182,8 @@ def outlook(backup: Backup, now: float) -> list[str]:
         "Messages about them may be sent again, with the same ids.",
     ]
     if age_s > STREAM_KEEPS_S:
-        lines.insert(2, "The stream keeps 24 h: what is older is told as a gap, and read from the table.")
+        lines.insert(1, "The stream keeps 24 h: what is older is told as a gap, and read from the table.")
     else:
         left = duration(STREAM_KEEPS_S - age_s)
-        lines.insert(2, f"Start it within {left}: the stream keeps 24 h, and what is older then is a gap.")
+        lines.insert(1, f"Start it within {left}: the stream keeps 24 h, and what is older then is a gap.")
     return lines
