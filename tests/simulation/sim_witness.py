@@ -52,13 +52,14 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class _Written:
     """A sample as it was written. ``ts`` is NaN for what has none. ``object``: how the name of its quarantine object
-    ends, empty where the stream never had it."""
+    ends, empty where the stream never had it. ``dated``: its record has a creation time."""
 
     write: Write
     device: str
     ts: float
     created: float
     object: str
+    dated: bool
 
     @property
     def sample(self) -> Sample | None:
@@ -253,7 +254,8 @@ def _written(world: World) -> Iterator[_Written]:
             created, name = at.get(id(write.image), (None, ""))
             device = str(next(iter(write.image.get("device", {"S": table}).values())))
             ts = float(write.image.get("ts", {}).get("N", "nan"))
-            yield _Written(write, device, ts, write.written if created is None else float(created), name)
+            when = write.written if created is None else float(created)
+            yield _Written(write, device, ts, when, name, created is not None)
 
 
 def _promised(world: World, each: _Written) -> bool:
@@ -273,7 +275,7 @@ def _booked_late(world: World) -> Counter[str]:
 def _false_silences(written: list[_Written], told: _Told) -> Iterator[Finding]:
     by_device: dict[str, list[_Written]] = {}
     for each in written:
-        if each.write.expected == "scored":
+        if each.write.expected == "scored" and each.dated:  # when the others came, nobody can say
             by_device.setdefault(each.device, []).append(each)
     for event in told.of("health.silence"):
         data = event["data"]
