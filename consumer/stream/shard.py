@@ -44,9 +44,9 @@ class Failures:
 class Shard:
     """The state of a shard that is being read, by one thread at a time. Any thread may change its credit.
 
-    ``created``: when the last record was written, epoch seconds; None before the first. ``ends``: the answers in a row
-    that had no next iterator. ``skips``: records without a sequence number are passed over. ``renewed``: the next page
-    is the first one after a failure. ``doubtful``: the stream said that records at the horizon are trimmed.
+    ``ends``: the answers in a row that had no next iterator. ``skips``: records without a sequence number are passed
+    over. ``renewed``: the next page is the first one after a failure. ``doubtful``: the stream said that records at the
+    horizon are trimmed.
     """
 
     name: str
@@ -54,7 +54,6 @@ class Shard:
     position: Position
     kind: IteratorType
     iterator: str | None = None
-    created: float | None = None
     failures: Failures = field(default_factory=Failures)
     trimmed: Failures = field(default_factory=Failures)
     ends: int = 0
