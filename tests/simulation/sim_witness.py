@@ -255,7 +255,7 @@ def _written(world: World) -> Iterator[_Written]:
             device = str(next(iter(write.image.get("device", {"S": table}).values())))
             ts = float(write.image.get("ts", {}).get("N", "nan"))
             when = write.written if created is None else float(created)
-            yield _Written(write, device, ts, when, name, created is not None)
+            yield _Written(write, device, ts, when, name, created is not None or not name)
 
 
 def _promised(world: World, each: _Written) -> bool:
