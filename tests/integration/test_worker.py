@@ -108,7 +108,7 @@ def test_a_killed_worker_goes_on_where_it_stood(account: Any, eventually: Any) -
         first.kill()
     charge_on = {second - 155: value for second, value in faults.items() if second >= 155}
     account.charge(start + 155, 245, faults=charge_on)
-    with Worker(account.environment) as second:
+    with Worker({**account.environment, "TAKE_OVER_S": "1"}) as second:
         second.wait_until_watching()
         eventually(lambda: any(line["ts"] == start + 254 for line in lines(account)))
         eventually(lambda: books(account).get("read") == 400)
