@@ -1,4 +1,4 @@
-"""A worker that starts while S3 refuses: it waits, and says so."""
+"""A worker that starts while S3 or all of AWS does not answer: it waits, and says so."""
 
 from __future__ import annotations
 
@@ -67,6 +67,15 @@ def test_rule_34_a_start_waits_while_s3_is_down_and_says_so(
         down[0] = False
         worker.wait_until_watching()
         assert worker.stop() == 0, worker.logs()
+
+
+def test_rule_34_a_start_that_reaches_nothing_waits_and_can_be_ended(account: Any) -> None:
+    """A network that is not there yet may come: the worker says what it cannot reach, and does not end by itself."""
+    with Worker({**account.environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}) as worker:
+        eventually(lambda: worker.logs().count("the start waits for AWS") >= 2)
+        assert "Could not connect" in worker.logs()
+        assert "Traceback" not in worker.logs()
+        assert worker.stop() == 0
 
 
 def test_a_head_that_cannot_be_read_or_written_is_waited_for(account: Any) -> None:
