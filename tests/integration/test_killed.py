@@ -18,7 +18,7 @@ from stream_writer import Writer
 from consumer.worker.liveness import STALE_S
 from demo.worker import Worker, WorkerError
 
-SOME, MANY = 9, 25
+SOME, MANY = 6, 25
 SEED = int(os.environ.get("KILL_SEED", "1"))
 
 
