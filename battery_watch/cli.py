@@ -24,6 +24,7 @@ COMMANDS = {
     "unmute": "End a mute before its time.",
     "mutes": "What is muted, until when, and why.",
     "ledger": "What became of every record, and whether the ledger balances.",
+    "state": "Save where the worker stands, also while it runs, and put it back.",
     "replay": "What would the worker have published about recorded data?",
     "train": "Make a bundle.",
     "convert": "Make a bundle from the old service's model files.",

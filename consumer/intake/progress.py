@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import groupby
 from math import isfinite
 
 import numpy as np
@@ -73,9 +72,10 @@ class Progress:
     @property
     def after(self) -> str:
         """The records behind ``sequence``, as runs: `ShardPosition.after`."""
+        told = bytes(self._expected)
         if self._first == len(self._sequences):
-            return _text(self._begins, self._expected)
-        return _text(self._sequences[self._first], [*map(bool, self._done[self._first :]), *self._expected])
+            return _text(self._begins, told)
+        return _text(self._sequences[self._first], bytes(self._done[self._first :]) + told)
 
     @property
     def all_processed(self) -> bool:
@@ -177,13 +177,19 @@ class Positions:
         at.sequence, at.stamp = progress.sequence, progress.stamp
 
 
-def _text(begins: str | None, done: list[bool]) -> str:
-    runs = [(flag, sum(1 for _ in run)) for flag, run in groupby(done)]
-    if runs and not runs[-1][0]:
-        runs.pop()  # what waits at the end needs no word
+def _text(begins: str | None, done: bytes) -> str:
+    """As stored. What waits at the end needs no word."""
+    last = done.rfind(1) + 1
+    runs = []
+    at = 0
+    while at < last:
+        end = done.find(1 - done[at], at)
+        end = last if end < 0 else min(end, last)
+        runs.append(f"{DONE if done[at] else WAITS}{end - at}")
+        at = end
     if not runs:
         return ""
-    text = " ".join(f"{DONE if flag else WAITS}{count}" for flag, count in runs)
+    text = " ".join(runs)
     return text if begins is None else f"{begins}: {text}"
 
 

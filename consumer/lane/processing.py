@@ -86,10 +86,12 @@ class Processing:
                 parts.quarantine.quarantine(records)
             return
         if len(scored.ts) == 0 and samples.kind[0] == Kind.SAMPLE:
-            # Older than its window, which happens only after a forced release (rule 7). It is not scored, so it counts
-            # as late.
+            # Older than its window, which happens only after a forced release (rule 7) or a broken promise of idleness
+            # (rule 24). It is not scored, so it counts as late, and is reported as late.
+            code = int(samples.device[0])
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(records.sequence[0]))
-            parts.ledger.moved(float(samples.created[0]), int(samples.device[0]), "scored", "late")
+            parts.ledger.moved(float(samples.created[0]), code, "scored", "late")
+            parts.watch.outrun(code, float(samples.ts[0]), float(run.times[0]))
         parts.outbox.emit(scored, records, run.times, run.seen.notices, now=now)
         parts.observer.judged(scored, parts.outbox.episode_of)
         for row in parts.quarantine.quarantine_unscorable(scored, records):

@@ -1,2 +1,2 @@
-"""The lane and its scorer on recorded data, and readers of archive and ledger, for commands. Imports every room but
-worker."""
+"""The lane and its scorer on recorded data, readers of archive and ledger, and backups of the state, for commands.
+Imports every room but worker."""

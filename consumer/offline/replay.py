@@ -7,7 +7,7 @@ at their ``ts``, and none is late or in the future; it asks for no charts; nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import orjson
@@ -126,7 +126,8 @@ def replay(
 
 
 def _pages(recorded: Decoded, name: str, shard: int) -> Iterator[ShardBatch]:
-    whole = recorded.samples
+    # As the table would have written them: creation times, which are the stamps, have whole seconds.
+    whole = replace(recorded.samples, created=np.floor(recorded.samples.created))
     for start in range(0, len(whole), PAGE):
         rows = slice(start, start + PAGE)
         samples = whole.take(rows)

@@ -67,13 +67,15 @@ class Terms:
     ``bundle`` gives the id of the bundle to take the lane with. It is called when the lane is taken, not before: the
     bundle may have changed while this worker stood by. ``prepare`` gets the head before it is written; if it raises,
     the lane stays with its last owner. ``epoch`` gives the highest epoch that is known of elsewhere. ``recover`` gives
-    what is known of a lane without a head, made of its windows; None if it has none either. All may raise `Retry`.
+    what is known of a lane without a head, made of its windows; None if it has none either. ``check`` gets the head as
+    it was read, before it is taken; if it raises, nothing is written. All may raise `Retry`.
     """
 
     bundle: Callable[[Head | None], str]
     prepare: Callable[[Head], object] = lambda head: None
     epoch: Callable[[], int] = lambda: 0
     recover: Callable[[], Head | None] = lambda: None
+    check: Callable[[Head], object] = lambda head: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def claim(
                 silent_s, seen = claimant.watch.silent_s(head, claimant.monotonic()), claimant.watch.head
             last = head if head is not None else _left(terms.recover(), seen)
             if last is None or (head is not None and head.released) or silent_s >= claimant.take_over_s:
+                if head is not None:
+                    terms.check(head)
                 # This write comes before all other work. It fences the last owner, so its outbox can grow no more.
                 taken = _next(last, lane, claimant, terms)
                 terms.prepare(taken)

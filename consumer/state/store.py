@@ -43,6 +43,8 @@ class StateStore(Protocol):
 
 
 log = structlog.get_logger(__name__)
+TABLE_LANE = "table"
+"""The lane whose owner owns all lanes of the table."""
 MOST_FAULTS = 3
 """So many faults of a head are named."""
 
@@ -59,6 +61,12 @@ class S3StateStore:
         self._windows = f"{prefix}/windows"
         self._etag: str | None = None
         self._beat = 0
+
+    @property
+    def etag(self) -> str | None:
+        """Of the head as it was last read or written; None where there was none. Known also of one that cannot be
+        decoded."""
+        return self._etag
 
     def read(self) -> Head | None:
         """See `StateStore`."""
@@ -97,6 +105,21 @@ class S3StateStore:
             raise Retry(f"reading s3://{self._bucket}/{self._windows}: {error}") from error
         except BotoCoreError as error:
             raise Retry(f"reading s3://{self._bucket}/{self._windows}: {error}") from error
+
+    def remove_windows(self) -> None:
+        """Delete the windows. Raises `Retry`."""
+        self._delete(self._windows)
+
+    def remove(self) -> None:
+        """Delete the lane's state, the windows first: alone they would be what is left of a lost head. Raises
+        `Retry`."""
+        self.remove_windows()
+        self._delete(self._key)
+        self._etag = None
+
+    def _delete(self, key: str) -> None:
+        with retryable(f"deleting s3://{self._bucket}/{key}"):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def _get(self, key: str) -> tuple[bytes, str] | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import inf
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from consumer.errors import Retry
 
 CREATED = "ApproximateCreationDateTime"
+_SHARD = re.compile(r"shardId-0*([1-9]\d{12})-")
+"""The number of a shard's id is when it began, in milliseconds."""
 KINDS = frozenset({"INSERT", "MODIFY", "REMOVE", "TABLE"})
 """Of changes. ``TABLE`` is our own: an item that was read from the table itself."""
 
@@ -43,6 +46,16 @@ def created(record: Mapping[str, Any]) -> float | None:
     except (LookupError, TypeError, ValueError):
         return None
     return at if 0.0 <= at < inf else None
+
+
+def begun(shard: str) -> float | None:
+    """When a shard began, epoch seconds, by its id; None for an id that does not say so.
+
+    A record without a creation time was written after that. When the record before it was written a successor does not
+    know: that would be another time after a restart.
+    """
+    number = _SHARD.match(shard)
+    return None if number is None else float(int(number[1]) // 1000)
 
 
 def size_bytes(record: Any) -> int:

@@ -90,7 +90,7 @@ class PageReader:
 
     def _take(self, shard: Shard, page: Page, batch: ShardBatch | None, now: float) -> float | ShardEnded:
         if batch is not None:
-            if shard.doubtful and batch.samples.created[0] < batch.asked_at - HORIZON_S:
+            if shard.doubtful and (batch.samples.created[:1] < batch.asked_at - HORIZON_S).any():
                 self._publish(Gap(shard.name, shard.epoch, None, TRIMMED))
             self._publish(batch)
         shard.iterator = page.next_iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consumer.stream.client import Page
-from consumer.stream.envelope import created, numbered, size_bytes
+from consumer.stream.envelope import begun, created, numbered, size_bytes
 from consumer.stream.records import Decoder
 from consumer.stream.shard import Shard
 from consumer.stream.source import Position, ShardBatch
@@ -29,10 +29,9 @@ def batch_of(shard: Shard, page: Page, limit: int, decoder: Decoder, asked_at: f
         records = [record for record in records if (at := created(record)) is None or at >= int(since)]
     if not records and (page.records or page.next_iterator is None):
         return None  # an empty batch would mean that the shard is idle
-    decoded = decoder.page(shard.name, records, written=asked_at if shard.created is None else shard.created)
+    decoded = decoder.page(shard.name, records, written=begun(shard.name) or asked_at)
     if records:
         shard.position = Position(str(decoded.sequence[-1]))
-        shard.created = float(decoded.samples.created[-1])
         shard.allow(-len(records))
     full = len(page.records) >= limit or sum(map(size_bytes, page.records)) >= PAGE_BYTES
     batch = ShardBatch(

@@ -89,8 +89,8 @@ class Decoder:
     def page(self, shard: str, records: Sequence[Mapping[str, Any]], *, written: float = 0.0) -> Decoded:
         """Decode what one GetRecords call returned. A malformed record raises nothing: it is in the rejects.
 
-        ``written``: a record that does not say when it was written counts as written with the one before it, and the
-        first one then (epoch seconds). Raises `Unnumbered` for a record without a sequence number.
+        ``written``: a record that does not say when it was written counts as written then (epoch seconds). Raises
+        `Unnumbered` for a record without a sequence number.
         """
         rows = []
         sequence = np.empty(len(records), object)
@@ -98,7 +98,6 @@ class Decoder:
         for row, record in enumerate(records):
             sequence[row] = envelope.sequence(record)
             created = envelope.created(record)
-            written = written if created is None else created
             try:
                 device, ts, current_a, temperature_c, kind, reason = self._decoded(record, created)
             except Malformed as fault:
@@ -106,7 +105,8 @@ class Decoder:
                 device, ts, current_a, temperature_c = self._device_of(record), NAN, NAN, NAN
             if reason:
                 rejects[row] = Reject(reason, record)
-            rows.append((ts, current_a, temperature_c, written, self._devices.code(device), kind))
+            at = written if created is None else created
+            rows.append((ts, current_a, temperature_c, at, self._devices.code(device), kind))
         columns = list(zip(*rows, strict=True)) or [()] * 6
         samples = Samples.of(
             columns[0],

@@ -14,7 +14,7 @@ FAILURES_OF_AN_ITERATOR = 3
 """After this many failures in a row the next read takes a new iterator: the fault may be the iterator's own."""
 TRIMMED_FOR_S, TRIMMED_ANSWERS = 60.0, 4
 """Records count as trimmed when the stream has said so for this long, so many times, to new iterators (rule 25)."""
-ENDS = 2
+ENDS = 3
 """A shard may have ended when this many answers in a row had no next iterator, all but the first to a new iterator.
 Whether it has, a listing must confirm (rule 25)."""
 
@@ -44,9 +44,9 @@ class Failures:
 class Shard:
     """The state of a shard that is being read, by one thread at a time. Any thread may change its credit.
 
-    ``created``: when the last record was written, epoch seconds; None before the first. ``ends``: the answers in a row
-    that had no next iterator. ``skips``: records without a sequence number are passed over. ``renewed``: the next page
-    is the first one after a failure. ``doubtful``: the stream said that records at the horizon are trimmed.
+    ``ends``: the answers in a row that had no next iterator. ``skips``: records without a sequence number are passed
+    over. ``renewed``: the next page is the first one after a failure. ``doubtful``: the stream said that records at the
+    horizon are trimmed.
     """
 
     name: str
@@ -54,7 +54,6 @@ class Shard:
     position: Position
     kind: IteratorType
     iterator: str | None = None
-    created: float | None = None
     failures: Failures = field(default_factory=Failures)
     trimmed: Failures = field(default_factory=Failures)
     ends: int = 0

@@ -25,7 +25,7 @@ from consumer.outgoing.outbox import Reporting
 from consumer.settings import Settings, load_settings
 from consumer.state.committer import Committer, Sinks
 from consumer.state.ownership import Claimant, new_owner
-from consumer.state.store import Stores, stream_prefix
+from consumer.state.store import TABLE_LANE, Stores, stream_prefix
 from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.direct import DirectSource
 from consumer.stream.discovery import StartPoint
@@ -37,7 +37,7 @@ from consumer.worker.charts import Charting
 from consumer.worker.host_clock import HostClock
 from consumer.worker.lane_bundles import LaneBundles
 from consumer.worker.lane_opener import LaneOpener, LaneSetup
-from consumer.worker.lanes import TABLE_LANE, Lanes
+from consumer.worker.lanes import Lanes
 from consumer.worker.liveness import LivenessFile, default_path
 from consumer.worker.metrics import Metrics
 from consumer.worker.owned_lane import OwnedLane

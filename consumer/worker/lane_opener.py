@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from consumer.errors import ConfigurationError
 from consumer.heartbeat import heartbeat_s
 from consumer.intake.gaps import LANES_RECREATED, STREAM_KEEPS_S
 from consumer.lane.lane import Lane
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
+from consumer.state.agreement import refuse_newer_windows, stored_windows
 from consumer.state.devices import LaneState, settle
 from consumer.state.head import Counts, Head, ShardPosition, is_backfill
 from consumer.state.ledger import days_until
 from consumer.state.ownership import Claimant, Terms, claim, inherit
-from consumer.state.snapshot import Snapshot, SnapshotError, beginning
-from consumer.state.store import StateStore
+from consumer.state.snapshot import Snapshot, beginning
+from consumer.state.store import TABLE_LANE, StateStore
 from consumer.stream.records import NameTables
 from consumer.stream.source import Position
 from consumer.worker.lane_bundles import LaneBundles
-from consumer.worker.lanes import TABLE_LANE
 from scoring.scorer import Scorer
 from window.rolling import RETAINED_S, Windows
 
@@ -143,12 +143,13 @@ class LaneOpener:
             self._bundles.prepare,
             self._highest_epoch,
             lambda: self._recovered(name, store),
+            partial(refuse_newer_windows, store),
         )
         taken = claim(store, name, self._claimant, terms, wait=wait)
         if taken is None:
             return None
         self._epoch = max(self._epoch or 0, taken.head.epoch)
-        return _Claimed(store, taken.head, _windows(store), taken.new, taken.lost)
+        return _Claimed(store, taken.head, stored_windows(store), taken.new, taken.lost)
 
     def _highest_epoch(self) -> int:
         """Looked for once: the owner of the table's lane owns all of its lanes, so nobody else raises it."""
@@ -157,7 +158,7 @@ class LaneOpener:
     def _recovered(self, name: str, store: StateStore) -> Head | None:
         """What the windows of a lane tell of it, for the case that its head is lost: where they stand, and the health
         of its devices. Episodes that were open are not known."""
-        snapshot, revision = _windows(store), store.windows_revision()
+        snapshot, revision = stored_windows(store), store.windows_revision()
         if snapshot is None or revision is None:
             return None
         stamps = [at.stamp for at in snapshot.positions.values() if at.stamp is not None]
@@ -165,7 +166,7 @@ class LaneOpener:
             lane=name,
             owner="unknown",
             epoch=revision[0],
-            commit=snapshot.commit,
+            commit=max(snapshot.commit, revision[1]),  # windows that prove nothing do not say their commit
             bundle=self._bundles.own_id,
             positions=dict(snapshot.positions),
             health={device: replace(state, fit=None) for device, state in snapshot.health.items()},
@@ -184,7 +185,7 @@ class LaneOpener:
         if before is not None:
             # A recreated stream has new shards and does not have the unread records of the old one: that is a gap. The
             # old stream's windows serve until this lane has written its own, which is the last step of a commit.
-            snapshot = _without_positions(_windows(before[1]))
+            snapshot = _without_positions(stored_windows(before[1]))
             self.inherited = True
             if head.commit == 0:
                 gap_since, known_to = before[0].watermark, _read_to(before[0])
@@ -232,16 +233,6 @@ def _over(head: Head | None) -> bool:
         return False
     owes = head.outbox.messages or head.outbox.minutes
     return head.released and head.commit > 0 and not (head.positions or head.health or owes)
-
-
-def _windows(store: StateStore) -> Snapshot | None:
-    """The last owner's windows. Raises `Retry`, and `ConfigurationError` if they are damaged: a start without them
-    could rewrite a minute of the archive with fewer samples than it had."""
-    try:
-        body = store.read_windows()
-        return Snapshot.decode(body) if body is not None else None
-    except SnapshotError as error:
-        raise ConfigurationError(f"cannot continue from the last worker's state: {error}") from error
 
 
 def _without_positions(snapshot: Snapshot | None) -> Snapshot | None:

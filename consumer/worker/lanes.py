@@ -11,12 +11,12 @@ from math import inf
 
 import structlog
 
+from consumer.state.store import TABLE_LANE
 from consumer.stream.source import Event, ShardBatch, ShardOpened, Topology
 from consumer.worker.claims import Claims
 from consumer.worker.owned_lane import OwnedLane
 from window.samples import Samples
 
-TABLE_LANE = "table"
 log = structlog.get_logger(__name__)
 
 

@@ -102,7 +102,7 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         severity="low",
         meaning="samples came too late to be scored",
         example={
-            "summary": "17 samples of bay-7 came more than 25 minutes late and were not scored.",
+            "summary": "17 samples of bay-7 came too late and were not scored.",
             "since": EXAMPLE_S,
             "until": EXAMPLE_S + 16.0,
             "count": 17,
@@ -110,7 +110,7 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
         },
         counter="late_run",  # one notice for a run of records; `late` counts the records themselves
         many={
-            "opened": "sent samples more than 25 minutes late, which were not scored",
+            "opened": "sent samples too late, which were not scored",
         },
     ),
     "health.lagging": HealthKind(

@@ -44,7 +44,7 @@ def _report(device: Device, row: int, at: float) -> None:
     if run is None:
         return
     samples = "1 sample" if run.count == 1 else f"{run.count} samples"
-    said = f"{samples} of {device.name} came more than 25 minutes late and were not scored."
+    said = f"{samples} of {device.name} came too late and were not scored."
     command = f"battery-watch replay --table {device.table} --since {utc(run.since):%Y-%m-%dT%H:%M:%SZ}"
     notice = Notice(
         "health.late",

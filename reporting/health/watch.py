@@ -155,6 +155,12 @@ class Watch:
         if state is not None and not state.silent:
             self._keep(device, replace(state, last=max(state.last, stamp)))
 
+    def outrun(self, device: int, ts: float, stamp: float) -> None:
+        """A sample was older than its window, so it was not scored: it is reported as a late one (rule 24)."""
+        found = self._device(device)
+        late.follow(found, Record(0, ts, stamp, stamp), Kind.LATE)
+        self._keep(device, found.state)
+
     def expect(self, device: int, stamp: float) -> None:
         """A device is known from the table alone, its last sample at ``stamp``: its silence gets no notice."""
         if device not in self._states:

@@ -26,7 +26,7 @@ from demo.world import ARCHIVE, CHARTS, World, clients
 from infra.supply.lock import IMAGE_PYTHON, RUNTIME, pins
 from scoring.bundle import FILES, MANIFEST
 
-ASKED = {"run", "healthcheck", "doctor", "explain", "events", "ledger", "mute", "unmute", "mutes", "tail"}
+ASKED = {"run", "healthcheck", "doctor", "explain", "events", "ledger", "mute", "unmute", "mutes", "state", "tail"}
 """The commands that somebody needs where the worker runs."""
 
 

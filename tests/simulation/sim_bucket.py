@@ -105,6 +105,16 @@ class BucketClient:
 
         return self._faults.call(S3, read, _error)
 
+    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        """DeleteObject: what is not there is deleted just as well."""
+
+        def delete() -> dict[str, Any]:
+            self._bucket_there("DeleteObject")
+            self._bucket.objects.pop(Key, None)
+            return {}
+
+        return self._faults.call(S3, delete, _error)
+
     def get_paginator(self, operation: str) -> BucketClient:
         """Of `list_objects_v2`, the only one asked for."""
         assert operation == "list_objects_v2"

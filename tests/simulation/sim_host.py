@@ -33,7 +33,7 @@ from consumer.state.commit import Commit
 from consumer.state.committer import Sinks
 from consumer.state.head import Head, Refusal
 from consumer.state.ownership import Claimant
-from consumer.state.store import Stores, stream_prefix
+from consumer.state.store import TABLE_LANE, Stores, stream_prefix
 from consumer.stream.direct import DirectSource
 from consumer.stream.discovery import StartPoint
 from consumer.stream.records import Decoder, NameTables
@@ -43,7 +43,7 @@ from consumer.worker.backfill import FirstWindow
 from consumer.worker.host_clock import HostClock
 from consumer.worker.lane_bundles import LaneBundles
 from consumer.worker.lane_opener import LaneOpener, LaneSetup, Opened
-from consumer.worker.lanes import TABLE_LANE, Lanes
+from consumer.worker.lanes import Lanes
 from consumer.worker.owned_lane import OwnedLane
 from reporting.contract.events import ChartLink
 from reporting.sinks.archive import Archive

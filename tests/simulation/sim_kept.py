@@ -101,6 +101,11 @@ class Told:
     forced: int
 
     @property
+    def anomalies(self) -> list[tuple[Any, ...]]:
+        """The messages about anomalies."""
+        return [message for message in self.messages if message[0].startswith("anomaly.")]
+
+    @property
     def openings(self) -> int:
         """How many anomalies were opened."""
         return sum(message[0] == "anomaly.opened" for message in self.messages)

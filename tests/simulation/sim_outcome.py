@@ -16,8 +16,11 @@ from consumer.state.head import Head
 
 COMPARED = ("scored", "late", "quarantined", "ignored")
 BALANCE = {"read": 1, "duplicate": -1, **dict.fromkeys(COMPARED, -1)}
-ARCHIVE, QUARANTINE = "battery-events/", "battery-quarantine/"
-OF_THE_LANE = ("health.gap", "health.lagging", "health.warming", "health.bundle")
+ARCHIVE, QUARANTINE, UNDELIVERED = "battery-events/", "battery-quarantine/", "battery-undelivered/"
+OF_THE_LANE = (
+    *("health.gap", "health.lagging", "health.warming", "health.bundle"),
+    *("health.host_clock", "health.rewritten", "health.undelivered"),
+)
 SHOWN = 3
 
 
@@ -25,7 +28,7 @@ SHOWN = 3
 class Outcome:
     """``messages``: by device, in the order of their first publication, without what may differ. ``conflicts``: ids
     published with two bodies. ``counts``: records of the compared classes, by day and device. ``guesses``: forced
-    releases and broken promises of idleness."""
+    releases and broken promises of idleness. ``aside``: ids of messages that were set aside (rule 29)."""
 
     archive: Mapping[str, bytes]
     messages: Mapping[str, list[Any]]
@@ -34,6 +37,7 @@ class Outcome:
     imbalance: int
     lost: int
     guesses: int
+    aside: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, world: World) -> Outcome:
@@ -50,12 +54,18 @@ class Outcome:
         horizon = datetime.fromtimestamp(world.ends, UTC)
         forced = sum(head.forced for head in heads)
         messages, conflicts = _heard(world.edges.subscriber.heard, horizon)
-        return cls(bucket.under(ARCHIVE, QUARANTINE), messages, conflicts, counts, imbalance, lost, forced)
+        aside = frozenset(name_of(key) for key in bucket.under(UNDELIVERED))
+        return cls(bucket.under(ARCHIVE, QUARANTINE), messages, conflicts, counts, imbalance, lost, forced, aside)
 
     @property
     def events(self) -> dict[str, bytes]:
         """The archive without the quarantine, whose keys name shards."""
         return {key: body for key, body in self.archive.items() if key.startswith(ARCHIVE)}
+
+
+def name_of(key: str) -> str:
+    """The id of the message that lies under this key."""
+    return key.rsplit("/", 1)[1].removesuffix(".json")
 
 
 def head_of(world: World) -> Any:
@@ -87,9 +97,11 @@ def differences(
     said += _different("archive", *archives)
     if guessed:
         return said
+    aside = expected.aside | found.aside
     for device in sorted({*expected.messages, *found.messages}):
         before, after = (
-            [m for m in each.messages.get(device, []) if m["type"].startswith(types)] for each in (expected, found)
+            [m for m in each.messages.get(device, []) if m["type"].startswith(types) and m["id"] not in aside]
+            for each in (expected, found)
         )
         if across_shards:
             before, after = [_unplaced(m) for m in before], [_unplaced(m) for m in after]

@@ -174,7 +174,9 @@ def disturbed(seed: str, calm: Plan, stream: Script, begin: float, ailments: Ail
     plan = _plan(Random(f"plan {seed}"), calm, stream, begin, ailments)
     plan = replace(plan, rates=plan.rates | _rates(Random(f"lies {seed}"), LIES, ailments))
     rng = Random(f"harder {seed}")
-    plan = replace(plan, rates=plan.rates | _rates(rng, HARDER_FAULTS, ailments))
+    harder = _rates(rng, HARDER_FAULTS, ailments)
+    # Three such answers in a row are believed: at a tenth of all calls that would come by chance.
+    plan = replace(plan, rates=plan.rates | {name: min(rate, _MOST.get(name, 1.0)) for name, rate in harder.items()})
     weather, first = plan.weather, max(plan.begins, plan.calm_until)
     if rng.random() < 0.25 and "empty_run" in ailments.weather:
         weather = replace(weather, empty_run=rng.choice([5, 30]), empty_pages=max(weather.empty_pages, 0.1))
@@ -188,6 +190,10 @@ def disturbed(seed: str, calm: Plan, stream: Script, begin: float, ailments: Ail
     if rng.random() < 0.25 and "clocks" in ailments.plan:
         plan = replace(plan, clocks={slot: _clock(rng, first, plan.calm_from) for slot in range(plan.hosts)})
     return plan
+
+
+_MOST = {"stream ends falsely": 0.02}
+"""The highest rate of a fault."""
 
 
 def _clock(rng: Random, first: float, last: float) -> ClockFault:

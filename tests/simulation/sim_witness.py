@@ -52,13 +52,14 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class _Written:
     """A sample as it was written. ``ts`` is NaN for what has none. ``object``: how the name of its quarantine object
-    ends, empty where the stream never had it."""
+    ends, empty where the stream never had it. ``dated``: its record has a creation time."""
 
     write: Write
     device: str
     ts: float
     created: float
     object: str
+    dated: bool
 
     @property
     def sample(self) -> Sample | None:
@@ -172,6 +173,9 @@ class _Told:
         for heard in world.edges.subscriber.heard:
             self.events.setdefault(heard.id, orjson.loads(heard.body))
         self.ids = set(self.events)
+        stored = world.edges.bucket.under("battery-undelivered/").values()
+        self.aside = {orjson.loads(body)["event"]["data"].get("episode") for body in stored}
+        """Episodes of which a message was set aside (rule 29)."""
         self._late: dict[str | None, list[tuple[float, float]]] = {}
         self._count: Counter[str | None] = Counter()
         self._used: Counter[str | None] = Counter()
@@ -250,7 +254,8 @@ def _written(world: World) -> Iterator[_Written]:
             created, name = at.get(id(write.image), (None, ""))
             device = str(next(iter(write.image.get("device", {"S": table}).values())))
             ts = float(write.image.get("ts", {}).get("N", "nan"))
-            yield _Written(write, device, ts, write.written if created is None else float(created), name)
+            when = write.written if created is None else float(created)
+            yield _Written(write, device, ts, when, name, created is not None)
 
 
 def _promised(world: World, each: _Written) -> bool:
@@ -270,7 +275,7 @@ def _booked_late(world: World) -> Counter[str]:
 def _false_silences(written: list[_Written], told: _Told) -> Iterator[Finding]:
     by_device: dict[str, list[_Written]] = {}
     for each in written:
-        if each.write.expected == "scored":
+        if each.write.expected == "scored" and each.dated:  # when the others came, nobody can say
             by_device.setdefault(each.device, []).append(each)
     for event in told.of("health.silence"):
         data = event["data"]
@@ -291,7 +296,7 @@ def _contradictions(told: _Told) -> Iterator[Finding]:
     state: dict[str, str] = {}
     for event in told.of("anomaly."):
         data = event["data"]
-        if data.get("state") is None:
+        if data.get("state") is None or data["episode"] in told.aside:
             continue
         episode, after = data["episode"], data["state"]
         before = state.get(episode)

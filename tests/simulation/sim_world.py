@@ -22,7 +22,7 @@ from sim_witness import Witness
 from consumer.errors import ConfigurationError, Fenced, Retry
 from consumer.state.head import Head
 from consumer.state.ownership import READ_EVERY_S, Watch
-from consumer.worker.lanes import TABLE_LANE
+from consumer.state.store import TABLE_LANE
 from reporting.health.watch import deadline
 from scoring.bundle import Bundle, BundleError
 

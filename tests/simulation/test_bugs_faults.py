@@ -24,7 +24,7 @@ from worker_twins import background
 from consumer.outgoing.outbox import Reporting
 from consumer.state.committer import Committer, Sinks
 from consumer.state.ownership import Claimant
-from consumer.state.store import Stores
+from consumer.state.store import TABLE_LANE, Stores
 from consumer.stream import direct, discovery
 from consumer.stream.direct import DirectSource
 from consumer.stream.discovery import StartPoint
@@ -32,7 +32,7 @@ from consumer.stream.records import Decoder, NameTables
 from consumer.stream.source import Event, Failed
 from consumer.worker.lane_bundles import LaneBundles
 from consumer.worker.lane_opener import LaneOpener, LaneSetup
-from consumer.worker.lanes import TABLE_LANE, Lanes
+from consumer.worker.lanes import Lanes
 from consumer.worker.owned_lane import OwnedLane
 from consumer.worker.worker import EXIT_FAILED, EXIT_OK, Worker
 from reporting.contract.events import ChartLink

@@ -13,7 +13,8 @@ from sim_pace import Pace
 from sim_plan import Plan
 from sim_world import World
 
-from consumer.worker.lanes import TABLE_LANE
+from consumer.state.store import TABLE_LANE
+from reporting.keys import SCORED_MINUTES
 from scoring.bundle import Bundle
 
 BEGIN = 1_700_006_400  # midnight of a day, UTC
@@ -30,6 +31,8 @@ def used(world: World) -> tuple[int, int]:
     """Python's blocks in use, and resident pages (0 where the system does not say). What the simulator itself notes of
     the past is dropped before, but for messages and objects, which are few."""
     world.edges.bucket.writes.clear()
+    for key in world.edges.bucket.under(SCORED_MINUTES):  # one object for each snapshot
+        del world.edges.bucket.objects[key]
     for shard in world.script.shards:
         shard.records.forget()
     world.host.charts.asked.clear()

@@ -20,7 +20,10 @@ from sim_world import World
 from scoring.bundle import Bundle
 
 BEGIN = 1_700_000_000.0
-CALLS = tuple(name for name, (edge, _) in FAULTS.items() if edge != "table" and "denied" not in name)
+CALLS = tuple(
+    name for name, (edge, _) in FAULTS.items() if edge != "table" and "denied" not in name and "for good" not in name
+)
+"""Without what never passes, and what subscribers see: a message that is refused for good."""
 
 
 def drawn(seed: int) -> tuple[Script, Plan, Plan]:

@@ -17,7 +17,7 @@ from sim_plan import Plan
 from sim_script import Script
 from sim_world import World
 
-from consumer.worker.lanes import TABLE_LANE
+from consumer.state.store import TABLE_LANE
 from scoring.bundle import Bundle
 
 RELEASE_AFTER_S, NEAR_NOW_S, MOST_AHEAD_S = 60.0, 120.0, 20 * 60.0

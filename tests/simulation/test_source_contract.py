@@ -174,8 +174,9 @@ def test_the_first_complete_listing_comes_after_the_openings(rig: Rig) -> None:
     """It names the shards that were opened: before it, one that nobody knows of could hold everything."""
     rig.stream.put(1)
     listener = Listener(rig).until_said(Topology)
-    opened, topology = listener.said(ShardOpened, Topology)
+    opened, topology, *again = listener.said(ShardOpened, Topology)
     assert isinstance(opened, ShardOpened)
+    assert all(each == topology for each in again)
     assert [node.shard for node in topology.shards] == [opened.shard]
 
 

@@ -12,6 +12,7 @@ from lane_rig import Record, Rig, T
 from reporting.contract.events import parse
 from reporting.keys import minute_key, quarantine_key
 from reporting.mutes import Mute, Mutes
+from scoring.bundle import Bundle
 
 
 def test_an_anomaly_is_published_archived_and_counted(rig: Rig, at: Callable[..., Record]) -> None:
@@ -191,3 +192,18 @@ def test_a_flood_of_bad_records_keeps_a_hundred_an_hour(rig: Rig, at: Callable[.
     assert json.loads(last)["record"]["dynamodb"]["NewImage"]["ts"] == {"N": repr(T + 100.0)}
     successor.batch("s", at(3600, "n/a")).until_quiet(T + 4000.0)
     assert len(successor.aside) == 102
+
+
+def test_rule_24_a_sample_that_a_broken_promise_made_too_old_is_reported(
+    plain_bundle: Bundle, at: Callable[..., Record]
+) -> None:
+    """The shard seemed idle for three quarters of an hour. Its sample is counted as late, and not only that."""
+    rig = Rig(plain_bundle).open("a", "b")
+    rig.batch("a", at(0), at(2700)).idle("a", "b", at=T + 2710).turn(T + 2710)
+    rig.batch("b", at(60, number=5000)).turn(T + 2711)
+    rig.idle("a", "b", at=T + 2800).until_quiet(T + 2800)
+    counts = rig.lane.ledger.days["2026-07-25"]["device4"]
+    assert (counts["scored"], counts["late"]) == (2, 1)
+    (late,) = [json.loads(message.body)["data"] for message in rig.messages if message.type == "health.late"]
+    assert (late["since"], late["until"], late["count"]) == (T + 60.0, T + 60.0, 1)
+    assert late["command"].startswith("battery-watch replay --table device4 --since ")

@@ -9,6 +9,7 @@ import pytest
 from stream_rig import EPOCH, Reader, Stream
 
 from consumer.errors import Retry
+from consumer.stream import envelope
 from consumer.stream.page_reader import GONE_AFTER_S
 from consumer.stream.records import Decoder
 from consumer.stream.shard import RETRY_TO_S
@@ -45,19 +46,19 @@ def test_rule_25_a_record_that_is_not_what_the_api_promises_is_quarantined(
 ) -> None:
     """It raised, which killed the reader, and its successor met it again."""
     strange = odd(record(2), change)
-    page = decoder.page("s", [record(1, created=CREATED - 5), strange, record(3)])
+    page = decoder.page("s", [record(1, created=CREATED - 5), strange, record(3)], written=CREATED - 60.0)
     assert page.samples.kind.tolist() == [Kind.SAMPLE, Kind.MALFORMED, Kind.SAMPLE]
     assert page.sequence.tolist() == ["1", "2", "3"]
     assert page.rejects[1].raw is strange
     assert page.rejects[1].reason
     told = "ApproximateCreationDateTime" not in change.get("dynamodb", {})
-    assert page.samples.created.tolist() == [CREATED - 5, CREATED if told else CREATED - 5, CREATED]
+    assert page.samples.created.tolist() == [CREATED - 5, CREATED if told else CREATED - 60.0, CREATED]
 
 
-def test_rule_25_the_first_record_without_a_creation_time_counts_as_written_then(
+def test_rule_25_a_record_without_a_creation_time_counts_as_written_then(
     decoder: Decoder, record: Callable[..., dict[str, Any]]
 ) -> None:
-    """When the record before it was written, or the page was asked for: the reader knows which."""
+    """When the shard began, or the page was asked for: the reader knows which."""
     strange = odd(record(1), ODD["no creation time"])
     page = decoder.page("s", [strange, strange, record(3)], written=CREATED - 60.0)
     assert page.samples.created.tolist() == [CREATED - 60.0, CREATED - 60.0, CREATED]
@@ -74,8 +75,7 @@ def test_rule_25_a_record_without_a_sequence_number_is_a_fault_of_the_call(
 
 
 def test_rule_25_an_odd_record_neither_kills_the_reader_nor_blocks_its_shard(stream: Stream) -> None:
-    """It counts as written with the record before it, in the page before too; the very first one when the page was
-    asked for."""
+    """It counts as written when the page was asked for, where the shard's id does not say when the shard began."""
     for page in range(3):
         numbers = stream.write("s1", 3, created=EPOCH + page)
         del stream.shards["s1"].records[-3]["dynamodb"]["ApproximateCreationDateTime"]
@@ -86,11 +86,8 @@ def test_rule_25_an_odd_record_neither_kills_the_reader_nor_blocks_its_shard(str
         reader.source.credit("s1", 0, 3)
     assert reader.read()[-3:] == numbers
     batches = [batch for batch in reader.said(ShardBatch) if len(batch.samples)]
-    assert [batch.samples.created.tolist() for batch in batches] == [
-        [EPOCH, EPOCH, EPOCH],
-        [EPOCH, EPOCH + 1, EPOCH + 1],
-        [EPOCH + 1, EPOCH + 2, EPOCH + 2],
-    ]
+    assert [batch.samples.created[1:].tolist() for batch in batches] == [[EPOCH + page] * 2 for page in range(3)]
+    assert all(batch.samples.created[0] == batch.asked_at for batch in batches)
     assert reader.said(Failed) == []
 
 
@@ -131,3 +128,17 @@ def test_rule_25_a_record_that_never_has_a_number_is_a_gap_in_the_end(stream: St
     numbers += stream.write("s1", 2)
     assert reader.run(5.0).read() == first + numbers
     assert len(reader.said(Gap)) == 1
+
+
+@pytest.mark.parametrize(
+    ("shard", "at"),
+    [
+        ("shardId-00000001784989000123-0a1b2c3d", 1_784_989_000.0),
+        ("shardId-1784989000999-0a1b2c3d", 1_784_989_000.0),
+        ("shardId-000000000000", None),
+        ("s1", None),
+    ],
+)
+def test_when_a_shard_began_stands_in_its_id(shard: str, at: float | None) -> None:
+    """It is the same for whoever reads, and whenever."""
+    assert envelope.begun(shard) == at

@@ -37,7 +37,7 @@ class Store:
         return self.windows.encode() if self.windows else None
 
     def windows_revision(self) -> Any:
-        return (4, self.windows.commit) if self.windows else None
+        return (self.head.epoch if self.head else 4, self.windows.commit) if self.windows else None
 
 
 class NoStore:
