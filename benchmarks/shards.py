@@ -14,7 +14,7 @@ from benchmarks.figures import Found, Measured, percentile
 NAMES = ("put_to_message_4shards_s_p50",)
 SHARDS, SECONDS, STRANGE_EVERY_S = 4, 180, 5
 BEGIN = 1_700_000_000.0
-SIMULATOR = Path(__file__).resolve().parent.parent / "tests" / "simulation"
+TESTS = Path(__file__).resolve().parent.parent / "tests"
 
 
 def measure(wanted: set[str], say: Callable[[str], None]) -> Found:
@@ -28,7 +28,7 @@ def measure(wanted: set[str], say: Callable[[str], None]) -> Found:
 
 def play(pipe: Connection) -> None:
     """One device that writes once a second to a table keyed by time, which scatters it over all shards."""
-    sys.path.insert(0, str(SIMULATOR))
+    sys.path[:0] = [str(TESTS / "simulation"), str(TESTS)]  # the simulator, and the twins that all tests share
     import orjson
     import sim_world
     from sim_bundle import NORMAL_A, NORMAL_C, arithmetic_bundle

@@ -29,10 +29,12 @@ class Watch:
     """What one process has seen of a lane's owner, by its own monotonic clock (rule 27).
 
     An owner lives while what it writes differs from what was seen last. Two machines' clocks are never compared: one
-    that is 16 s ahead took a living lane. ``head``: the last one that was seen.
+    that is 16 s ahead took a living lane. ``head``: the last one that was seen. ``trouble``: why the state could not be
+    read or written when it was last tried; empty if it could.
     """
 
     head: Head | None = None
+    trouble: str = ""
     _mark: tuple[object, ...] | None = None
     _since: float = 0.0
 
@@ -122,8 +124,10 @@ def claim(
         except Retry as error:
             if wait is None:
                 raise
-            log.warning("the state cannot be read or written, will retry", lane=lane, error=str(error))
+            claimant.watch.trouble = str(error)
+            log.warning("the start waits for AWS", lane=lane, reason=str(error))
         else:
+            claimant.watch.trouble = ""
             if not standing_by:
                 log.info("standing by", lane=lane, owner=last.owner)
                 standing_by = True

@@ -131,15 +131,16 @@ class Assembly:
         )
         setup = LaneSetup(to, names, cold_start=settings.start == "trim_horizon", one_device=stream.time_keyed)
         self._clock = HostClock()
-        claimant = Claimant(new_owner(), self._clock, settings.take_over_s, steady_s)
-        self._opener = LaneOpener(self._stores, self._prefix, claimant, self._bundles, setup)
+        self._claimant = Claimant(new_owner(), self._clock, settings.take_over_s, steady_s)
+        self._opener = LaneOpener(self._stores, self._prefix, self._claimant, self._bundles, setup)
 
     def worker(self, liveness: LivenessFile, stop: threading.Event) -> Worker | None:
         """Claim the table, stand by while another worker owns it, then build the worker. Blocks until then. None if
         ``stop`` was set before."""
 
         def wait(seconds: float) -> bool:
-            liveness.observe(Status(self._clock(), "standing by"))
+            trouble = self._claimant.watch.trouble
+            liveness.observe(Status(self._clock(), "waiting" if trouble else "standing by", unwell=trouble))
             return stop.wait(seconds)
 
         table = self._open(TABLE_LANE, wait=wait)

@@ -34,11 +34,10 @@ from demo.world import BATCH
 
 KILLS = 25
 SEED = int(os.environ.get("KILL_SEED", "1"))
-RATES = {"streams": 0.08, "s3 PUT": 0.1, "sns": 0.1}
-"""Of S3 only the writes fail: a worker that cannot read its state at the start still ends with code 1."""
+RATES = {"streams": 0.08, "s3": 0.1, "sns": 0.1}
 KINDS = {
     "streams": [NOT_FOUND, EXPIRED, THROTTLED, INTERNAL, NO_JSON, CUT, LOST_ANSWER, Delayed(0.5)],
-    "s3 PUT": [SLOW_DOWN, S3_INTERNAL, CUT, LOST_ANSWER, Delayed(0.5)],
+    "s3": [SLOW_DOWN, S3_INTERNAL, CUT, LOST_ANSWER, Delayed(0.5)],
     "sns": [SNS_THROTTLED, SNS_INTERNAL, CUT, LOST_ANSWER, Delayed(0.5)],
 }
 

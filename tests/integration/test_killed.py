@@ -18,7 +18,7 @@ from stream_writer import Writer
 from consumer.worker.liveness import STALE_S
 from demo.worker import Worker, WorkerError
 
-KILLS = 25
+SOME, MANY = 6, 25
 SEED = int(os.environ.get("KILL_SEED", "1"))
 
 
@@ -29,14 +29,15 @@ def deployment(account: Any, tmp_path: Path) -> Deployment:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("kills", [SOME, pytest.param(MANY, marks=pytest.mark.long)])
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_published_otherwise(
-    deployment: Deployment, tmp_path: Path
+    deployment: Deployment, tmp_path: Path, kills: int
 ) -> None:
-    """25 workers in a row end by SIGKILL: as they start, as they recover, as they work. Books, archive and messages
-    are those of one that ran undisturbed."""
+    """So many workers end by SIGKILL in a row: as they start, as they recover, as they work. Books, archive and
+    messages are those of one that ran undisturbed."""
     print(f"KILL_SEED={SEED}")  # noqa: T201 - shown where the test fails
     with Writer(deployment.account, SEED) as writer:
-        kill_in_turn(deployment, KILLS, Random(SEED))
+        kill_in_turn(deployment, kills, Random(SEED))
     deployment.finish(writer.records)
     accounted_for(deployment, writer, tmp_path)
 

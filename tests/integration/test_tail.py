@@ -22,6 +22,7 @@ from reporting.health.notice import Notice
 from reporting.keys import minute_key
 from reporting.message import Message
 from reporting.sinks.archive import Archive, StoredObject
+from reporting.sinks.publisher import Answer
 from reporting.sinks.topic import Topic
 from scoring.detectors import Stage
 from scoring.explanation import Explanation
@@ -95,7 +96,7 @@ def test_exactly_the_events_asked_for_are_printed_and_nothing_is_left(account: A
 
         filters = [anomaly(), anomaly(device="a", severity=Severity.CRITICAL, ts=T + 1)]
         others = [anomaly(severity=Severity.MEDIUM, ts=T + 2), anomaly(device="b", ts=T + 3), notice("rack/7")]
-        assert Topic(account.world.aws.sns, account.world.topic_arn).publish(others + filters) == []
+        assert Topic(account.world.aws.sns, account.world.topic_arn).publish(others + filters) == Answer()
         assert sorted(picky.stdout.readline() for _ in filters) == sorted(f"{each.body}\n" for each in filters)
         picky.send_signal(signal.SIGINT)
         assert picky.communicate(timeout=20) == ("", "Ended; queue and subscription are removed.\n")

@@ -297,6 +297,25 @@ def test_where_it_cannot_prepare_the_lane_stays_with_its_last_owner(s3: Any) -> 
     assert s3.objects == before
 
 
+def test_rule_34_why_a_claim_waits_is_known_until_it_waits_no_more(s3: Any) -> None:
+    """The health check says it: a worker that cannot read the state does not pass for one that merely stands by."""
+    owned(s3, heartbeat=0.0, released=True)
+    me, seen = Standby(s3), []
+
+    def prepare(head: Head) -> None:
+        if me.waits < 2:
+            raise Retry("the bucket is down")
+
+    def another(at: Standby) -> None:
+        seen.append(at.watch.trouble)
+        if at.waits == 2:
+            owned(s3, heartbeat=0.0)
+
+    me.terms, me.meanwhile, me.give_up_after = Terms(lambda head: "bw-2", prepare), another, 3
+    assert me.claim() is None
+    assert seen == ["the bucket is down", "the bucket is down", ""]
+
+
 def test_a_stream_made_anew_goes_on_with_the_bundles() -> None:
     """What was told under the old stream's name stays as it was told."""
     before = Head(lane="table", owner="you", bundle="bw-1", watermark=61.0, newest=62.0)
