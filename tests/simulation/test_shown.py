@@ -1,4 +1,4 @@
-"""What issue 12 lists, each shown by the simulator. What is not mended is marked `xfail(strict=True)`."""
+"""What was reproduced on the real worker, each shown by the simulator: it failed before it was mended."""
 
 from __future__ import annotations
 
