@@ -85,6 +85,7 @@ def test_a_restart_with_another_bundle(account: Any, other: Path, eventually: An
     assert head(account)[0] == before
 
 
+@pytest.mark.long
 def test_another_bundle_under_a_running_worker(account: Any, other: Path, tmp_path: Path, eventually: Any) -> None:
     """Copied over the one in MODEL_DIR, file by file: from a minute on that the head names events name the new one. A
     broken one after it is refused with an event, and scoring goes on; it is put right, and that is told."""

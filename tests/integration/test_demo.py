@@ -199,7 +199,12 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "until",
-    ["An embedded AWS", "live:", "killed with SIGKILL", "stands by"],
+    [
+        "An embedded AWS",
+        "live:",
+        pytest.param("killed with SIGKILL", marks=pytest.mark.long),
+        pytest.param("stands by", marks=pytest.mark.long),
+    ],
 )
 def test_ctrl_c_at_any_time_leaves_neither_process_nor_temporary_folder(tmp_path: Path, until: str) -> None:
     """Exit code 130, no traceback, neither worker nor embedded AWS; nor while no worker is there."""

@@ -77,7 +77,10 @@ class Charge:
 
 @pytest.mark.parametrize(
     "answers",
-    [pytest.param(each, id=name) for name, each in FALSE.items()],
+    [
+        pytest.param(each, id=name, marks=[pytest.mark.long] if n % 3 else [])
+        for n, (name, each) in enumerate(FALSE.items())
+    ],
 )
 def test_a_false_answer_in_mid_stream_loses_nothing(
     four_shards: Any, tmp_path: Path, answers: Sequence[tuple[str, Fault, int]]

@@ -42,6 +42,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_published_otherwise(
     accounted_for(deployment, writer, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_of_two_started_at_once_one_owns_and_the_other_takes_over(deployment: Deployment, tmp_path: Path) -> None:
     """The stand-by is ready when the owner is killed, and goes on where that one stood."""
@@ -64,6 +65,7 @@ def test_of_two_started_at_once_one_owns_and_the_other_takes_over(deployment: De
     accounted_for(deployment, writer, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_an_owner_that_stood_still_for_too_long_ends_when_it_wakes(deployment: Deployment, tmp_path: Path) -> None:
     """A frozen machine is no crash: another worker has the lane by then, and two that write would contradict each

@@ -40,6 +40,7 @@ def used(world: World) -> tuple[int, int]:
     return sys.getallocatedblocks(), int(STATM.read_text().split()[1]) if STATM.exists() else 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_day(bundle: Bundle) -> None:
     """864,000 samples, six roll-overs: every one is scored and each strange one told, the head's

@@ -41,7 +41,7 @@ def same_as_one_shard(seed: int, upload: Upload, *, faults: bool) -> None:
 
 @pytest.mark.parametrize("faults", [False, True])
 @pytest.mark.parametrize("every_s", EVERY_S)
-@pytest.mark.parametrize("shards", [2, 4, 8])
+@pytest.mark.parametrize("shards", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 8))])
 def test_bug_32_an_upload_through_several_shards_says_what_one_shard_says(
     shards: int, every_s: int, faults: bool
 ) -> None:
@@ -50,7 +50,7 @@ def test_bug_32_an_upload_through_several_shards_says_what_one_shard_says(
         same_as_one_shard(seed, Upload(every_s, shards), faults=faults)
 
 
-@pytest.mark.parametrize("every_s", EVERY_S)
+@pytest.mark.parametrize("every_s", [60, *(pytest.param(s, marks=pytest.mark.long) for s in (1, 10, 300, 1200))])
 @pytest.mark.parametrize("shards", [1, 4])
 def test_rule_23_four_writers_and_nodes_whose_clocks_differ_change_nothing(shards: int, every_s: int) -> None:
     """They take the samples from one queue; the nodes are up to 50 ms off."""

@@ -92,7 +92,7 @@ def found(world: World) -> Counter[str]:
 
 
 @pytest.mark.parametrize("how", ["nothing", "deleted", "windows deleted", "overwritten"])
-@pytest.mark.parametrize("at_s", [40.0, 121.0, 207.0])
+@pytest.mark.parametrize("at_s", [121.0, *(pytest.param(at, marks=pytest.mark.long) for at in (40.0, 207.0))])
 def test_rule_31_a_backup_of_a_living_worker_is_restored_and_nothing_is_lost(
     at_s: float, how: str, bundle: Bundle, tmp_path: Path
 ) -> None:
