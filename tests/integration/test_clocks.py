@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deployment import Deployment, said_in, wait_for
+from real_worker import Deployment, said_in, wait_for
 from stream_results import Results
 
 FOLDER = Path(__file__).parent / "wrong_clock"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment import Deployment, wait_for
 from faults import (
     CUT,
     EMPTY_PAGE,
@@ -27,6 +26,7 @@ from faults import (
     Once,
 )
 from proxy import Fault
+from real_worker import Deployment, wait_for
 from stream_results import Results, contradictions
 from witness import assert_nothing_is_missing
 

@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from deployment import Deployment, accounted_for, kill_in_turn, wait_for
 from faults import (
     CUT,
     EXPIRED,
@@ -26,6 +25,7 @@ from faults import (
     Seeded,
 )
 from proxy import nothing
+from real_worker import Deployment, accounted_for, kill_in_turn, wait_for
 from stream_results import Results
 from stream_writer import Writer
 from witness import in_table

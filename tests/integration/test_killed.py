@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from deployment import Deployment, accounted_for, kill_in_turn, said_in, wait_for
+from real_worker import Deployment, accounted_for, kill_in_turn, said_in, wait_for
 from stream_results import Results, eventually
 from stream_writer import Writer
 
