@@ -88,6 +88,8 @@ class Reorder:
         first any more are void."""
         self._blocks: dict[int, Released] = {}
         self._arrivals = 0
+        self._passed = -inf
+        """The watermark that was reached."""
         self.count = 0
         """The samples that wait."""
         self._of_shard: Counter[int] = Counter()
@@ -128,13 +130,14 @@ class Reorder:
     def through(self, records: Released | None, until: float) -> Released | None:
         """Records in merged order, or None, come; returns those that leave, in order, or None. ``until``: samples that
         wait leave when their time lies below this stamp."""
+        passed, self._passed = self._passed, max(self._passed, until if until < inf else -inf)
         if records is not None and not self._held and not self._late(records).any():
             return records
         if records is None and self._due >= until:
             return None
         leaving = _Leaving(self._blocks)
         if records is not None:
-            self._enter(records, leaving)
+            self._enter(records, passed, leaving)
         self._release(until, leaving)
         left = leaving.records()
         if not self._held:
@@ -151,7 +154,7 @@ class Reorder:
             late |= np.isin(samples.device, [*self._delays])
         return late
 
-    def _enter(self, records: Released, leaving: _Leaving) -> None:
+    def _enter(self, records: Released, passed: float, leaving: _Leaving) -> None:
         number = max(self._blocks, default=0) + 1
         self._blocks[number] = records
         samples = records.samples
@@ -169,7 +172,9 @@ class Reorder:
             if self._held:
                 self._release(stamp, leaving)
             later = kind == Kind.SAMPLE and self._learn(device, created - ts, stamp)
-            if later or (kind == Kind.SAMPLE and device in self._held):
+            # One below the watermark is out of order already, against a promise of idleness. With the stamp of its
+            # leaving nobody would see and count that.
+            if stamp >= passed and (later or (kind == Kind.SAMPLE and device in self._held)):
                 due = stamp + WAIT_S if later else stamp
                 self._hold(device, _Held(ts, self._arrivals, stamp, due, number, row, shard))
                 if self.count > MOST_HELD:

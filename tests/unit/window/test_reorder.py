@@ -172,3 +172,12 @@ def test_since_when_a_device_has_something_that_waits() -> None:
     live(reorder)
     reorder.through(block((12.0, 600.0), (11.0, 600.0)), T + 600.0)
     assert reorder.waiting_since() == {0: T + 600.0}
+
+
+def test_a_sample_that_comes_below_the_watermark_does_not_wait() -> None:
+    """It keeps its stamp: a promise of idleness was broken, which is counted by that (seed 22058)."""
+    reorder = Reorder()
+    live(reorder)
+    reorder.through(block((10.0, 600.0)), T + 605.0)
+    assert left(reorder.through(block((11.0, 601.0), (12.0, 606.0)), T + 606.0)) == [(11.0, 601.0)]
+    assert reorder.count == 1
