@@ -10,11 +10,14 @@ from math import inf
 
 IDLE_PAGES, IDLE_OVER_S = 3, 1.0
 """So many empty pages in a row, over so many seconds, prove that a shard is at its tip where they claim little."""
-NEAR_S = 120.0
-"""A shard is near its tip when the last thing known of it, a record or a proof, is at most this old."""
-LONG_S_PER_MINUTE, LONG_AT_MOST_S, LONG_PAGES = 1.0, 30.0, 10
-"""A longer claim takes empty pages over so many seconds for each minute claimed. It takes a page for each minute too,
-`LONG_PAGES` at most: a reader that is slow sees few pages in that time."""
+NEAR_S = 30.0
+"""A shard is near its tip when the last thing known of it, a record or a proof, is at most this old
+(docs/decisions/0020)."""
+LONG_S_PER_MINUTE, LONG_AT_MOST_S = 1.0, 30.0
+"""A longer claim takes empty pages over so many seconds for each minute claimed."""
+LONG_PAGES, ENOUGH_S = 40, 60.0
+"""It takes so many pages too, 8 s of a reader that asks five times a second; or pages over so many seconds, of one that
+asks seldom."""
 POLLS_STOPPED_S = 40.0
 """A shard that was not asked for so long must prove again that it is at its tip."""
 
@@ -41,6 +44,11 @@ class IdleProof:
         self._pages = 0
         self._since = inf
         self._asked_at = -inf
+
+    @property
+    def under_way(self) -> bool:
+        """True while empty pages come that do not prove it yet."""
+        return self._pages > 0 and not self._tip
 
     def begin(self, known: float) -> None:
         """Reading begins where a record of that time was the last one. Nothing is promised, but a claim is only as long
@@ -76,12 +84,11 @@ class IdleProof:
             self._known = max(self._known, asked_at)
 
     def _proves(self, claim_s: float) -> bool:
-        pages, over_s = float(IDLE_PAGES), IDLE_OVER_S
-        if claim_s > NEAR_S:
-            minutes = claim_s / 60.0
-            pages = max(pages, min(LONG_PAGES, minutes))
-            over_s = max(IDLE_OVER_S, min(LONG_AT_MOST_S, minutes * LONG_S_PER_MINUTE))
-        return self._pages >= pages and self._asked_at - self._since >= over_s
+        over_s = self._asked_at - self._since
+        if claim_s <= NEAR_S:
+            return self._pages >= IDLE_PAGES and over_s >= IDLE_OVER_S
+        least_s = max(IDLE_OVER_S, min(LONG_AT_MOST_S, claim_s / 60.0 * LONG_S_PER_MINUTE))
+        return over_s >= least_s and (self._pages >= LONG_PAGES or over_s >= ENOUGH_S)
 
     def _restart(self) -> None:
         self._pages, self._since = 0, inf

@@ -116,6 +116,14 @@ class Merge:
         return self._reached
 
     @property
+    def unread(self) -> float:
+        """From this stamp on records may come that belong below the watermark: those of lineages that were passed by,
+        or that were delivered too late and still wait. inf where there are none."""
+        floors = (lineage.floor for lineage in self._lineages.values() if lineage.passed or lineage.waiting)
+        below = min(floors, default=np.inf)
+        return below if below < self._reached else np.inf
+
+    @property
     def slowest(self) -> float:
         """The lowest hold of all lineages, those passed by included; inf where there is none."""
         return min((lineage.hold for lineage in self._lineages.values()), default=np.inf)
@@ -135,14 +143,18 @@ class Merge:
         """The last stamp read of every shard that has not ended."""
         return {shard: lineage.last for shard, lineage in self._lineages.items() if not lineage.ended}
 
+    @property
+    def proving(self) -> bool:
+        """True while a lineage that holds the others back is about to be proven idle."""
+        return any(not lineage.closed and lineage.proof.under_way for lineage in self._lowest().values())
+
     def pass_by(self) -> list[str]:
         """Stop waiting for the lineages that hold the others back (a forced release, rule 7). Returns which. They hold
         again once they have caught up."""
-        low = min((lineage.hold for lineage in self._lineages.values() if not lineage.passed), default=np.inf)
-        stalled = [shard for shard, lineage in self._lineages.items() if not lineage.passed and lineage.hold <= low]
-        for shard in stalled:
-            self._lineages[shard].passed = True
-        return stalled
+        lowest = self._lowest()
+        for lineage in lowest.values():
+            lineage.passed = True
+        return [*lowest]
 
     def listed(self) -> None:
         """All shards of the first complete listing are open."""
@@ -260,6 +272,10 @@ class Merge:
             released = whole.take(np.lexsort((np.concatenate(times), whole.stamp)))
         self._buffered -= len(released)
         return released
+
+    def _lowest(self) -> dict[str, _Lineage]:
+        low = min((lineage.hold for lineage in self._lineages.values() if not lineage.passed), default=np.inf)
+        return {s: lineage for s, lineage in self._lineages.items() if not lineage.passed and lineage.hold <= low}
 
     def _catch_up(self, lineage: _Lineage) -> None:
         if lineage.passed and lineage.hold >= self.watermark:

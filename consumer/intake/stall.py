@@ -9,7 +9,9 @@ from consumer.state.head import Head
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 
-RELEASE_AFTER_S = 60.0
+RELEASE_AFTER_S, RELEASE_PROVING_S = 60.0, 100.0
+"""The second where the shard answers with empty pages: it is about to be proven idle, which takes a minute at most
+(rule 24)."""
 NEAR_NOW_S = 120.0
 """A watermark that is older belongs to a catch-up: the shard has records to read, and passing it by would put them out
 of order."""
@@ -40,13 +42,13 @@ class Stall:
         """For the head."""
         return {"lagging": self.reported}
 
-    def may_release(self, watermark: float, furthest: float, now: float) -> bool:
+    def may_release(self, watermark: float, furthest: float, now: float, *, proving: bool = False) -> bool:
         """True if the merge may pass by the lineages that hold it. All in epoch seconds; ``furthest``: the highest
-        hold."""
+        hold; ``proving``: one that holds it answers, and is about to be proven idle."""
         if self._since is None or watermark > self._watermark:
             self._watermark, self._since, self.lagging = watermark, now, False
             return False
-        if now - self._since < RELEASE_AFTER_S:
+        if now - self._since < (RELEASE_PROVING_S if proving else RELEASE_AFTER_S):
             return False
         near = now - watermark <= NEAR_NOW_S
         alive = furthest - watermark >= ALIVE_S

@@ -282,11 +282,11 @@ class Lane:
                 self.unfinished = True
                 break
             begun = True
-            due = self._timers.due
             if self._ready is None:
                 self._ready = self.custody.release()
+            due = self._timers.due(self.watermark)
             if max(self.watermark, parts.processed.up_to) >= due:
-                self._timers.fire(due, now)
+                self._timers.fire(due, self.watermark, now)
             elif self._ready is not None:
                 self._ready = self._processing.process(self._ready, now)
             else:

@@ -15,9 +15,15 @@ class LaneObserver(Protocol):
         """Rows were scored and reported. A row that is scored again comes again. ``episodes``: by row, the episode id
         of a sample that is now an anomaly, or now another one."""
 
+    def recalled(self, scored: Scored) -> None:
+        """Rows that were reported before a restart were re-read and scored, for the windows alone."""
+
 
 class NoObserver:
     """A `LaneObserver` that does nothing. The worker uses it."""
 
     def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
+        """See `LaneObserver`."""
+
+    def recalled(self, scored: Scored) -> None:
         """See `LaneObserver`."""

@@ -15,7 +15,8 @@ def pass_by(parts: Parts, now: float) -> None:
     merge = parts.shards.merge
     if not merge.shards:
         return
-    if parts.stall.may_release(merge.watermark, merge.furthest, now) and (passed := merge.pass_by()):
+    may = parts.stall.may_release(merge.watermark, merge.furthest, now, proving=merge.proving)
+    if may and (passed := merge.pass_by()):
         parts.processed.forced += 1
         log.warning("forced release", shards=passed, watermark=merge.watermark)
     parts.outbox.notify(parts.stall.notices(now), now=now)

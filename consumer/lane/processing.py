@@ -51,6 +51,7 @@ class Processing:
             self._account(run, scored, now)
         elif scored is not None:
             parts.outbox.recall(scored)
+            parts.observer.recalled(scored)
         return self._done(run.records, ready)
 
     def _score(self, run: Run, room: int) -> tuple[Scored, Run]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -103,25 +103,29 @@ class Recovery:
         return self._health.pop(device, None) if self._under_way else None
 
     def adopt(self, device: str, health: DeviceHealth) -> None:
-        """Keep the health of a device that another lane has had until now, also when all is re-read."""
-        if self._under_way:
+        """Keep the health of a device that another lane has had until now, also when all is re-read, unless the head
+        knows the device by a later record."""
+        if self._under_way and (device not in self._health or self._health[device].last < health.last):
             self._health[device] = health
 
-    def fill(self, samples: Samples, *, own: bool = True) -> None:
-        """Fill the windows at a first start. The samples are context: they are not scored, counted or published. If the
-        stream delivers one of them, it is scored as new (rule 18). ``own``: their devices belong to this lane;
-        otherwise a device belongs to the lane that gets its first record."""
+    def fill(self, samples: Samples, others: Collection[int] = ()) -> None:
+        """Fill the empty windows at a first start. The samples are context: they are not scored, counted or published.
+        If the stream delivers one of them, it is scored as new (rule 18). Their devices belong to this lane, but for
+        those of other lanes; ``others``: the codes of these."""
         self.awaits_fill = False
         windows = self._parts.scorer.windows
         rest = samples.take(samples.kind == Kind.BACKFILL)
+        empty = [code for code in np.unique(rest.device).tolist() if windows.count(code) == 0]
+        rest = rest.take(np.isin(rest.device, empty))
         while len(rest):
             count = max(1, windows.in_order(rest))
             windows.keep_as_context(windows.upsert(rest.take(slice(0, count))))
             windows.evict(rest.device[:count])
             rest = rest.take(slice(count, None))
-        for code in np.unique(samples.device[samples.kind == Kind.BACKFILL]) if own else []:
-            self._parts.known[self._parts.names.devices[int(code)]] = int(code)
-            self._parts.watch.expect(int(code), windows.newest(int(code)))
+        for code in empty:
+            if code not in others:
+                self._parts.known[self._parts.names.devices[code]] = code
+                self._parts.watch.expect(code, windows.newest(code))
 
     def _restore_delays(self, delays: Delays) -> None:
         self._parts.shards.merge.reorder.restore(delays, self._parts.names.devices)

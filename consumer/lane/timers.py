@@ -15,19 +15,18 @@ class Timers:
         self._parts = parts
         self._recovery = recovery
 
-    @property
-    def due(self) -> float:
+    def due(self, watermark: float) -> float:
         """The next deadline; infinite if there is none."""
         parts = self._parts
-        return min(parts.charts.due, parts.watch.due, parts.warming.due, self._messages_due)
+        return min(parts.charts.due, self._health_due(watermark), parts.warming.due, self._messages_due)
 
     def before(self, stamp: float) -> float:
         """The stamp before which a run that begins at ``stamp`` must end. The run may set deadlines itself, and these
         must fire on time even if its records came in one page."""
         return min(self._parts.charts.until(stamp), self._parts.warming.due, self._messages_due)
 
-    def fire(self, due: float, now: float) -> None:
-        """The watermark has reached ``due``. ``now``: epoch seconds, for the times in messages."""
+    def fire(self, due: float, watermark: float, now: float) -> None:
+        """The ``watermark`` has reached ``due``. ``now``: epoch seconds, for the times in messages."""
         parts, rereading = self._parts, self._recovery.active
         if self._messages_due <= due:
             if self._storms_due <= due:
@@ -39,7 +38,7 @@ class Timers:
         elif parts.warming.due == due:
             notices = parts.warming.fire()
             parts.outbox.notify([] if rereading else notices, now=now)
-        elif parts.watch.due > due:
+        elif self._health_due(watermark) > due:
             parts.charts.fire(now)
         else:
             parts.processed.advance(due)
@@ -51,6 +50,12 @@ class Timers:
                 parts.forget(parts.names.devices[code])
             # Notices below the head's watermark were published before the restart.
             parts.outbox.notify([] if rereading and due <= parts.processed.before else notices, now=now, stamp=due)
+
+    def _health_due(self, watermark: float) -> float:
+        """The next deadline of a device's health, once all records of all shards below it are processed: before, a
+        record of the device may still come."""
+        due = self._parts.watch.due
+        return due if due <= min(watermark, self._parts.shards.merge.unread) else inf
 
     @property
     def _messages_due(self) -> float:

@@ -14,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from consumer.lane.lane import Lane
+from consumer.lane.observer import NoObserver
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
 from consumer.state.classes import CLASSES
@@ -169,7 +170,7 @@ class _Kept:
         return sums
 
 
-class _Rows:
+class _Rows(NoObserver):
     """A `LaneObserver` that keeps all that the lane judged. The lane's windows keep minutes only."""
 
     def __init__(self) -> None:

@@ -13,13 +13,16 @@ from typing import Any
 
 from consumer.state.head import Head, Storm
 from reporting.contract.events import Devices
-from reporting.contract.health_kinds import HEALTH_KINDS
+from reporting.contract.health_kinds import HEALTH_KINDS, HealthType
 from reporting.health.notice import Notice
 
 STORM_S = 60.0
 """How long notices are gathered after the first one of their kind, in stamps."""
 NAMED = 5
 """A message names so many devices."""
+APART: HealthType = "health.undelivered"
+"""It is about the delivery and not about data: it has no order with the other notices of its device, and changes
+nothing in how those are gathered."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,10 @@ class _Gathering:
     @property
     def due(self) -> float:
         return self.storm.begin + STORM_S
+
+    @property
+    def apart(self) -> bool:
+        return self.storm.type == APART
 
     def gather(self, notice: Notice) -> None:
         assert notice.device is not None
@@ -97,7 +104,8 @@ class Storms:
             return [*leaving, notice]
         kind = (notice.type, notice.state)
         of_kind = next((each for each in self._gatherings if (each.storm.type, each.storm.state) == kind), None)
-        gathered = [each for each in self._gatherings if device in each.devices]
+        apart = notice.type == APART
+        gathered = [each for each in self._gatherings if device in each.devices and each.apart == apart]
         if of_kind is None:
             self._passed = notice.at if self._passed == -inf else self._passed
             of_kind = _Gathering(Storm(*kind, self._passed, None if gathered else device), {}, None)
@@ -114,9 +122,10 @@ class Storms:
     def release(self, device: str, stamp: float | None = None) -> list[Notice]:
         """A message of a device leaves at ``stamp`` (None: as in `take`): what must leave before it."""
         leaving = self.fire(self._passed if stamp is None else stamp)
-        last = max((n for n, each in enumerate(self._gatherings) if device in each.devices), default=-1)
+        ordered = [each for each in self._gatherings if not each.apart]
+        last = max((n for n, each in enumerate(ordered) if device in each.devices), default=-1)
         # Those before too: a device of the last one may have an earlier notice in one of them.
-        return leaving + [each.flush(self._passed, self._lane) for each in self._gatherings[: last + 1] if each.devices]
+        return leaving + [each.flush(self._passed, self._lane) for each in ordered[: last + 1] if each.devices]
 
     def _after(self, gathering: _Gathering) -> list[_Gathering]:
         """This one and those that leave later."""

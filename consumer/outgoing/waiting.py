@@ -12,18 +12,16 @@ from typing import Any
 
 import orjson
 
-from consumer.outgoing.storms import Storms
+from consumer.outgoing.storms import APART, Storms
 from consumer.state.delivery import Delivered, SetAside
 from consumer.state.head import Head
 from reporting.anomaly.episodes import Episodes
 from reporting.contract.events import utc
-from reporting.contract.health_kinds import HealthType
 from reporting.health.notice import Notice
 from reporting.message import Message
 
 RETRY_FROM_S, RETRY_TO_S = 0.2, 2.5
 """When what was carried is tried again, if nothing new is to be sent before. It doubles while something is carried."""
-UNDELIVERED: HealthType = "health.undelivered"
 
 
 class Waiting:
@@ -97,7 +95,7 @@ class Waiting:
             self._retry_at, self._retry_s = inf, RETRY_FROM_S
         self._episodes.update(dict.fromkeys(sorted(delivered.episodes)))
         # A notice that is refused itself gets none: that would go on for ever.
-        return [_notice(each, now) for each in delivered.aside if each.message.type != UNDELIVERED]
+        return [_notice(each, now) for each in delivered.aside if each.message.type != APART]
 
     def release(self, device: str) -> list[Message]:
         """Another lane has a device from now on: take out its messages. What is gathered with other devices stays."""
@@ -138,4 +136,4 @@ def _notice(aside: SetAside, now: float) -> Notice:
     device = orjson.loads(message.body).get("data", {}).get("device")
     said = f"The topic refused message {message.id} ({message.type}): {aside.reason}. The whole lies in {aside.place}."
     at = now if message.at is None else message.at
-    return Notice(UNDELIVERED, device, at, "opened", said, since=at, event=message.id)
+    return Notice(APART, device, at, "opened", said, since=at, event=message.id)

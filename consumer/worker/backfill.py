@@ -40,8 +40,7 @@ class Backfill:
         self._begun = inf
         self.fills = first.wanted
         if self.fills:
-            for owned in lanes:
-                owned.lane.recovery.awaits_fill = True
+            lanes.await_fill()
 
     def turn(self, now: float, *, ready: bool) -> None:
         """Ask for what is needed and deliver what was read. Never blocks. ``now``: epoch seconds; ``ready``: every open

@@ -40,7 +40,8 @@ class Lanes:
         self._claims = Claims()
         self._lanes = {TABLE_LANE: table}
         for name in left:
-            self._lanes[name] = owned = open_lane(name)
+            self._lanes[name] = open_lane(name)
+        for name, owned in self._lanes.items():
             self._claims.restored(name, owned.lane.custody.owned)
         self._lane_of = {shard: name for name, owned in self._lanes.items() for shard in owned.lane.shards}
 
@@ -59,10 +60,20 @@ class Lanes:
         others = [owned for name, owned in self._lanes.items() if name != TABLE_LANE]
         return others or [self.table]
 
+    def await_fill(self) -> None:
+        """The windows are empty: nothing is committed before `fill`."""
+        for owned in self:
+            owned.lane.recovery.awaits_fill = True
+
     def fill(self, samples: Samples) -> None:
-        """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane can claim all
-        devices: two lanes that stored the same device could not both be restored."""
-        self.table.lane.recovery.fill(samples, own=self.one_lane)
+        """Fill the windows, which all lanes share, at a first start (rule 18). The table's lane has the devices until
+        their first records come in lanes of their own."""
+        custody = self.table.lane.custody
+        others = {code for owned in self if owned is not self.table for code in owned.lane.custody.owned}
+        self.table.lane.recovery.fill(samples, others)
+        for owned in self:
+            owned.lane.recovery.awaits_fill = False
+        self._claims.restored(TABLE_LANE, custody.owned)
 
     def take(self, event: Event, now: float) -> None:
         """Give an event to the lane of its shard, or to all."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from reporting.contract.events import utc
-from reporting.health.device import Device
+from reporting.health.device import Device, Rows
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
+from window.samples import Floats
 
 SILENCE_S = 120.0
 """A device is silent once no record of it has come for so long, by stamps."""
@@ -23,11 +24,17 @@ def forgets(state: DeviceHealth, at: float) -> bool:
     return state.silent and state.last + FORGET_S <= at
 
 
-def end(device: Device, row: int, at: float) -> None:
-    """A record has come: close the silence, if a notice opened one."""
-    if device.state.silent and not device.state.context:
-        said = f"{device.name} sends again, after {at - device.state.last:.0f} s."
-        device.add(row, Notice("health.silence", device.name, at, "closed", said, since=device.state.last, until=at))
+def end(device: Device, rows: Rows, stamp: Floats) -> None:
+    """Records have come, ``stamp`` (n,) are theirs: close the silence, if a notice opened one. A record that was
+    written before the silence began, and is read after it, does not end it."""
+    state = device.state
+    if state.context:
+        device.update(silent=False)
+    elif state.silent and (later := stamp > state.last).any():
+        row, at = int(rows[later][0]), float(stamp[later][0])
+        said = f"{device.name} sends again, after {at - state.last:.0f} s."
+        device.add(row, Notice("health.silence", device.name, at, "closed", said, since=state.last, until=at))
+        device.update(silent=False)
 
 
 def expire(device: Device, at: float) -> None:

@@ -190,7 +190,7 @@ def deadline(state: DeviceHealth) -> float:
 
 def _follow(device: Device, samples: Samples, stamp: Floats, rows: Rows, kind: Kinds) -> None:
     """Let the detectors of records examine the device's ``rows``, in order. Corrects ``kind`` in place."""
-    silence.end(device, int(rows[0]), float(stamp[rows[0]]))
+    silence.end(device, rows, stamp[rows])
     state = device.state
     odd = kind[rows] != Kind.SAMPLE
     if odd.any() or state.suspect or state.skew_s is not None or state.late:
@@ -200,7 +200,7 @@ def _follow(device: Device, samples: Samples, stamp: Floats, rows: Rows, kind: K
     on_time = rows[kind[rows] == Kind.SAMPLE]
     if len(on_time):
         stuck.follow(device, samples, stamp, on_time)
-    device.update(last=max(device.state.last, float(stamp[rows].max())), silent=False, context=False)
+    device.update(last=max(device.state.last, float(stamp[rows].max())), context=False)
 
 
 def _examine(device: Device, record: Record, kind: Kind) -> Kind:

@@ -47,6 +47,10 @@ class Effort:
         self._then.judged(scored, episodes)
         self._clock.advance(self._pace().record_s * len(scored.ts))
 
+    def recalled(self, scored: Scored) -> None:
+        """See `LaneObserver`."""
+        self._then.recalled(scored)
+
 
 @contextmanager
 def paced(pace: Pace) -> Iterator[None]:

@@ -59,6 +59,24 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class Nodes:
+    """How the machines behind shards differ, each shard for itself, whatever else is drawn.
+
+    ``clock_s``: creation times are off by that much at most, seconds, the same for all of a shard. ``slow``: chance of
+    a shard where a record can be read only up to ``slow_s`` after it was written. ``undated``: chance of a record that
+    lacks its creation time, which the API does not promise.
+    """
+
+    clock_s: float = 0.0
+    slow: float = 0.0
+    slow_s: float = 10.0
+    undated: float = 0.0
+
+
+PLAIN = Nodes()
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """The whole stream. ``label`` names it; a re-created stream has another."""
 
@@ -67,6 +85,7 @@ class Script:
     table: str = "device4"
     label: str = "2026-01-01T00:00:00.000"
     by_name: Mapping[str, Shard] = field(default_factory=dict)
+    nodes: Nodes = PLAIN
 
     @property
     def ends(self) -> float:
@@ -86,24 +105,6 @@ class Script:
         for write in self.writes:
             counts[write.expected] = counts.get(write.expected, 0) + 1
         return counts
-
-
-@dataclass(frozen=True, slots=True)
-class Nodes:
-    """How the machines behind shards differ, each shard for itself, whatever else is drawn.
-
-    ``clock_s``: creation times are off by that much at most, seconds, the same for all of a shard. ``slow``: chance of
-    a shard where a record can be read only up to ``slow_s`` after it was written. ``undated``: chance of a record that
-    lacks its creation time, which the API does not promise.
-    """
-
-    clock_s: float = 0.0
-    slow: float = 0.0
-    slow_s: float = 10.0
-    undated: float = 0.0
-
-
-PLAIN = Nodes()
 
 
 def graph(
@@ -164,7 +165,7 @@ def script(
         (shard,) = (s for s in shards if s.low <= place < s.high and s.opened <= write.written < s.closed)
         into[shard.name].append((write, sequence))
     filled = tuple(_filled(rng, shard, into[shard.name], created_resolution_s, nodes) for shard in shards)
-    return Script(filled, tuple(ordered), label=label, by_name={shard.name: shard for shard in filled})
+    return Script(filled, tuple(ordered), label=label, by_name={shard.name: shard for shard in filled}, nodes=nodes)
 
 
 def single(rng: Random, writes: Sequence[Write], *, begin: float) -> Script:

@@ -37,9 +37,8 @@ class Table:
     def of(cls, writes: Iterable[Write], clock: Clock, ttl_s: float = inf) -> Table:
         """The table that these changes are made to, in any order; their keys tell how it is keyed."""
         ordered = sorted(writes, key=lambda write: write.written)
-        names = ordered[0].keys if ordered else {"ts"}
-        partition = "ts" if "ts" in names else "device"
-        return cls(ordered, clock, partition, next((name for name in names if name != partition), None), ttl_s)
+        partition, *sort = ordered[0].keys if ordered else ("ts",)
+        return cls(ordered, clock, partition, next(iter(sort), None), ttl_s)
 
     def items(self) -> list[Item]:
         """What is in it now, in no order that means anything."""

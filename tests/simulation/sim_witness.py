@@ -81,28 +81,37 @@ class LaneNotes:
         self._commit = commit
         self._devices = devices
         self._rows: list[Row] = []
+        self._recalled: list[Row] = []
 
     def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
         """See `LaneObserver`."""
-        columns = (scored.device, scored.ts, scored.current_a, scored.temperature_c, scored.verdicts.severity > 0)
-        for code, ts, current, temperature, anomaly in zip(*(c.tolist() for c in columns), strict=True):
-            self._rows.append((self._devices[code], ts, current, temperature, anomaly))
+        self._rows += self._rows_of(scored)
+
+    def recalled(self, scored: Scored) -> None:
+        """See `LaneObserver`."""
+        self._recalled += self._rows_of(scored)
 
     def submitted(self, commit: Commit) -> None:
         """All that was judged so far is in this commit, unless it is only a heartbeat."""
         head = commit.head
         if head.commit > self._commit:
             self._commit = head.commit
-            self._witness.commits.append(((self._key, head.owner, head.epoch, head.commit), self._rows))
-            self._rows = []
+            made = (self._key, head.owner, head.epoch, head.commit)
+            self._witness.commits.append((made, self._recalled, self._rows))
+            self._rows, self._recalled = [], []
+
+    def _rows_of(self, scored: Scored) -> list[Row]:
+        columns = (scored.device, scored.ts, scored.current_a, scored.temperature_c, scored.verdicts.severity > 0)
+        return [(self._devices[code], *values) for code, *values in zip(*(c.tolist() for c in columns), strict=True)]
 
 
 @dataclass(slots=True)
 class Witness:
-    """Notes a run, and says afterwards what is missing, wrong or unsaid. ``commits``: what each commit has scored;
-    ``heads``: the commits whose head was written, with the ids of the messages that it promises."""
+    """Notes a run, and says afterwards what is missing, wrong or unsaid. ``commits``: of each commit what was re-read
+    before it and what it has scored; ``heads``: the commits whose head was written, with the ids of the messages that
+    it promises."""
 
-    commits: list[tuple[tuple[str, str, int, int], list[Row]]] = field(default_factory=list)
+    commits: list[tuple[tuple[str, str, int, int], list[Row], list[Row]]] = field(default_factory=list)
     heads: dict[tuple[str, str, int, int], list[str]] = field(default_factory=dict)
 
     def stored(self, key: str, body: bytes) -> None:
@@ -113,13 +122,14 @@ class Witness:
             self.heads[key, head["owner"], head.get("epoch", 1), head.get("commit", 0)] = [m["id"] for m in outbox]
 
     def scored(self) -> tuple[set[Sample], dict[tuple[str, float], Row]]:
-        """All that was scored durably: every sample, and by device and ts what was found last."""
+        """All that was scored durably: every sample, and by device and ts what was found last. A sample that is only
+        re-read was not scored for that: somebody else must have done it."""
         seen: set[Sample] = set()
         last: dict[tuple[str, float], Row] = {}
-        for commit, rows in self.commits:
+        for commit, recalled, rows in self.commits:
             if commit in self.heads:
                 seen.update(row[:4] for row in rows)
-                last.update({row[:2]: row for row in rows})
+                last.update({row[:2]: row for row in (*recalled, *rows)})
         return seen, last
 
     def findings(self, world: World, *, before: float = inf) -> list[Finding]:

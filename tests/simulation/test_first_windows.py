@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from sim_plan import Plan
 from sim_script import Script
 from sim_world import World
 
+from consumer.state.head import Head
 from scoring.bundle import Bundle
 
 
@@ -97,3 +100,43 @@ def test_rule_18_a_successor_fills_the_windows_as_they_were_at_the_first_start(b
         1500.0,
         3900.0,
     ]
+
+
+def keyed(script: Script) -> Script:
+    """The same stream, of a table keyed by device and time."""
+    shards = [replace(each, records=tuple(_keyed(record) for record in each.records)) for each in script.shards]
+    writes_ = tuple(replace(write, keys=_device_first(write.keys)) for write in script.writes)
+    return replace(script, shards=tuple(shards), writes=writes_, by_name={each.name: each for each in shards})
+
+
+def _keyed(record: Any) -> Any:
+    return {**record, "dynamodb": {**record["dynamodb"], "Keys": _device_first(record["dynamodb"]["Keys"])}}
+
+
+def _device_first(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: keys[name] for name in ("device", "ts")}
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_rule_18_a_table_keyed_by_device_keeps_its_first_windows(how: str, bundle: Bundle) -> None:
+    """The first worker ends within its first minute, before a device's first record or after it: whoever comes after
+    judges that device's samples by a window that reaches back behind the first start."""
+    readings = [replace(each, device=name) for each in charge(600.0, 960.0, strange=[901.0, 930.0]) for name in "ab"]
+    late = [each for each in readings if each.device == "a" or not 890.0 < each.ts < 925.0]
+    script = keyed(stream(late, [shard()]))
+    calm = samples(undisturbed(script, bundle))
+    for after in (4.0, 8.0, 20.0, 35.0, 50.0):
+        world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", downtime_s=(1.0,)))
+        world.run(until=lambda w, at=BEGIN + 895.0 + after: w.clock.now > at)  # type: ignore[misc]
+        world.stop() if how == "stop" else world.kill()
+        if how == "stop":
+            stored = world.edges.bucket.objects
+            assert all(Head.decode(stored[key].body).released for key in stored if key.endswith("/head"))
+        world.run()
+        first = BEGIN + 900.0
+        found, expected = (
+            {(e["data"]["device"], e["data"]["ts"]): e["data"]["scores"] for e in told if e["data"]["ts"] > first}
+            for told in (samples(world), calm)
+        )
+        assert found == expected, f"after {after} s"
+        assert Outcome.of(world).imbalance == 0

@@ -54,7 +54,8 @@ def script() -> Script:
 
 def plan(**more: object) -> Plan:
     """A host that reads from the tip while records come, with small pages."""
-    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", pace=Pace(page=7, credit=40), **more)  # type: ignore[arg-type]
+    chosen = {"pace": Pace(page=7, credit=40), **more}
+    return Plan(begins=BEGIN - 40.0, calm_until=BEGIN, start="latest", **chosen)  # type: ignore[arg-type]
 
 
 def muted(script: Script, bundle: Bundle, *mutes: Mute, seed: int = 0, since: float = 0.0, **more: object) -> World:
@@ -221,7 +222,13 @@ def test_rule_22_a_silence_that_outlives_its_mute_is_reported_when_that_ends(bun
     script = stream([*charge(1.0, 60.0), Reading(600.0)], [shard()])
     mute = Mute("m1", None, BEGIN, BEGIN + 350.0, "swap", "ann", health=True)
     for seed in range(4):
-        world = muted(script, bundle, mute, seed=seed, kills=4, calm_from=BEGIN + 500.0, downtime_s=(5.0,)).run()
+        more: dict[str, Any] = {
+            "kills": 4,
+            "calm_from": BEGIN + 500.0,
+            "downtime_s": (5.0,),
+            "pace": Pace(page=7, credit=40, poll_s=0.5),
+        }
+        world = muted(script, bundle, mute, seed=seed, **more).run()
         told = world.edges.subscriber.heard
         messages = Outcome.of(world).messages["device4"]
         assert [(m["type"], m["data"]["state"]) for m in messages] == [

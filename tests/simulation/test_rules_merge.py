@@ -9,7 +9,7 @@ from math import inf
 import orjson
 import pytest
 from sim_cases import BEGIN, Reading, charge, live, shard, stream
-from sim_found import totals
+from sim_found import messages, totals
 from sim_outage import Outage
 from sim_outcome import Outcome, differences, head_of
 from sim_pace import Pace
@@ -150,6 +150,31 @@ def test_rule_07_after_a_minute_the_lane_goes_on_and_says_so_first(
     assert found.guesses > 0
     assert totals(world) == {"scored": len(script.writes)}
     assert differences(calm, found) == []
+
+
+def test_rule_07_no_device_is_called_silent_that_wrote_to_a_shard_that_is_passed_by(
+    monkeypatch: pytest.MonkeyPatch, bundle: Bundle
+) -> None:
+    """All that one device writes lies in a shard that cannot be read for six minutes. Another one has stopped: that is
+    told, with its time, once that shard was read too. What a third one does is told meanwhile."""
+    readings = [
+        *(replace(r, device="third", place=0.1) for r in charge(1.0, 600.0, strange=[250.0])),
+        *(replace(r, device="stopped", place=0.1) for r in charge(1.0, 100.0)),
+        *(replace(r, device="writes", place=0.9) for r in charge(1.0, 600.0)),
+    ]
+    script = stream(readings, [shard(high=0.5), shard(low=0.5)])
+    down = (BEGIN + 60.0, BEGIN + 420.0)
+    Outage({script.shards[1].name: down}).strike(monkeypatch)
+    world = World(script, bundle, live()).run()
+    told = messages(world, "health.silence")
+    assert [(e["data"]["device"], e["data"]["state"], e["data"]["since"]) for e in told] == [
+        ("stopped", "opened", BEGIN + 99.0)
+    ]
+    heard = {heard.id: heard.at for heard in reversed(world.edges.subscriber.heard)}
+    assert heard[told[0]["id"]] >= down[1]
+    (strange,) = [e for e in messages(world, "anomaly.sample") if e["data"]["actual"]["current_a"] == 9.0]
+    assert heard[strange["id"]] < down[1]
+    assert totals(world) == {"scored": len(readings)}
 
 
 def test_rule_07_never_more_than_twenty_minutes_past_the_slowest_shard(

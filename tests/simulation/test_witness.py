@@ -90,7 +90,7 @@ def test_the_witness_finds_a_sample_that_a_commit_left_out(bundle: Bundle) -> No
     assert kinds(world) == {}
     witness = world.edges.witness
     assert witness is not None
-    witness.commits = [(at, [row for row in rows if row[2] != 5.0]) for at, rows in witness.commits]
+    witness.commits = [(at, again, [row for row in rows if row[2] != 5.0]) for at, again, rows in witness.commits]
     assert kinds(world)["lost"] == 1
 
 

@@ -78,7 +78,7 @@ def test_rule_24_a_successor_trusts_a_proof_once_the_shard_is_read_again() -> No
     reading.page("a", 6, 8, 10)
     reading.process()
     assert reading.shards.merge.proof("a").until < T
-    for asked_at in (30.0, 30.5, 31.0):
+    for asked_at in (16.0, 16.5, 17.0):
         reading.page("a", asked_at=T + asked_at)
     reading.process()
     assert reading.shards.merge.proof("a").until == T + 400.0

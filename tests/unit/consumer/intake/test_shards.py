@@ -197,30 +197,30 @@ def test_after_a_failure_one_empty_page_proves_nothing(first: tuple[int, ...]) -
     """Whether the first page has records or none: more of what was written meanwhile may lie behind the next one."""
     names = Names()
     shards = Shards(names)
-    shards.take(ShardOpened("a", 1, None, since=90.0), 0.0)
+    shards.take(ShardOpened("a", 1, None, since=95.0), 0.0)
     shards.take(Topology((ShardNode("a", None, False),)), 0.0)
     for asked_at in (100.0, 100.5, 101.0):
         shards.take(replace(page("a", 1, names), asked_at=asked_at), 0.0)
     held = shards.merge.shards["a"]
-    shards.take(replace(page("a", 1, names, *first), asked_at=125.0, renewed=True), 0.0)
-    shards.take(replace(page("a", 1, names), asked_at=125.5), 0.0)
+    shards.take(replace(page("a", 1, names, *first), asked_at=105.0, renewed=True), 0.0)
+    shards.take(replace(page("a", 1, names), asked_at=105.5), 0.0)
     assert shards.merge.shards["a"] <= max(held, *first, 0)
-    shards.take(replace(page("a", 1, names), asked_at=126.0), 0.0)
-    shards.take(replace(page("a", 1, names), asked_at=126.5), 0.0)
-    assert shards.merge.shards["a"] > 120.0
+    shards.take(replace(page("a", 1, names), asked_at=106.0), 0.0)
+    shards.take(replace(page("a", 1, names), asked_at=106.5), 0.0)
+    assert shards.merge.shards["a"] > 103.0
 
 
 def test_rule_24_a_child_inherits_the_proof_of_its_parent() -> None:
     """What it claims is short, though it never had a record: three empty pages over a second are enough for it."""
     names = Names()
     shards = Shards(names)
-    shards.take(ShardOpened("a", 1, None, since=90.0), 0.0)
+    shards.take(ShardOpened("a", 1, None, since=95.0), 0.0)
     shards.take(Topology((ShardNode("a", None, False),)), 0.0)
     for asked_at in (100.0, 100.5, 101.0):
         shards.take(replace(page("a", 1, names), asked_at=asked_at), 0.0)
     shards.take(ShardEnded("a", 1), 0.0)
     shards.take(ShardOpened("b", 1, "a"), 0.0)
     assert shards.merge.proof("b").until == 101.0
-    for asked_at in (110.0, 110.5, 111.0):
+    for asked_at in (105.0, 105.5, 106.0):
         shards.take(replace(page("b", 1, names), asked_at=asked_at), 0.0)
-    assert shards.merge.proof("b").until == 111.0
+    assert shards.merge.proof("b").until == 106.0

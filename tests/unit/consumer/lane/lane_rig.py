@@ -22,7 +22,7 @@ from reporting.keys import minute_key
 from reporting.message import Message, Publish
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
-from window.idle import LONG_AT_MOST_S
+from window.idle import LONG_AT_MOST_S, LONG_PAGES
 from window.samples import Names
 
 T = 1_784_989_500  # 2026-07-25 14:25:00 UTC, a minute and a multiple of five
@@ -89,7 +89,7 @@ class Rig:
     def idle(self, *shards: str, at: float) -> Rig:
         """These shards are at their tip, and were so for long enough to prove any claim (rule 24)."""
         for shard in shards:
-            for asked_at in [at - LONG_AT_MOST_S + 2.0 * n for n in range(16)]:
+            for asked_at in [at - LONG_AT_MOST_S * n / LONG_PAGES for n in range(LONG_PAGES, -1, -1)]:
                 nothing = self.decoder.page(shard, [])
                 self.lane.take(ShardBatch(shard, 0, nothing.samples, nothing.sequence, {}, asked_at, full=False), at)
         return self

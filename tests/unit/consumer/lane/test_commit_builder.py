@@ -132,8 +132,7 @@ def test_nothing_is_committed_before_the_windows_are_filled(rig: Rig, at: Callab
         assert commit is None or (commit.head.positions, commit.snapshot, commit.head.commit) == ({}, None, 0)
     assert rig.lane.cut(T + 20, final=True) is None
     items = rig.decoder.items("first-window", [at(-5)["dynamodb"]["NewImage"]])
-    rig.lane.recovery.fill(items.samples, own=False)
-    assert rig.lane.devices == []
+    rig.lane.recovery.fill(items.samples)
     commit = rig.turn(T + 30)
     assert commit is not None
     assert commit.snapshot is not None

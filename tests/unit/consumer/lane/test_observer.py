@@ -8,23 +8,29 @@ from dataclasses import replace
 from lane_rig import REPORTING, Record, Rig, T
 
 from consumer.lane.lane import Lane
+from consumer.lane.observer import NoObserver
 from consumer.lane.parts import LaneOptions
 from consumer.stream.records import NameTables
 from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
 
 
-class Heard:
+class Heard(NoObserver):
     """Keeps what the lane has judged."""
 
     def __init__(self) -> None:
         self.ts: list[float] = []
         self.episodes: list[str] = []
+        self.again: list[float] = []
 
     def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
         """See `LaneObserver`."""
         self.ts += [float(ts) for ts in scored.ts]
         self.episodes += [episodes[row] for row in sorted(episodes)]
+
+    def recalled(self, scored: Scored) -> None:
+        """See `LaneObserver`."""
+        self.again += [float(ts) for ts in scored.ts]
 
 
 def test_it_hears_of_every_sample_in_order_with_the_episodes_of_anomalies(
@@ -43,3 +49,21 @@ def test_it_hears_of_every_sample_in_order_with_the_episodes_of_anomalies(
     assert heard.ts[3:] == [T + 5.0, T + 10.0, T + 20.0]
     assert len(set(heard.episodes)) == 1
     assert [message.body for message in rig.messages] == [message.body for message in alone.messages]
+
+
+def test_it_hears_apart_of_what_is_read_again(plain_bundle: Bundle, at: Callable[..., Record]) -> None:
+    """A successor reads records again for its windows: they were judged before the restart, and are not judged anew."""
+    first = Rig(plain_bundle).open("s")
+    first.batch("s", at(0), at(10, 9.0)).turn()
+    heard, rig = Heard(), first.successor(snapshot=False)
+    rig.lane = Lane(
+        Scorer(plain_bundle),
+        rig.head,
+        replace(REPORTING),
+        NameTables(rig.decoder._devices, rig.decoder._shards),
+        None,
+        LaneOptions(observer=heard),
+    )
+    rig.open("s").batch("s", at(0), at(10, 9.0), at(20)).until_quiet(T + 1)
+    assert heard.again == [T, T + 10.0]
+    assert heard.ts == [T + 20.0]

@@ -61,6 +61,19 @@ def test_a_lone_device_waits_for_nothing() -> None:
     assert said(taken(storms, told("a", 3.0, "closed"))) == [("a", "closed", 1)]
 
 
+def test_what_is_about_the_delivery_changes_nothing_in_how_the_others_are_gathered() -> None:
+    """A refused message is no news of a device's data, and depends on the topic."""
+
+    def heard(*more: Notice) -> list[tuple[str | None, str, int]]:
+        storms = Storms()
+        notices = [told("a", 0.0), *more, told("b", 3.0, "closed"), told("c", 4.0, "closed"), told("c", 5.0)]
+        leaving = taken(storms, *notices) + storms.release("b", T + 6.0) + storms.fire(T + 200.0)
+        return said([each for each in leaving if each.type == "health.silence"])
+
+    refused = [told(device, 1.0, kind="health.undelivered") for device in "abc"]
+    assert heard(*refused) == heard()
+
+
 def test_rule_30_within_a_device_nothing_overtakes() -> None:
     """What is gathered of it leaves before its next message; its end never before its beginning."""
     storms = Storms()

@@ -72,6 +72,11 @@ class Routes(list[Any]):
     one_lane: bool
     fill: Any
 
+    def await_fill(self) -> None:
+        """As `consumer.worker.lanes.Lanes`."""
+        for owned in self:
+            owned.lane.recovery.awaits_fill = True
+
 
 def test_a_first_start_asks_for_the_windows_once_the_iterators_are_taken() -> None:
     """Up to now, for as long as a window shows; until they are filled the lanes wait."""

@@ -49,6 +49,7 @@ class World:
             lane=self.lane,
             turn=self._turn,
             settled=True,
+            holds=False,
             begin_last=self._finish,
             end_last=lambda source, now, timeout_s: self._spend("wait", timeout_s),
             stop=lambda: self.done.append("stop"),
@@ -98,7 +99,7 @@ class Routes:
     """One lane."""
 
     one_lane = True
-    settle = staticmethod(lambda: None)
+    settle = await_fill = staticmethod(lambda: None)
     count = 1
 
     def __init__(self, world: World) -> None:

@@ -36,6 +36,15 @@ def test_the_registry_says_how_long_a_device_must_be_silent() -> None:
     assert f" {SILENCE_S:.0f} s ago" in kind.example["summary"]
 
 
+def test_a_record_from_before_a_silence_does_not_end_it(watched: Watched) -> None:
+    """It is read after it, with a creation time from before: nothing was heard since, and nothing is told twice."""
+    watched.feed(sample(10)).until(10 + SILENCE_S)
+    watched.feed(sample(5), sample(10, ts=9.0)).until(1000)
+    assert watched.told == [("silence", "d", "opened", 10 + SILENCE_S)]
+    watched.feed(sample(7), sample(1010)).until(1020)
+    assert watched.told[1:] == [("silence", "d", "closed", 1010)]
+
+
 def test_any_record_ends_a_silence(watched: Watched) -> None:
     """A device that sends nonsense is not silent."""
     watched.feed(sample(0)).until(200)
