@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from math import floor
 
 import numpy as np
@@ -50,6 +50,7 @@ class _Lineage:
     """
 
     last: float
+    _: KW_ONLY
     parent: str | None = None
     code: int | None = None
     backfill: bool = False
@@ -164,7 +165,7 @@ class Merge:
         """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart. It
         inherits its parent's proof. ``backfill``: it is no shard, but delivers a gap from the table."""
         if shard not in self._lineages:
-            lineage = self._lineages[shard] = _Lineage(after, parent, backfill)
+            lineage = self._lineages[shard] = _Lineage(after, parent=parent, backfill=backfill)
             lineage.proof.begin(after)
             lineage.proof.trust(self.proof(parent or "").until)
 

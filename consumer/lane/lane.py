@@ -274,10 +274,9 @@ class Lane:
         for more."""
         parts = self._parts
         begun = self.unfinished = False
-        while (
-            parts.outbox.messages + parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
-            <= MAX_MESSAGES
-        ):
+        per_record = parts.outbox.messages_per_record(parts.scorer.touches) + MOST_NOTICES
+        # No commit is made before all is read again, so none makes room: what is new in between must find some.
+        while self.recovery.active or parts.outbox.messages + per_record <= MAX_MESSAGES:
             if begun and not budget():
                 self.unfinished = True
                 break

@@ -29,7 +29,8 @@ class Processing:
     def process(self, ready: Released, now: float) -> Released | None:
         """Process a leading run of records of one class; returns the rest. ``now``: epoch seconds."""
         parts = self._parts
-        room = MAX_MESSAGES - MOST_NOTICES - parts.outbox.messages - parts.waiting.gathered
+        taken = 0 if self._recovery.active else parts.outbox.messages + parts.waiting.gathered
+        room = MAX_MESSAGES - MOST_NOTICES - taken
         if not self._recovery.rereads(ready):
             first = float(ready.stamp[0])
             parts.charts.begin(first)

@@ -7,7 +7,7 @@ from random import Random
 
 from sim_pace import Pace
 from sim_plan import Plan
-from sim_schedule import CALM, EVERYTHING, FIRST, LOADS, MOST_EMPTY_S, PLANS, Ailments, Schedule, disturbed, nodes_of
+from sim_schedule import CALM, EVERYTHING, FIRST, LOADS, PLANS, Ailments, Schedule, disturbed, nodes_of
 from sim_script import graph, script
 from sim_uploads import Uploads
 from sim_workload import Workload
@@ -40,8 +40,7 @@ def drawn_long(seed: int, ailments: Ailments = EVERYTHING) -> Schedule:
     calm = Plan(begins=live, calm_from=live, calm_until=begin, pace=CALM, most_steps=MOST_STEPS)
     plan = disturbed(f"long {seed}", calm, stream, begin, ailments)
     pace = _pace(Random(f"long pace {seed}"), plan.pace)
-    weather = replace(plan.weather, empty_run=min(plan.weather.empty_run, int(MOST_EMPTY_S / pace.poll_s)))
-    return Schedule(seed, stream, workload, replace(plan, pace=pace, weather=weather), calm)
+    return Schedule(seed, stream, workload, replace(plan, pace=pace), calm)
 
 
 def _workload(rng: Random, kind: str, begin: float, live: float, end: float) -> Workload | Uploads:

@@ -16,12 +16,16 @@ from sim_script import Shard
 from sim_stream import LISTINGS, SimulatedStream
 
 from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retry, Trimmed, Vanished
+from consumer.stream import page_reader
 from consumer.stream.client import DynamoDBStreams, IteratorType, Listing, Page
 from consumer.stream.source import ShardNode
 
 ITERATOR_LIVES_S = 15 * 60.0
 MOST_RECORDS, MOST_BYTES = 1000, 1_000_000
 CATCHING_UP_S = 5.0
+MOST_EMPTY_S = 40.0
+"""Empty pages in front of a record go on for that long at most, however seldom they are asked for (hosts ask seldom in
+a simulation, for its speed): pages over a minute are taken for the tip (rule 24)."""
 Answer = TypeVar("Answer")
 
 
@@ -206,7 +210,8 @@ class StreamReader:
         if not weather.empty_pages or now - shard.visible[row] < CATCHING_UP_S:
             return 0
         drawn = self._stream.drawn(shard.name, row, "empty")
-        most = 12 if weather.empty_closed and now >= shard.closed else weather.empty_run
+        run = min(weather.empty_run, max(2, int(MOST_EMPTY_S / page_reader.POLL_S)))
+        most = 12 if weather.empty_closed and now >= shard.closed else run
         return 1 + int(drawn / weather.empty_pages * most) if drawn < weather.empty_pages else 0
 
     def _issue(self, shard: str, row: int, empties: int) -> str:

@@ -28,9 +28,6 @@ SAMPLES = [8, 12, 20, 40]
 PLANS = 4
 """So many schedules share a stream. What goes wrong is drawn for each."""
 
-MOST_EMPTY_S = 40.0
-"""Empty pages in front of a record go on for that long at most, however slowly they are asked for: those of a minute
-are taken for the tip (rule 24)."""
 CALM = Pace(poll_s=5.0, tick_s=5.0)
 SETTLED_S = 10.0
 """So long after the last trouble a disturbed run goes on at the pace of a calm one."""
@@ -183,8 +180,7 @@ def disturbed(seed: str, calm: Plan, stream: Script, begin: float, ailments: Ail
     plan = replace(plan, rates=plan.rates | {name: min(rate, _MOST.get(name, 1.0)) for name, rate in harder.items()})
     weather, first = plan.weather, max(plan.begins, plan.calm_until)
     if rng.random() < 0.25 and "empty_run" in ailments.weather:
-        most = min(rng.choice([5, 30]), int(MOST_EMPTY_S / plan.pace.poll_s))
-        weather = replace(weather, empty_run=most, empty_pages=max(weather.empty_pages, 0.1))
+        weather = replace(weather, empty_run=rng.choice([5, 30]), empty_pages=max(weather.empty_pages, 0.1))
     if rng.random() < 0.25 and "sick" in ailments.weather:
         shard, start = rng.choice(stream.shards), rng.uniform(first, max(first + 5.0, plan.calm_from))
         fault = rng.choice(

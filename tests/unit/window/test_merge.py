@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import floor
 
 import numpy as np
@@ -22,6 +23,12 @@ def page(*stamp: float, first: int = 1) -> tuple[Samples, np.ndarray]:
 
 def push(merge: Merge, shard: str, *stamp: float, full: bool = False) -> None:
     merge.push(shard, *page(*stamp), full=full)
+
+
+def push_of(merge: Merge, shard: str, *stamp: float, shard_code: int = 0) -> None:
+    """As `push`, with the code of the shard."""
+    samples, sequence = page(*stamp)
+    merge.push(shard, replace(samples, shard=np.full(len(stamp), shard_code)), sequence, full=False)
 
 
 def out(merge: Merge, **limits: float) -> list[float]:
@@ -354,3 +361,37 @@ def test_from_where_records_may_be_missing() -> None:
     assert merge.unread == 25.0
     assert out(merge) == [25.0]
     assert merge.unread == np.inf
+
+
+def test_a_shard_without_records_that_is_closed_takes_nothing_of_another_with_it() -> None:
+    """The first shard's sample waits in its device's heap. One of the second, closed, has no record to void."""
+    merge = merging("a", "b", "c", after=90.0)
+    samples = Samples.of([95.0, 90.0], [0.0] * 2, [20.0] * 2, created=[95.0, 95.0], shard=[0, 0])
+    merge.push("a", samples, np.array(["1", "2"], object), full=False)
+    push_of(merge, "a", 97.0)
+    push_of(merge, "b", 96.0, shard_code=1)
+    merge.end("c")
+    merge.settle("c")
+    assert out(merge) == []
+    assert merge.buffered == 4
+    merge.close("c")
+    assert merge.buffered == 4
+    push_of(merge, "a", 120.0)
+    push_of(merge, "b", 120.0, shard_code=1)
+    assert len(out(merge)) == 4
+
+
+def test_a_gap_that_is_read_from_the_table_is_no_shard() -> None:
+    """A shard beside it is alone: it keeps its sequence order."""
+    merge = Merge()
+    merge.open("s")
+    merge.open("gap", backfill=True)
+    merge.listed()
+    samples = Samples.of([7.0, 5.0], [0.0] * 2, [20.0] * 2, created=[7.0, 7.0])
+    merge.push("s", samples, np.array(["1", "2"], object), full=False)
+    push(merge, "gap", 8.0)
+    merge.end("gap")
+    merge.settle("gap")
+    released = merge.release()
+    assert released is not None
+    assert released.samples.ts.tolist() == [7.0, 5.0]
