@@ -51,7 +51,7 @@ class Processing:
         if not run.reread:
             self._account(run, scored, now)
         elif scored is not None:
-            parts.outbox.recall(scored)
+            parts.outbox.recall(scored, self._recovery.fresh)
             parts.observer.recalled(scored)
         return self._done(run.records, ready)
 

@@ -32,7 +32,8 @@ class Recovery:
         self._parts = parts
         self._health, self._delays = dict(head.health), dict(head.delays)
         self._under_way = bool(parts.shards.reread)
-        self._fresh: set[str] = set()
+        self.fresh: set[str] = set()
+        """Devices of which new records came between those that are read again."""
         self.awaits_fill = False
         """Set it while the windows wait for `fill`: nothing is committed, or a successor would not fill them."""
         if self._under_way:
@@ -84,7 +85,7 @@ class Recovery:
         """New records were processed. After a forced release (rule 7) they may come between re-read ones. The head does
         not have the health of their devices as of now."""
         if self._under_way:
-            self._fresh.update(devices)
+            self.fresh.update(devices)
 
     def check_finished(self) -> None:
         """Once all is re-read, the head's health counts: timers that fired since the snapshot must not fire again."""
@@ -94,7 +95,7 @@ class Recovery:
         self._parts.processed.advance(self._parts.processed.before)
         self._restore_delays(self._delays)
         self._parts.watch.resume(self._health | self._fresh_health())
-        self._fresh.clear()
+        self.fresh.clear()
         self._forget_unwatched()
 
     def release(self, device: str) -> DeviceHealth | None:
@@ -135,7 +136,7 @@ class Recovery:
         return {
             device: replace(stored[device], last=max(stored[device].last, state.last)) if device in stored else state
             for device, state in states.items()
-            if device in self._fresh
+            if device in self.fresh
         }
 
     def _forget_unwatched(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,10 +173,15 @@ class LaneOutbox:
         for step in self.episodes.fire():
             self._waiting.add(self._step(step, None, None, now), now=now, stamp=due)
 
-    def recall(self, scored: Scored) -> None:
-        """Restore the archive lines of rows that were published before a restart. Adds no message."""
+    def recall(self, scored: Scored, between: Collection[str] = ()) -> None:
+        """Restore the archive lines of rows that were published before a restart. Adds no message. ``between``: devices
+        of which new records came between those that are read again. Their rows may be judged otherwise than they were
+        published, so their minutes are written again."""
         for _ in self._update_lines(scored):
             pass
+        for device, ts in zip(scored.device.tolist(), scored.ts.tolist(), strict=True) if between else ():
+            if self._devices[device] in between:
+                self._minutes.add((self._devices[device], minute_of(ts)))
 
     def delivered(self, delivered: Delivered, *, now: float) -> None:
         """The last commit is durable: carry what its sinks did not take, and report what was set aside."""

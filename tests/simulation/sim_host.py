@@ -129,7 +129,7 @@ class Host:
         run, opener, kept = self._run, self._opener, self._edges.table
         one_lane = kept.partition == "ts"
         left = [] if one_lane else opener.left()
-        lanes = Lanes(
+        lanes = self._all = Lanes(
             one_lane=one_lane,
             table=self._owned(table),
             open_lane=self._open_owned,
@@ -205,8 +205,9 @@ class Host:
 
     @property
     def idle(self) -> bool:
-        """True when all that was given to the committers is durable, and something was."""
-        return bool(self.durable) and all(c.idle for c in self.committers.values()) and self.tables.idle
+        """True when all that was given to the committers is durable and delivered, and something was."""
+        at_rest = self.tables.idle and all(c.idle for c in self.committers.values())
+        return bool(self.durable) and at_rest and all(owned.quiet for owned in self._all)
 
     def act(self) -> None:
         """Do one of the things that were `due` when that was asked last: read a page, take a turn, execute a step of a

@@ -79,5 +79,5 @@ def _workload(rng: Random, kind: str, begin: float, live: float, end: float) -> 
 def _pace(rng: Random, pace: Pace) -> Pace:
     """Of a worker that has thousands to read."""
     page = rng.choice([50, 300, 1000])
-    poll_s, tick_s = rng.choice([1.0, 4.0]), rng.choice([0.5, 2.0, 5.0])
+    poll_s, tick_s = rng.choice([2.0, 5.0]), rng.choice([2.0, 5.0])
     return replace(pace, page=page, credit=rng.choice([2, 8]) * page, poll_s=poll_s, tick_s=tick_s)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import floor
+from operator import attrgetter
 from random import Random
 from typing import Any, TypeVar
 
@@ -142,12 +143,16 @@ class StreamReader:
         stream, weather, now = self._stream, self._stream.weather, self._stream.clock.now
         if not stream.exists:
             raise Vanished("ResourceNotFoundException: the stream does not exist")
-        shards = [s for s in stream.listed() if now >= s.opened + stream.lag_s(s, "opened")]
+        shards = stream.listed()
+        if weather.listing_lag_s:
+            shards = [s for s in shards if now >= s.opened + stream.lag_s(s, "opened")]
         if after_shard is None:
             self._empty = self._rng.random() < weather.empty_listings
             hole = bool(shards) and self._rng.random() < weather.holes
             self._missing = self._rng.choice(shards).name if hole else None
-        rest = [s for s in shards if s.name != self._missing and (after_shard is None or s.name > after_shard)]
+        rest = shards if after_shard is None else shards[bisect_right(shards, after_shard, key=attrgetter("name")) :]
+        if self._missing is not None:
+            rest = [s for s in rest if s.name != self._missing]
         if after_shard is not None and rest and self._empty and self._rng.random() < 0.5:
             self._empty = False
             return Listing((), after_shard)

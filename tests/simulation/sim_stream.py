@@ -71,6 +71,8 @@ class SimulatedStream:
     calls: Counter[str] = field(default_factory=Counter)
     ended: set[str] = field(default_factory=set)
     _ordered: list[Shard] = field(default_factory=list)
+    _asked: tuple[float, int] = (float("-inf"), 0)
+    _there: list[Shard] = field(default_factory=list)
     _lags: dict[tuple[str, str], float] = field(default_factory=dict)
     _read_by: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -94,7 +96,11 @@ class SimulatedStream:
         now = self.clock.now
         if not self._ordered:
             self._ordered = sorted(self.script.shards, key=lambda shard: shard.name)
-        return [shard for shard in self._ordered if shard.opened <= now and not self.gone(shard)]
+        asked = now, len(self.shard_deleted)
+        if asked != self._asked:  # a listing of many pages asks again and again
+            self._there = [shard for shard in self._ordered if shard.opened <= now and not self.gone(shard)]
+            self._asked = asked
+        return self._there
 
     def first_kept(self, shard: Shard) -> int:
         """Row of the shard's oldest record that is not trimmed."""
