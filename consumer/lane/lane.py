@@ -289,7 +289,8 @@ class Lane:
             elif self._ready is not None:
                 self._ready = self._processing.process(self._ready, now)
             else:
+                parts.processed.advance(self.watermark)
                 if not self.custody.following:
-                    pass_by(self._parts, now)
+                    pass_by(parts, now)
                 return True
         return False

@@ -37,7 +37,7 @@ class Table:
     def of(cls, writes: Iterable[Write], clock: Clock, ttl_s: float = inf) -> Table:
         """The table that these changes are made to, in any order; their keys tell how it is keyed."""
         ordered = sorted(writes, key=lambda write: write.written)
-        partition, *sort = ordered[0].keys if ordered else ("ts",)
+        partition, *sort = ordered[0].keys or ("device",) if ordered else ("ts",)
         return cls(ordered, clock, partition, next(iter(sort), None), ttl_s)
 
     def items(self) -> list[Item]:
