@@ -184,7 +184,9 @@ class _Told:
             self.events.setdefault(heard.id, orjson.loads(heard.body))
         self.ids = set(self.events)
         stored = world.edges.bucket.under("battery-undelivered/").values()
-        self.aside = {orjson.loads(body)["event"]["data"].get("episode") for body in stored}
+        aside = [orjson.loads(body)["event"] for body in stored]
+        self.events = {event["id"]: event for event in aside} | self.events  # somebody is told where they lie
+        self.aside = {event["data"].get("episode") for event in aside}
         """Episodes of which a message was set aside (rule 29)."""
         self._late: dict[str | None, list[tuple[float, float]]] = {}
         self._count: Counter[str | None] = Counter()
