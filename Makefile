@@ -118,19 +118,21 @@ clean:
 	@$(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "$(PYTHON) has no venv module (Debian: apt-get install python3-venv)"; exit 1; }
 
+# The lock names every package, so pip has nothing to resolve (--no-deps): of one that is needed with an extra, as
+# coverage[toml], it would take the newest version and refuse it for its hash.
 .venv/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | .venv/bin/python
 	@echo "Setting up the worker (about 70 MB of downloads) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/runtime.txt -r requirements/build.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.runtime
 	@echo "Setting up training and tests (about 1 GB of downloads) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/build.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt -r requirements/build.txt
 	@touch $@
 
 .venv-emulator/.done: requirements/emulator.txt | .venv/bin/python
 	@echo "Setting up the embedded AWS (about 20 MB of downloads) ..."
 	@$(BIN)/python -m venv .venv-emulator
-	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/emulator.txt
+	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/emulator.txt
 	@touch $@
