@@ -16,6 +16,9 @@ from window.released import Released
 from window.reorder import Delays
 from window.samples import Kind, Samples
 
+CHARTS_AGAIN_S = 300.0
+"""Openings up to so long before a restart may lack their charts."""
+
 
 class Recovery:
     """Brings the windows silently to the head's positions. Until then nothing new is committed.
@@ -57,6 +60,7 @@ class Recovery:
             outbox.promise(m for m in head.outbox.minutes if outbox.whole(m, parts.newest(m[0])))
         if not self._under_way:
             self._forget_unwatched()
+            self._ask_for_charts()
         if head.watermark is not None:
             parts.charts.begin(head.watermark)
 
@@ -97,6 +101,7 @@ class Recovery:
         self._parts.watch.resume(self._health | self._fresh_health())
         self.fresh.clear()
         self._forget_unwatched()
+        self._ask_for_charts()
 
     def release(self, device: str) -> DeviceHealth | None:
         """Another lane has a device from now on; returns its health as the head has it, None where that is no longer
@@ -143,3 +148,11 @@ class Recovery:
         """The windows may be older than the head. Forget the devices that were forgotten in between."""
         for device in self._parts.known.keys() - self._parts.watch.states.keys():
             self._parts.forget(device)
+
+    def _ask_for_charts(self) -> None:
+        """Ask again for the charts of recent openings: messages have their links, and the last owner may have ended
+        before they were drawn."""
+        parts = self._parts
+        for episode in parts.outbox.episodes:
+            if episode.device in parts.known and episode.shown >= parts.processed.before - CHARTS_AGAIN_S:
+                parts.charts.opening(episode.device, episode.shown)

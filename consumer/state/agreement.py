@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import structlog
+
 from consumer.errors import ConfigurationError, Retry
 from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot, SnapshotError
 from consumer.state.store import StateStore
 from reporting.sinks.archive import Revision
 
+log = structlog.get_logger(__name__)
 UNMARKED: Revision = (0, 0)
 """What `StateStore.windows_revision` says of windows that were copied without their metadata."""
 
 
-def stored_windows(store: StateStore) -> Snapshot | None:
-    """The last owner's windows. Raises `Retry`, and `ConfigurationError` if they are damaged: a start without them
-    could rewrite a minute of the archive with fewer samples than it had."""
+def stored_windows(store: StateStore, *, needed: bool = True) -> Snapshot | None:
+    """The last owner's windows. Raises `Retry`, and `ConfigurationError` if a later version wrote them, or if they are
+    damaged and ``needed``. Beside a good head they are not: the stream is read again for them (rule 28)."""
     try:
         body = store.read_windows()
         return Snapshot.decode(body) if body is not None else None
     except SnapshotError as error:
+        if not needed and not error.newer:
+            log.error("windows are damaged: reading the stream again for them, as far back as it goes", error=str(error))
+            return None
         raise ConfigurationError(f"cannot continue from the last worker's state: {error}") from error
 
 

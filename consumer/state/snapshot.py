@@ -35,7 +35,11 @@ _DAMAGE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZip
 
 
 class SnapshotError(Exception):
-    """The object is not a snapshot that this version can read."""
+    """The object is not a snapshot that this version can read. ``newer``: a later version has written it."""
+
+    def __init__(self, message: str, *, newer: bool = False) -> None:
+        super().__init__(message)
+        self.newer = newer
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class Snapshot:
                 columns = {name: stored[name] for name in _NAMES}
                 if about["format"] > FORMAT:
                     raise SnapshotError(
-                        f"the windows have format {about['format']}, this version reads formats up to {FORMAT}"
+                        f"the windows have format {about['format']}, this version reads formats up to {FORMAT}",
+                        newer=True,
                     )
                 ends = np.cumsum(about["rows"], dtype=np.int64)
                 devices = {

@@ -149,7 +149,8 @@ class LaneOpener:
         if taken is None:
             return None
         self._epoch = max(self._epoch or 0, taken.head.epoch)
-        return _Claimed(store, taken.head, stored_windows(store), taken.new, taken.lost)
+        windows = stored_windows(store, needed=taken.lost)
+        return _Claimed(store, taken.head, windows, taken.new, taken.lost)
 
     def _highest_epoch(self) -> int:
         """Looked for once: the owner of the table's lane owns all of its lanes, so nobody else raises it."""
@@ -185,7 +186,7 @@ class LaneOpener:
         if before is not None:
             # A recreated stream has new shards and does not have the unread records of the old one: that is a gap. The
             # old stream's windows serve until this lane has written its own, which is the last step of a commit.
-            snapshot = _without_positions(stored_windows(before[1]))
+            snapshot = _without_positions(stored_windows(before[1], needed=False))
             self.inherited = True
             if head.commit == 0:
                 gap_since, known_to = before[0].watermark, _read_to(before[0])
@@ -212,7 +213,7 @@ class LaneOpener:
             LaneOptions(
                 heartbeat_s(self._claimant.take_over_s),
                 one_device=self._setup.one_device,
-                new_windows=snapshot is None and head.commit == 0,
+                new_windows=snapshot is None,
             ),
         )
         if gap_since is not None:

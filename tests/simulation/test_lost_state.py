@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -32,6 +33,13 @@ def delete(world: World, *names: str) -> None:
     """Somebody deletes these objects of the lane's state."""
     for key in [key for key in world.edges.bucket.objects if key.startswith("state/") and key.endswith(names)]:
         del world.edges.bucket.objects[key]
+
+
+def damage(world: World, name: str) -> None:
+    """These objects of the lane's state lose their second half."""
+    objects = world.edges.bucket.objects
+    for key in [key for key in objects if key.startswith("state/") and key.endswith(name)]:
+        objects[key] = replace(objects[key], body=objects[key].body[: len(objects[key].body) // 2])
 
 
 def stored_ledger(world: World) -> dict[str, int]:
@@ -119,6 +127,27 @@ def test_bug_34_a_counter_that_begins_again_refuses_no_minute(bundle: Bundle) ->
     assert told
     assert all(event["data"]["count"] > 0 for event in told)
     assert world.durable_head().epoch > 3
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_rule_28_beside_a_good_head_windows_that_cannot_be_read_are_read_again(how: str, bundle: Bundle) -> None:
+    """A task that ends is started again and nobody watches: the stream is read again for them, and nothing is told or
+    counted twice. Only with the head gone too there is nothing to go on from."""
+    calm = watched(bundle).run()
+    world = watched(bundle)
+    world.run(until=lambda w: w.clock.now > BEGIN + 210.0)
+    world.stop() if how == "stop" else world.kill()
+    damage(world, "/windows")
+    world.run()
+    assert archive(world) == archive(calm)
+    assert Outcome.of(world).messages == Outcome.of(calm).messages
+    assert Outcome.of(world).imbalance == 0
+    assert messages(world, "health.gap") == []
+    world.kill()
+    damage(world, "/windows")
+    delete(world, "/head")
+    world.run(until=lambda w, at=world.clock.now + 60.0: w.clock.now > at)  # type: ignore[misc]
+    assert world.faults.injected["start refused"]
 
 
 def test_bug_40_a_deleted_bucket_fences_nobody(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,25 @@ def test_rule_16_the_same_boundaries_whatever_the_pages_and_crashes(
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_rule_16_the_chart_of_an_opening_is_asked_for_again_after_a_restart(
+    how: str, monkeypatch: pytest.MonkeyPatch, bundle: Bundle
+) -> None:
+    """Its link is in messages, and the first process may have ended before it was drawn. Older ones were drawn."""
+    asked = Asked(monkeypatch)
+    script = stream(charge(1.0, 620.0, strange=[100.0, 101.0, 450.0, 451.0]), [shard()])
+    world = World(script, bundle, live(downtime_s=(1.0,)))
+    asked.world = world
+    world.run(until=lambda w: w.clock.now > BEGIN + 470.0)
+    assert {key(100.0), key(450.0)} < set(asked.keys)
+    asked.keys.clear()
+    world.stop() if how == "stop" else world.kill()
+    asked.keys.clear()
+    world.run()
+    assert asked.keys.count(key(450.0)) == 1
+    assert key(100.0) not in asked.keys
+
+
 def test_rule_16_in_a_catch_up_only_openings_make_charts(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     """Two hours of backlog: nobody looks at charts of the past. Within ten minutes of now they are due again."""
     readings = charge(1.0, 7200.0, period_s=5.0, strange=[1201.0, 4501.0])
