@@ -257,7 +257,7 @@ class Merge:
         parts: list[Released] = []
         times: list[Floats] = []
         for lineage, bound in [*self._bounds()]:  # all before any record leaves
-            own = [*self._leaving(lineage, min(bound, before))]
+            own = [*_leaving(lineage, min(bound, before))]
             if own:
                 part = own[0] if len(own) == 1 else joined(own)
                 parts.append(part)
@@ -319,16 +319,16 @@ class Merge:
             at = self._lineages[at].parent if at in self._lineages else None
         return found
 
-    @staticmethod
-    def _leaving(lineage: _Lineage, bound: float) -> Iterator[Released]:
-        """Take from a lineage's queue the records below ``bound``."""
-        waiting = lineage.waiting
-        while waiting:
-            part = waiting[0]
-            count = int(np.searchsorted(part.stamp, bound))  # stamps never fall, so the free rows lead
-            if count < len(part):
-                if count:
-                    waiting[0] = part.take(slice(count, None))
-                    yield part.take(slice(0, count))
-                return
-            yield waiting.popleft()
+
+def _leaving(lineage: _Lineage, bound: float) -> Iterator[Released]:
+    """Take from a lineage's queue the records below ``bound``."""
+    waiting = lineage.waiting
+    while waiting:
+        part = waiting[0]
+        count = int(np.searchsorted(part.stamp, bound))  # stamps never fall, so the free rows lead
+        if count < len(part):
+            if count:
+                waiting[0] = part.take(slice(count, None))
+                yield part.take(slice(0, count))
+            return
+        yield waiting.popleft()

@@ -10,6 +10,7 @@ import numpy as np
 from consumer.lane.parts import Parts
 from consumer.state.head import Head
 from consumer.state.snapshot import Snapshot
+from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
 from reporting.message import Message
 from window.released import Released
@@ -37,6 +38,7 @@ class Recovery:
         self._under_way = bool(parts.shards.reread)
         self.fresh: set[str] = set()
         """Devices of which new records came between those that are read again."""
+        self._fell_silent: set[str] = set()
         self.awaits_fill = False
         """Set it while the windows wait for `fill`: nothing is committed, or a successor would not fill them."""
         if self._under_way:
@@ -91,6 +93,13 @@ class Recovery:
         if self._under_way:
             self.fresh.update(devices)
 
+    def fired(self, notices: Iterable[Notice]) -> None:
+        """A deadline above the head's watermark has passed, with these notices, while records are read again. The head
+        does not know of it."""
+        self._fell_silent.update(
+            n.device for n in notices if n.device and (n.type, n.state) == ("health.silence", "opened")
+        )
+
     def check_finished(self) -> None:
         """Once all is re-read, the head's health counts: timers that fired since the snapshot must not fire again."""
         if not self._under_way or self.active:
@@ -100,6 +109,7 @@ class Recovery:
         self._restore_delays(self._delays)
         self._parts.watch.resume(self._health | self._fresh_health())
         self.fresh.clear()
+        self._fell_silent.clear()
         self._forget_unwatched()
         self._ask_for_charts()
 
@@ -137,12 +147,14 @@ class Recovery:
         self._parts.shards.merge.reorder.restore(delays, self._parts.names.devices)
 
     def _fresh_health(self) -> dict[str, DeviceHealth]:
-        states, stored = self._parts.watch.states, self._health
-        return {
-            device: replace(stored[device], last=max(stored[device].last, state.last)) if device in stored else state
-            for device, state in states.items()
-            if device in self.fresh
-        }
+        states, changed = self._parts.watch.states, self.fresh | self._fell_silent
+        return {device: self._fresh_state(device, state) for device, state in states.items() if device in changed}
+
+    def _fresh_state(self, device: str, state: DeviceHealth) -> DeviceHealth:
+        stored = self._health.get(device, state)
+        if state.last > stored.last or device in self._fell_silent:
+            return replace(stored, last=max(state.last, stored.last), silent=state.silent, context=state.context)
+        return stored
 
     def _forget_unwatched(self) -> None:
         """The windows may be older than the head. Forget the devices that were forgotten in between."""

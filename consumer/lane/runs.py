@@ -82,7 +82,7 @@ class Runs:
         reread = bool(again[0])
         in_time = int(np.searchsorted(records.stamp, self._timers.before(float(records.stamp[0]))))
         records = records.take(slice(0, min(_run_length(again), max(1, in_time))))
-        passed = np.minimum(records.stamp, self._timers.health_until)
+        passed = np.minimum(records.stamp, parts.shards.merge.unread)
         records = records.take(slice(0, parts.watch.reach(records.samples, parts.processed.times(records), passed)))
         kinds = parts.single_device.classes(records.samples, records.stamp)
         records = replace(records, samples=records.samples.of_kind(kinds))

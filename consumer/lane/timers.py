@@ -48,20 +48,17 @@ class Timers:
             notices = parts.watch.fire() if parts.watch.due <= due else []
             for code in parts.watch.forgotten():
                 parts.forget(parts.names.devices[code])
-            # Notices below the head's watermark were published before the restart.
-            parts.outbox.notify([] if rereading and due <= parts.processed.before else notices, now=now, stamp=due)
-
-    @property
-    def health_until(self) -> float:
-        """Deadlines of health above this stamp wait: a record of their device may still come from a shard that is not
-        read so far. And while records are read again, what is above the head's watermark is judged by the head's
-        health, once that counts."""
-        before = self._parts.processed.before if self._recovery.active else inf
-        return min(before, self._parts.shards.merge.unread)
+            if rereading and due <= parts.processed.before:
+                return  # notices below the head's watermark were published before the restart
+            if rereading:
+                self._recovery.fired(notices)
+            parts.outbox.notify(notices, now=now, stamp=due)
 
     def _health_due(self, watermark: float) -> float:
+        """The next deadline of a device's health, once all records of all shards below it are processed: before, a
+        record of the device may still come."""
         due = self._parts.watch.due
-        return due if due <= min(watermark, self.health_until) else inf
+        return due if due <= min(watermark, self._parts.shards.merge.unread) else inf
 
     @property
     def _messages_due(self) -> float:

@@ -23,7 +23,9 @@ def stored_windows(store: StateStore, *, needed: bool = True) -> Snapshot | None
         return Snapshot.decode(body) if body is not None else None
     except SnapshotError as error:
         if not needed and not error.newer:
-            log.error("windows are damaged: reading the stream again for them, as far back as it goes", error=str(error))
+            log.error(
+                "windows are damaged: reading the stream again for them, as far back as it goes", error=str(error)
+            )
             return None
         raise ConfigurationError(f"cannot continue from the last worker's state: {error}") from error
 

@@ -44,6 +44,7 @@ def models(account: Any) -> dict[float, str]:
     return {line["ts"]: line["model"] for line in told}
 
 
+@pytest.mark.long
 def test_a_restart_with_another_bundle(account: Any, other: Path, eventually: Any) -> None:
     """Samples from before the minute in the head are the old bundle's, also when they come after the restart; later
     ones are the new one's. Without the old bundle a start says what to do, and leaves the lane as it is."""

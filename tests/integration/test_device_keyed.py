@@ -70,7 +70,7 @@ class Fleet:
         return results
 
 
-@pytest.fixture(params=["ts", None], ids=["device and ts", "device alone"])
+@pytest.fixture(params=["ts", pytest.param(None, marks=pytest.mark.long)], ids=["device and ts", "device alone"])
 def fleet(request: pytest.FixtureRequest, account: Any, tmp_path: Path) -> Fleet:
     """A table of either kind."""
     return Fleet(account, tmp_path, sort=request.param)

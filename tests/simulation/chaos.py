@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # as a script it has no conf
 from sim_bundle import arithmetic_bundle
 from sim_judge import Judge, Verdict
 from sim_promise import LONG_TEST, command
-from sim_schedule import EVERYTHING, HARDER, PLANS
+from sim_schedule import PLANS
 
 BLOCK = 20
 BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
@@ -105,12 +105,11 @@ class Block:
 
     seeds: range
     long: bool = False
-    harder: bool = False
 
 
 def _judge_block(block: Block) -> list[Verdict]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    judge = Judge(arithmetic_bundle(), HARDER if block.harder else EVERYTHING)
+    judge = Judge(arithmetic_bundle())
     return [_judge(seed, judge, long=block.long) for seed in block.seeds]
 
 
@@ -121,24 +120,16 @@ def _judge(seed: int, judge: Judge, *, long: bool) -> Verdict:
         return Verdict(seed, [f"{type(error).__name__}: {error}"], long=long)
 
 
-def blocks_of(seeds: range, *, long: bool, harder: bool) -> list[Block]:
+def blocks_of(seeds: range, *, long: bool) -> list[Block]:
     """Neighbours share an undisturbed run, so they stay together."""
     each = PLANS if long else BLOCK
-    return [Block(range(n, min(n + each, seeds.stop)), long, harder) for n in range(seeds.start, seeds.stop, each)]
+    return [Block(range(n, min(n + each, seeds.stop)), long) for n in range(seeds.start, seeds.stop, each)]
 
 
 def run(blocks: Sequence[Block], processes: int) -> Iterator[list[Verdict]]:
     """The verdicts, block by block, in order of the seeds."""
     with ProcessPoolExecutor(processes) as pool:
         yield from pool.map(_judge_block, blocks)
-
-
-def _again(seed: int, *, long: bool, harder: bool) -> str:
-    """What runs exactly this schedule again. The test of the promise has no harder ones."""
-    if not harder:
-        return command(seed, LONG_TEST) if long else command(seed)
-    which = "--seeds 0 --long 1" if long else "--seeds 1"
-    return f"python tests/simulation/chaos.py --harder {which} --first {seed}"
 
 
 def _counted(blocks: Iterable[list[Verdict]], total: int, console: Console) -> Chaos:
@@ -177,7 +168,6 @@ def main(arguments: list[str]) -> int:
         "--long", type=int, default=0, help="how many long schedules besides, of 2,000 records and more"
     )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--harder", action="store_true", help="with all that the simulator can show (`HARDER`)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", type=Path, help="a file with the marks between which the table goes")
     chosen = parser.parse_args(arguments)
@@ -188,13 +178,13 @@ def main(arguments: list[str]) -> int:
     blocks = [
         block
         for count, long in ((chosen.long, True), (chosen.seeds, False))
-        for block in blocks_of(range(chosen.first, chosen.first + count), long=long, harder=chosen.harder)
+        for block in blocks_of(range(chosen.first, chosen.first + count), long=long)
     ]
     chaos = _counted(run(blocks, chosen.processes), chosen.seeds + chosen.long, console)
     sys.stdout.write(chaos.table() + "\n")
     for (seed, long), said in sorted(chaos.broken.items())[:10]:
         lines = "\n".join(f"  {line}" for line in said[:4])
-        sys.stdout.write(f"\nseed {seed}; again: {_again(seed, long=long, harder=chosen.harder)}\n{lines}\n")
+        sys.stdout.write(f"\nseed {seed}; again: {command(seed, LONG_TEST) if long else command(seed)}\n{lines}\n")
     if chosen.write:
         took_s = monotonic() - begun
         said = (

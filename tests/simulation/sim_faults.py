@@ -77,7 +77,7 @@ HARDER_FAULTS = (
     "sns refuses for good",
     "sns batch in part",
 )
-"""What not every worker stands: on where a test or `chaos.py --harder` asks for it. Drawn apart, like the lies."""
+"""What not every worker stands: not among the usual faults (`sim_schedule.USUAL`). Drawn apart, like the lies."""
 DOWN = {"stream down": STREAM, "s3 down": S3, "sns down": SNS, "table down": TABLE}
 """Outages of minutes, by edge."""
 

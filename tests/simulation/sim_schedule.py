@@ -47,7 +47,7 @@ class Ailments:
     loads: frozenset[str] = frozenset()
 
 
-EVERYTHING = Ailments(
+USUAL = Ailments(
     frozenset({*FAULTS, *DOWN}.difference(HARDER_FAULTS)),
     frozenset(
         {
@@ -66,16 +66,16 @@ EVERYTHING = Ailments(
 LOADS = ("uploads", "device-keyed")
 PERSISTENT = ("stream 5xx", "stream says not found", "stream answers no JSON", "stream answer lacks a key")
 """What a single shard may answer for minutes."""
-HARDER = replace(
-    EVERYTHING,
-    faults=EVERYTHING.faults.union(HARDER_FAULTS),
-    weather=EVERYTHING.weather.union({"empty_run", "sick"}),
-    plan=EVERYTHING.plan.union({"clocks"}),
+EVERYTHING = replace(
+    USUAL,
+    faults=USUAL.faults.union(HARDER_FAULTS),
+    weather=USUAL.weather.union({"empty_run", "sick"}),
+    plan=USUAL.plan.union({"clocks"}),
     nodes=frozenset({"clock_s", "slow", "undated"}),
     loads=frozenset(LOADS),
 )
-"""With all that the simulator can show besides. All of it is drawn apart, so a seed keeps its other faults; what wants
-to look at one thing alone takes `replace(EVERYTHING, ...)`."""
+"""With false answers, clocks, bulk uploads and what else attack has taught. It is drawn apart, so a seed keeps its
+other faults; what wants to look at one thing alone takes `replace(USUAL, ...)`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def many(count: int) -> tuple[Script, str]:
     return stream(readings, shards), shards[count // 2].name
 
 
-@pytest.mark.parametrize("count", [700, 4])
+@pytest.mark.parametrize("count", [pytest.param(700, marks=pytest.mark.long), 4])
 def test_bug_09_of_many_shards_one_that_always_fails_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, bundle: Bundle, count: int
 ) -> None:
@@ -187,6 +187,7 @@ def test_bug_21_a_drop_to_nothing_is_reported_within_the_silence_limit(bundle: B
         assert last + 120.0 <= at <= last + 130.0
 
 
+@pytest.mark.long
 def test_bug_23_a_hundred_restarts_with_devices_that_come_and_go(bundle: Bundle) -> None:
     """Every three hours the worker is started again and three new devices charge for half a minute, each with an
     anomaly. A week in, head and windows are as large as they will be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import pytest
@@ -11,7 +12,8 @@ from sim_kept import BEGIN, Told, Upload, charge, read, written
 from scoring.bundle import Bundle, load
 
 EVERY_S = (1, 10, 60, 300, 1200)
-FEW, MORE = 2, range(2, 8)
+FEW, MORE = 2, range(2, int(os.environ.get("KEPT_SEEDS", "8")))
+"""KEPT_SEEDS=100 tries a hundred charges of each kind, for some hours."""
 
 
 @cache
@@ -67,7 +69,7 @@ def test_rule_23_more_charges(seed: int) -> None:
             same_as_one_shard(seed, Upload(every_s, shards, writers=4, apart_s=0.05), faults=bool(seed % 2))
 
 
-@pytest.mark.parametrize("late_s", [3, 10, 60])
+@pytest.mark.parametrize("late_s", [10, *(pytest.param(s, marks=pytest.mark.long) for s in (3, 60))])
 def test_a_gateway_that_is_always_late_is_told_no_later_than_that(late_s: int) -> None:
     """Once its delay is known. The reading of 30 K too much begins after 15 minutes."""
     readings = charge(0, 960, faults=True)

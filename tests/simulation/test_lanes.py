@@ -77,7 +77,7 @@ def drawn(seed: int) -> tuple[Script, Plan, Plan]:
     return stream, plan, calm
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 6))])
 def test_rule_01_and_16_lanes_keep_the_promise(block: int, bundle: Bundle) -> None:
     """Splits, roll-overs, kills, stops and failing calls: archive, messages and books are those of the undisturbed run,
     and every lane's books balance."""

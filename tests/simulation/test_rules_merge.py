@@ -73,7 +73,7 @@ def uneven(minutes: float = 60.0) -> tuple[Script, tuple[str, ...]]:
     return stream(readings, shards), tuple(s.name for s in shards)
 
 
-@pytest.mark.parametrize("pages", [1, 4])
+@pytest.mark.parametrize("pages", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_rule_06_no_shard_is_read_far_ahead_of_the_slowest(
     monkeypatch: pytest.MonkeyPatch, bundle: Bundle, pages: int
 ) -> None:

@@ -108,7 +108,7 @@ def test_rule_29_if_the_stub_is_refused_too_nobody_hears_the_rest_of_the_episode
     assert world.edges.subscriber.stubs == []
 
 
-@pytest.mark.parametrize("stubs", [False, True])
+@pytest.mark.parametrize("stubs", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("edge", [SNS, S3])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_rule_29_a_crash_at_any_call_changes_nothing_about_it(
@@ -128,7 +128,7 @@ def test_rule_29_a_crash_at_any_call_changes_nothing_about_it(
         assert {*world.edges.subscriber.stubs} == {*whole.edges.subscriber.stubs}, call
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(n, marks=pytest.mark.long) for n in range(6, 20))])
 def test_rule_29_refusals_in_passing_change_no_order(script: Script, bundle: Bundle, seed: int) -> None:
     """Half of all batches are taken but for one message, while hosts are killed."""
     undisturbed = World(script, bundle, live()).run()

@@ -10,7 +10,7 @@ import pytest
 from sim_cases import BEGIN, Reading, charge, shard, writes
 from sim_faults import HARDER_FAULTS, Clock, Faults
 from sim_reader import StreamReader
-from sim_schedule import EVERYTHING, HARDER, drawn
+from sim_schedule import EVERYTHING, USUAL, drawn
 from sim_script import Nodes, Script, script
 from sim_stream import SimulatedStream, Weather
 
@@ -169,8 +169,8 @@ def test_nodes_have_clocks_of_their_own() -> None:
 
 def test_a_seed_keeps_its_other_faults_where_it_is_made_harder() -> None:
     """What came later has draws of its own."""
-    harder = replace(HARDER, nodes=frozenset())  # those would have the stream end later, and all with it
-    plain, hard = ([drawn(seed, ailments) for seed in range(200)] for ailments in (EVERYTHING, harder))
+    harder = replace(EVERYTHING, nodes=frozenset())  # those would have the stream end later, and all with it
+    plain, hard = ([drawn(seed, ailments) for seed in range(200)] for ailments in (USUAL, harder))
     for before, after in zip(plain, hard, strict=True):
         kept = {name: rate for name, rate in after.plan.rates.items() if name not in HARDER_FAULTS}
         assert kept == before.plan.rates

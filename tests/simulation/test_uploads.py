@@ -11,7 +11,7 @@ from sim_faults import HARDER_FAULTS
 from sim_found import messages
 from sim_long import LEAST, drawn_long
 from sim_plan import Plan
-from sim_schedule import EVERYTHING, HARDER
+from sim_schedule import EVERYTHING, USUAL
 from sim_script import graph, script
 from sim_uploads import Uploads
 from sim_witness import Witness
@@ -89,7 +89,7 @@ def test_an_upload_of_a_healthy_charge_is_healthy_through_one_shard(writers: int
 def test_long_schedules_are_of_every_kind() -> None:
     """Thousands of records each; with what is harder, uploads and tables keyed by device too."""
     plain = [drawn_long(seed) for seed in range(0, 32, 4)]
-    hard = [drawn_long(seed, HARDER) for seed in range(0, 96, 4)]
+    hard = [drawn_long(seed, EVERYTHING) for seed in range(0, 96, 4)]
     assert min(len(each.script.writes) for each in [*plain, *hard]) >= LEAST * 0.95
     assert not any(isinstance(each.workload, Uploads) or each.workload.device_keyed for each in plain)
     uploads = [each.workload for each in hard if isinstance(each.workload, Uploads)]
@@ -103,8 +103,8 @@ def test_long_schedules_are_of_every_kind() -> None:
 
 def test_a_long_schedule_is_the_same_everywhere() -> None:
     """Neighbours share their stream, and each has troubles of its own."""
-    first, again, second = drawn_long(8, HARDER), drawn_long(8, HARDER), drawn_long(9, HARDER)
+    first, again, second = drawn_long(8, EVERYTHING), drawn_long(8, EVERYTHING), drawn_long(9, EVERYTHING)
     assert first == again
     assert first.script == second.script
     assert first.plan != second.plan
-    assert drawn_long(8, EVERYTHING) != first
+    assert drawn_long(8, USUAL) != first

@@ -65,7 +65,7 @@ def settled(rig: Rig, at: Callable[..., Record]) -> dict[str, Any]:
     return {"archive": rig.archive, "messages": messages, "counts": rig.counts, "charts": charts, "aside": rig.aside}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 4))])
 def test_rule_26_where_a_step_ends_changes_no_output(
     plain_bundle: Bundle, at: Callable[..., Record], seed: int
 ) -> None:
