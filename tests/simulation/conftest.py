@@ -23,8 +23,8 @@ from scoring.bundle import Bundle
 SEEDS_IN_A_TEST = 20
 LONG_SEEDS = range(20_000, 24_000)
 """What `make test-all` adds: none of the seeds that `make test` and `make chaos` run."""
-CRASH_EVERY = 10
-"""`make test` has a process crash at every tenth call, `make test-all` at the others too."""
+CRASH_EVERY = 5
+"""`make test` has a process crash at every fifth call, `make test-all` at the others too."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,11 +47,11 @@ def _block(seeds: range, *marks: pytest.MarkDecorator) -> Any:
     return pytest.param(seeds, id=f"{seeds.start}-{seeds.stop - 1}", marks=marks)
 
 
-@pytest.fixture(params=["every tenth call", pytest.param("the other calls", marks=pytest.mark.long)])
+@pytest.fixture(params=["every fifth call", pytest.param("the other calls", marks=pytest.mark.long)])
 def calls(request: pytest.FixtureRequest) -> Calls:
     """Gives the calls, counted from one, at which a crash is tried, in a run that makes fewer than it is given."""
-    tenth = request.param == "every tenth call"
-    return lambda most: [call for call in range(1, most) if (call % CRASH_EVERY == 1) is tenth]
+    fifth = request.param == "every fifth call"
+    return lambda most: [call for call in range(1, most) if (call % CRASH_EVERY == 1) is fifth]
 
 
 @pytest.fixture(scope="session")
