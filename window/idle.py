@@ -45,10 +45,9 @@ class IdleProof:
         self._since = inf
         self._asked_at = -inf
 
-    @property
-    def under_way(self) -> bool:
-        """True while empty pages come that do not prove it yet."""
-        return self._pages > 0 and not self._tip
+    def under_way(self, since: float) -> bool:
+        """Have empty pages come since then that do not prove it yet?"""
+        return self._pages > 0 and not self._tip and self._asked_at >= since
 
     def begin(self, known: float) -> None:
         """Reading begins where a record of that time was the last one. Nothing is promised, but a claim is only as long

@@ -23,6 +23,11 @@ from window.released import Released, Sequences, joined
 from window.reorder import Reorder
 from window.samples import Floats, Samples
 
+MOST_AHEAD_S = 20 * 60.0
+"""Processed stamps are at most this far ahead of the slowest lineage. Its late records must still find their window
+(25 minutes)."""
+ANSWERS_S = 30.0
+"""A lineage that was asked no longer ago than this, by the hold of the furthest one, answers."""
 IDLE_SLACK_S = 2.0
 """How far an idle promise stays behind the time of its question: a record may be readable that much later than it was
 written (docs/decisions/0002)."""
@@ -109,19 +114,20 @@ class Merge:
 
     @property
     def watermark(self) -> float:
-        """No record released from now on has a stamp below it, except those that `broken` counts. It never falls; -inf
-        until every lineage has a hold."""
+        """No record released from now on has a stamp below it, except those that `broken` counts. It never falls, and
+        is never further ahead of a lineage that was passed by than `MOST_AHEAD_S`; -inf until every lineage has a
+        hold."""
         if self.ready:
             floors = [lineage.floor for lineage in self._lineages.values() if not lineage.passed]
-            self._reached = max(self._reached, min((at for at in floors if at < np.inf), default=-np.inf))
+            floor = min((at for at in floors if at < np.inf), default=-np.inf)
+            self._reached = max(self._reached, min(floor, self.slowest + MOST_AHEAD_S))
         return self._reached
 
     @property
     def unread(self) -> float:
         """From this stamp on records may come that belong below the watermark: those of lineages that were passed by,
-        or that were delivered too late and still wait. inf where there are none."""
-        floors = (lineage.floor for lineage in self._lineages.values() if lineage.passed or lineage.waiting)
-        below = min(floors, default=np.inf)
+        or of their children, or that were delivered too late and still wait. inf where there are none."""
+        below = min((lineage.floor for lineage in self._lineages.values()), default=np.inf)
         return below if below < self._reached else np.inf
 
     @property
@@ -146,8 +152,9 @@ class Merge:
 
     @property
     def proving(self) -> bool:
-        """True while a lineage that holds the others back is about to be proven idle."""
-        return any(not lineage.closed and lineage.proof.under_way for lineage in self._lowest().values())
+        """True while a lineage that holds the others back answers, and is about to be proven idle."""
+        asked = self.furthest - ANSWERS_S
+        return any(not each.closed and each.proof.under_way(asked) for each in self._lowest().values())
 
     def pass_by(self) -> list[str]:
         """Stop waiting for the lineages that hold the others back (a forced release, rule 7). Returns which. They hold
@@ -285,6 +292,8 @@ class Merge:
     def _bounds(self) -> Iterator[tuple[_Lineage, float]]:
         """Every lineage with records waiting, by shard id, and the stamp below which they may leave: nobody can add to
         what lies below the lowest hold. A lineage that is alone need not wait for itself: its order is its own."""
+        # Rows of a gap that is read from the table belong between the records of a lineage that is otherwise alone.
+        gap = any(lineage.backfill and not lineage.settled for lineage in self._lineages.values())
         holds = {s: lineage.hold for s, lineage in self._lineages.items() if not lineage.passed}
         lowest = sorted((hold, shard) for shard, hold in holds.items())[:2]
         for shard in sorted(self._lineages):
@@ -293,7 +302,7 @@ class Merge:
                 continue
             if lineage.alone is None:
                 lineage.alone = not lineage.backfill and self._is_alone(shard)
-            others = [hold for hold, of in lowest if not (lineage.alone and of == shard)]
+            others = [hold for hold, of in lowest if not (lineage.alone and of == shard and not gap)]
             yield lineage, min(others, default=np.inf)
 
     def _follows(self, shard: str) -> bool:

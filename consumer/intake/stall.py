@@ -9,7 +9,7 @@ from consumer.state.head import Head
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 
-RELEASE_AFTER_S, RELEASE_PROVING_S = 60.0, 100.0
+RELEASE_AFTER_S, RELEASE_PROVING_S = 60.0, 90.0
 """The second where the shard answers with empty pages: it is about to be proven idle, which takes a minute at most
 (rule 24)."""
 NEAR_NOW_S = 120.0
@@ -17,9 +17,6 @@ NEAR_NOW_S = 120.0
 of order."""
 ALIVE_S = 30.0
 """Another lineage must be this far ahead. Otherwise the whole stream is unreachable, and not one shard."""
-MOST_AHEAD_S = 20 * 60.0
-"""Processed stamps are at most this far ahead of the slowest lineage. Its late records must still find their window
-(25 minutes)."""
 
 
 class Stall:

@@ -13,7 +13,10 @@ from consumer.state.head import ActiveBundle, Head, Outbox
 from consumer.state.scored_minutes import MOST_ROWS
 from consumer.state.snapshot import Snapshot
 from reporting.sinks.archive import StoredObject
+from window.ring import Columns
 
+CONTEXT_S = 3600.0
+"""So long a filled window waits for its device's first record."""
 MAX_MESSAGES = 50
 """Messages of a commit. The head carries them all in its outbox."""
 SNAPSHOT_EVERY_S = 60.0
@@ -67,6 +70,7 @@ class CommitBuilder:
                 Snapshot.windows_of(parts.scorer.windows, parts.known),
                 parts.watch.states,
                 parts.shards.merge.reorder.delays(parts.names.devices),
+                self._context(now),
             )
         parts.ledger.muted(batch.muted)
         fields = {
@@ -86,6 +90,13 @@ class CommitBuilder:
             scored_minutes=self._scored_minutes(windows=windows),
             snapshot=snapshot,
         )
+
+    def _context(self, now: float) -> dict[str, Columns]:
+        """The filled windows that no lane has stored, without those that are too old to be of use."""
+        context, windows = self._parts.context, self._parts.scorer.windows
+        for device in [name for name, code in context.items() if windows.newest(code) < now - CONTEXT_S]:
+            del context[device]
+        return Snapshot.windows_of(windows, context)
 
     def raise_epoch(self, epoch: int) -> None:
         """The head has been written with this epoch since it was cut."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consumer.intake.stall import MOST_AHEAD_S
 from consumer.lane.parts import Parts
 from consumer.lane.recovery import Recovery
 from consumer.outgoing.outbox import Pending
@@ -16,6 +15,7 @@ from consumer.state.head import Suppressed, is_backfill
 from reporting.anomaly.episodes import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
+from window.merge import MOST_AHEAD_S
 from window.released import Released
 
 

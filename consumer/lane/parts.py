@@ -48,7 +48,8 @@ class Parts:
     """One part for each task of a lane.
 
     A part returns what a restart needs in `stored`, by field of the head, and takes it back in `restore`. ``known``:
-    the devices of the lane, with their codes. Windows, known devices and due charts are not in the head: they come from
+    the devices of the lane, with their codes; ``context``: devices whose windows were filled at a first start and that
+    no lane has stored yet. Windows, known devices and due charts are not in the head: they come from
     the snapshot.
     """
 
@@ -56,6 +57,7 @@ class Parts:
     names: NameTables
     scorer: Scorer
     known: dict[str, int]
+    context: dict[str, int]
     processed: Processed
     shards: Shards
     single_device: SingleDevice
@@ -91,6 +93,7 @@ class Parts:
             names=names,
             scorer=scorer,
             known=known,
+            context={},
             processed=Processed.restore(head),
             shards=Shards.restore(head, snapshot, names.shards),
             single_device=SingleDevice.restore(head, names.devices, required=options.one_device),

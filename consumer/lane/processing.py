@@ -77,12 +77,13 @@ class Processing:
         parts, samples, records = self._parts, run.samples, run.records
         names = [parts.names.devices[int(code)] for code in np.unique(samples.device)]
         self._recovery.new_among_reread(names)
+        notices = [(row, notice) for row, notice in run.seen.notices if not self._recovery.knows(notice)]
         from_stream = samples.kind != Kind.BACKFILL
         parts.ledger.read(samples.take(from_stream))
         parts.shards.count_backfilled(samples.take(~from_stream))
         parts.ledger.duplicate(samples) if run.duplicate else parts.ledger.classed(samples)
         if scored is None:
-            for row, notice in run.seen.notices:
+            for row, notice in notices:
                 parts.outbox.notify([notice], now=now, stamp=float(records.stamp[row]))
             if run.kind.quarantined:
                 parts.quarantine.quarantine(records)
@@ -94,7 +95,7 @@ class Processing:
             log.warning("older than the window: not scored", ts=float(samples.ts[0]), sequence=str(records.sequence[0]))
             parts.ledger.moved(float(samples.created[0]), code, "scored", "late")
             parts.watch.outrun(code, float(samples.ts[0]), float(run.times[0]))
-        parts.outbox.emit(scored, records, run.times, run.seen.notices, now=now)
+        parts.outbox.emit(scored, records, run.times, notices, now=now)
         parts.observer.judged(scored, parts.outbox.episode_of)
         for row in parts.quarantine.quarantine_unscorable(scored, records):
             parts.ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +38,8 @@ class Recovery:
         self._under_way = bool(parts.shards.reread)
         self.fresh: set[str] = set()
         """Devices of which new records came between those that are read again."""
-        self._fell_silent: set[str] = set()
+        self._fired: set[str] = set()
+        self._context = dict(snapshot.context) if snapshot is not None else {}
         self.awaits_fill = False
         """Set it while the windows wait for `fill`: nothing is committed, or a successor would not fill them."""
         if self._under_way:
@@ -93,12 +94,28 @@ class Recovery:
         if self._under_way:
             self.fresh.update(devices)
 
-    def fired(self, notices: Iterable[Notice]) -> None:
-        """A deadline above the head's watermark has passed, with these notices, while records are read again. The head
-        does not know of it."""
-        self._fell_silent.update(
-            n.device for n in notices if n.device and (n.type, n.state) == ("health.silence", "opened")
-        )
+    def untold(self, notices: Iterable[Notice], due: float) -> list[Notice]:
+        """Of the notices of a deadline that has passed while records are read again, those that were not told before
+        the restart: of a deadline above the head's watermark, or of a silence that waited for a shard that was passed
+        by, so that the head does not know of it."""
+        before, untold = self._parts.processed.before, []
+        for notice in notices:
+            if due > before or self._waited(notice):
+                untold.append(notice)
+                self._fired.add(notice.device or "")
+        return untold
+
+    def knows(self, notice: Notice) -> bool:
+        """Does the head know already, while records are read again, of a silence that a new record seems to end?"""
+        stored = self._health.get(notice.device or "") if self._under_way else None
+        if stored is None or (notice.type, notice.state) != ("health.silence", "closed"):
+            return False
+        return not stored.silent and stored.last > (notice.since or 0.0)
+
+    def _waited(self, notice: Notice) -> bool:
+        stored = self._health.get(notice.device or "")
+        begins = (notice.type, notice.state) == ("health.silence", "opened") and notice.since is not None
+        return begins and stored is not None and not stored.silent and stored.last <= (notice.since or 0.0)
 
     def check_finished(self) -> None:
         """Once all is re-read, the head's health counts: timers that fired since the snapshot must not fire again."""
@@ -109,7 +126,7 @@ class Recovery:
         self._restore_delays(self._delays)
         self._parts.watch.resume(self._health | self._fresh_health())
         self.fresh.clear()
-        self._fell_silent.clear()
+        self._fired.clear()
         self._forget_unwatched()
         self._ask_for_charts()
 
@@ -119,17 +136,17 @@ class Recovery:
         return self._health.pop(device, None) if self._under_way else None
 
     def adopt(self, device: str, health: DeviceHealth) -> None:
-        """Keep the health of a device that another lane has had until now, also when all is re-read, unless the head
-        knows the device by a later record."""
-        if self._under_way and (device not in self._health or self._health[device].last < health.last):
+        """Keep the health of a device that another lane has had until now, also when all is re-read."""
+        if self._under_way:
             self._health[device] = health
 
-    def fill(self, samples: Samples, others: Collection[int] = ()) -> None:
+    def fill(self, samples: Samples, *, own: bool = True) -> None:
         """Fill the empty windows at a first start. The samples are context: they are not scored, counted or published.
-        If the stream delivers one of them, it is scored as new (rule 18). Their devices belong to this lane, but for
-        those of other lanes; ``others``: the codes of these."""
+        If the stream delivers one of them, it is scored as new (rule 18). ``own``: their devices belong to this lane;
+        otherwise a device belongs to the lane that gets its first record, and this lane stores its window until that
+        one has stored it."""
         self.awaits_fill = False
-        windows = self._parts.scorer.windows
+        parts, windows = self._parts, self._parts.scorer.windows
         rest = samples.take(samples.kind == Kind.BACKFILL)
         empty = [code for code in np.unique(rest.device).tolist() if windows.count(code) == 0]
         rest = rest.take(np.isin(rest.device, empty))
@@ -138,22 +155,40 @@ class Recovery:
             windows.keep_as_context(windows.upsert(rest.take(slice(0, count))))
             windows.evict(rest.device[:count])
             rest = rest.take(slice(count, None))
-        for code in empty:
-            if code not in others:
-                self._parts.known[self._parts.names.devices[code]] = code
-                self._parts.watch.expect(code, windows.newest(code))
+        (parts.known if own else parts.context).update({parts.names.devices[code]: code for code in empty})
+        for code in empty if own else []:
+            parts.watch.expect(code, windows.newest(code))
+
+    def restore_context(self) -> None:
+        """Put the windows back that the last owner had filled, of the devices that no lane had stored since. All lanes
+        must be restored before."""
+        windows = self._parts.scorer.windows
+        for device, columns in self._context.items():
+            code = self._parts.names.devices.code(device)
+            if windows.count(code) == 0:
+                windows.restore(code, columns)
+                self._parts.context[device] = code
+        self._context = {}
+
+    def stored_elsewhere(self, devices: Iterable[str]) -> None:
+        """Another lane has stored the windows of these devices."""
+        for device in devices:
+            self._parts.context.pop(device, None)
 
     def _restore_delays(self, delays: Delays) -> None:
         self._parts.shards.merge.reorder.restore(delays, self._parts.names.devices)
 
     def _fresh_health(self) -> dict[str, DeviceHealth]:
-        states, changed = self._parts.watch.states, self.fresh | self._fell_silent
+        states, changed = self._parts.watch.states, self.fresh | self._fired
         return {device: self._fresh_state(device, state) for device, state in states.items() if device in changed}
 
     def _fresh_state(self, device: str, state: DeviceHealth) -> DeviceHealth:
         stored = self._health.get(device, state)
-        if state.last > stored.last or device in self._fell_silent:
-            return replace(stored, last=max(state.last, stored.last), silent=state.silent, context=state.context)
+        told = [at for at in (stored.quarantine_told, state.quarantine_told) if at is not None]
+        stored = replace(stored, quarantine_told=max(told, default=None))
+        if state.last > stored.last or device in self._fired:
+            newer = replace(stored, last=max(state.last, stored.last), silent=state.silent, context=state.context)
+            return replace(newer, late=state.late, late_stamp=state.late_stamp) if device in self._fired else newer
         return stored
 
     def _forget_unwatched(self) -> None:

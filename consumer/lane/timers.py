@@ -48,10 +48,8 @@ class Timers:
             notices = parts.watch.fire() if parts.watch.due <= due else []
             for code in parts.watch.forgotten():
                 parts.forget(parts.names.devices[code])
-            if rereading and due <= parts.processed.before:
-                return  # notices below the head's watermark were published before the restart
             if rereading:
-                self._recovery.fired(notices)
+                notices = self._recovery.untold(notices, due)
             parts.outbox.notify(notices, now=now, stamp=due)
 
     def _health_due(self, watermark: float) -> float:

@@ -114,7 +114,9 @@ class Storms:
                 return [*leaving, notice]
         elif of_kind.storm.first == device and not gathered:
             return [*leaving, notice]
-        if any(each.due >= of_kind.due and each in gathered for each in self._after(of_kind)):
+        if apart and gathered:
+            leaving.append(of_kind.flush(self._passed, self._lane))  # each is about another message
+        elif any(each.due >= of_kind.due and each in gathered for each in self._after(of_kind)):
             leaving += self.release(device)  # it would leave after this one, and happened before
         of_kind.gather(notice)
         return leaving

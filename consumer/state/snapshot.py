@@ -45,13 +45,15 @@ class SnapshotError(Exception):
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Every device's retained samples with their scores, its health, and how late its samples come (``delays``), at
-    ``commit`` and its ``positions``."""
+    ``commit`` and its ``positions``. ``context``: what the table had at a first start of devices that are in no lane's
+    windows yet."""
 
     commit: int
     positions: Mapping[str, ShardPosition]
     devices: Mapping[str, Columns]
     health: Mapping[str, DeviceHealth]
     delays: Delays = field(default_factory=dict)
+    context: Mapping[str, Columns] = field(default_factory=dict)
 
     @staticmethod
     def windows_of(windows: Windows, devices: Mapping[str, int]) -> dict[str, Columns]:
@@ -65,18 +67,20 @@ class Snapshot:
 
     def encode(self) -> bytes:
         """Compressed columns, one device after the other. Equal snapshots give equal bytes."""
+        whole = {**self.devices, **self.context}
         about = {
             "format": FORMAT,
             "commit": self.commit,
             "positions": {shard: position.model_dump() for shard, position in self.positions.items()},
             "health": _HEALTH.dump_python(dict(self.health), mode="json"),
             "delays": dict(self.delays),
-            "devices": list(self.devices),
-            "rows": [len(columns.ts) for columns in self.devices.values()],
+            "devices": list(whole),
+            "rows": [len(columns.ts) for columns in whole.values()],
+            **({"context": list(self.context)} if self.context else {}),
         }
         body = io.BytesIO()
         columns: dict[str, Any] = {
-            name: np.concatenate([getattr(c, name) for c in self.devices.values()] or [np.empty(0)]) for name in _NAMES
+            name: np.concatenate([getattr(c, name) for c in whole.values()] or [np.empty(0)]) for name in _NAMES
         }
         columns["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as file:
@@ -92,12 +96,12 @@ class Snapshot:
         try:
             with np.load(io.BytesIO(body), allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
-                columns = {name: stored[name] for name in _NAMES}
                 if about["format"] > FORMAT:
                     raise SnapshotError(
                         f"the windows have format {about['format']}, this version reads formats up to {FORMAT}",
                         newer=True,
                     )
+                columns = {name: stored[name] for name in _NAMES}
                 ends = np.cumsum(about["rows"], dtype=np.int64)
                 devices = {
                     name: Columns(**{column: values[end - rows : end] for column, values in columns.items()})
@@ -105,7 +109,8 @@ class Snapshot:
                 }
                 positions = {shard: ShardPosition.model_validate(p) for shard, p in about["positions"].items()}
                 health = _HEALTH.validate_python(about["health"])
-                return cls(about["commit"], positions, devices, health, about.get("delays", {}))
+                context = {name: devices.pop(name) for name in about.get("context", ())}
+                return cls(about["commit"], positions, devices, health, about.get("delays", {}), context)
         except _DAMAGE as error:
             raise SnapshotError(f"the windows cannot be read: {error}") from error
 

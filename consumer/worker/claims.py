@@ -40,13 +40,8 @@ class Claims:
         self._moves: list[_Move] = []
 
     def restored(self, lane: str, devices: set[int]) -> None:
-        """A lane was opened, or filled from the table; ``devices``: the codes of its own. Another lane claims those of
-        which it has got records already."""
-        for device in devices:
-            before = self._lane_of.get(device, lane)
-            self._lane_of[device] = lane
-            if before != lane:
-                self._claimed[device] = before
+        """A lane was opened; ``devices``: the codes of its own."""
+        self._lane_of.update(dict.fromkeys(devices, lane))
 
     def delivered(self, lane: str, batch: ShardBatch) -> None:
         """Records have come in a lane: it claims their devices."""

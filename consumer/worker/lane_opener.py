@@ -201,7 +201,7 @@ class LaneOpener:
             stored = self._states.ledger(name, days_until(clock())) if head.epoch > 1 else head.ledger
             head = head.model_copy(update={"cold": self._setup.cold_start, "ledger": stored})
         if name == TABLE_LANE:
-            self.unfilled = snapshot is None
+            self.unfilled = snapshot is None and store.windows_revision() is None  # damaged ones were filled once
         self._begin.update(beginning(head.positions, snapshot))
         log.info("owner", lane=name, bundle=head.bundle, epoch=head.epoch, commit=head.commit)
         lane = Lane(

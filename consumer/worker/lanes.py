@@ -40,9 +40,9 @@ class Lanes:
         self._claims = Claims()
         self._lanes = {TABLE_LANE: table}
         for name in left:
-            self._lanes[name] = open_lane(name)
-        for name, owned in self._lanes.items():
+            self._lanes[name] = owned = open_lane(name)
             self._claims.restored(name, owned.lane.custody.owned)
+        table.lane.recovery.restore_context()
         self._lane_of = {shard: name for name, owned in self._lanes.items() for shard in owned.lane.shards}
 
     def __iter__(self) -> Iterator[OwnedLane]:
@@ -66,14 +66,12 @@ class Lanes:
             owned.lane.recovery.awaits_fill = True
 
     def fill(self, samples: Samples) -> None:
-        """Fill the windows, which all lanes share, at a first start (rule 18). The table's lane has the devices until
-        their first records come in lanes of their own."""
-        custody = self.table.lane.custody
-        others = {code for owned in self if owned is not self.table for code in owned.lane.custody.owned}
-        self.table.lane.recovery.fill(samples, others)
+        """Fill the windows, which all lanes share, at a first start (rule 18). Only a single lane can claim all
+        devices: two lanes that stored the same device could not both be restored. Until another lane has stored a
+        device's window, the table's lane stores it."""
+        self.table.lane.recovery.fill(samples, own=self.one_lane)
         for owned in self:
             owned.lane.recovery.awaits_fill = False
-        self._claims.restored(TABLE_LANE, custody.owned)
 
     def take(self, event: Event, now: float) -> None:
         """Give an event to the lane of its shard, or to all."""
@@ -94,6 +92,8 @@ class Lanes:
         if self.one_lane:
             return
         self._claims.settle(self._lanes)
+        for owned in self:
+            self.table.lane.recovery.stored_elsewhere(owned.stored_devices)
         lineages = {name: owned for name, owned in self._lanes.items() if name != TABLE_LANE}
         orphaned = {name: owned for name, owned in lineages.items() if owned.lane.custody.orphaned}
         if not orphaned:

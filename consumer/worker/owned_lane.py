@@ -51,6 +51,8 @@ class OwnedLane:
         processed, or committed, meanwhile (`consumer.worker.claims`)."""
         self.last_cut = self.stored_windows = -1
         """The numbers of the last commit, and of the last durable one with windows."""
+        self.stored_devices: frozenset[str] = frozenset()
+        """The devices in those windows."""
         self.retired: bool | None = None
         """True once the last commit of a lane that is over is durable; None before `retire`."""
         self._carrying: tuple[float, str] | None = None
@@ -151,6 +153,7 @@ class OwnedLane:
     def _written(self, commit: Commit, now: float) -> None:
         if commit.snapshot is not None:
             self.stored_windows = commit.snapshot.commit
+            self.stored_devices = frozenset(commit.snapshot.devices)
         if self.retired is False and commit.head.released:
             self.retired = True
         if commit.rewritten.keys:

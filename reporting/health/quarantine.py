@@ -18,6 +18,6 @@ def follow(device: Device, record: Record, kind: Kind) -> None:
             f"A record of {device.name} could not be used and is quarantined ({kind.name.lower()}). "
             "Further ones within the hour get no notice."
         )
-        created = record.created
-        device.add(record.row, Notice("health.quarantine", device.name, created, "opened", said, since=created))
+        notice = Notice("health.quarantine", device.name, record.at, "opened", said, since=record.created)
+        device.add(record.row, notice)
         device.update(quarantine_told=record.at)

@@ -121,11 +121,13 @@ def _device_first(keys: Mapping[str, Any]) -> dict[str, Any]:
 def test_rule_18_a_table_keyed_by_device_keeps_its_first_windows(how: str, bundle: Bundle) -> None:
     """The first worker ends within its first minute, before a device's first record or after it: whoever comes after
     judges that device's samples by a window that reaches back behind the first start."""
-    readings = [replace(each, device=name) for each in charge(600.0, 960.0, strange=[901.0, 930.0]) for name in "ab"]
+    readings = [
+        replace(each, device=name) for each in charge(600.0, 1060.0, strange=[901.0, 930.0, 1040.0]) for name in "ab"
+    ]
     late = [each for each in readings if each.device == "a" or not 890.0 < each.ts < 925.0]
     script = keyed(stream(late, [shard()]))
     calm = samples(undisturbed(script, bundle))
-    for after in (4.0, 8.0, 20.0, 35.0, 50.0):
+    for after in (4.0, 8.0, 20.0, 35.0, 50.0, 66.0, 80.0, 110.0):
         world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", downtime_s=(1.0,)))
         world.run(until=lambda w, at=BEGIN + 895.0 + after: w.clock.now > at)  # type: ignore[misc]
         world.stop() if how == "stop" else world.kill()
@@ -140,3 +142,13 @@ def test_rule_18_a_table_keyed_by_device_keeps_its_first_windows(how: str, bundl
         )
         assert found == expected, f"after {after} s"
         assert Outcome.of(world).imbalance == 0
+
+
+def test_rule_18_the_owner_of_a_table_keyed_by_device_keeps_it_while_devices_come(bundle: Bundle) -> None:
+    """A stand-by sees it live, also when a device of the first window has its first record a minute later."""
+    readings = [replace(each, device=name) for each in charge(600.0, 1060.0, strange=[1040.0]) for name in "ab"]
+    late = [each for each in readings if each.device == "a" or not 890.0 < each.ts < 960.0]
+    script = keyed(stream(late, [shard()]))
+    world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", hosts=2)).run()
+    assert world.exits == []
+    assert {e["data"]["device"] for e in samples(world)} == {"a", "b"}

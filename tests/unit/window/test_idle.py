@@ -59,9 +59,9 @@ def test_rule_24_few_pages_prove_a_long_claim_if_they_go_on_for_a_minute() -> No
     """A reader of hundreds of shards asks for each of them every few seconds."""
     proof = read_to(1000.0)
     last = ask(proof, 1000.0 + HOUR_S, 12, every_s=5.0)
-    assert (proof.until, proof.under_way) == (-inf, True)
+    assert (proof.until, proof.under_way(last), proof.under_way(last + 1.0)) == (-inf, True, False)
     proof.empty(last + 5.0)
-    assert (proof.until, proof.under_way) == (last + 5.0, False)
+    assert (proof.until, proof.under_way(last)) == (last + 5.0, False)
 
 
 def test_rule_24_five_empty_pages_in_a_two_hour_catch_up_prove_nothing() -> None:

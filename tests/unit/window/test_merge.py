@@ -299,26 +299,6 @@ def test_rows_of_every_kind_travel_with_their_sequence() -> None:
     assert len(released.take(slice(1, None))) == 1
 
 
-def test_a_forced_release_passes_by_who_holds_until_it_has_caught_up() -> None:
-    """Only those with nothing to give are passed; what they bring later is counted as below the watermark."""
-    merge = merging("a", "b", "c", after=10.0)
-    push(merge, "a", 20.0, 40.0)
-    push(merge, "c", 30.0)
-    assert out(merge) == []
-    assert merge.pass_by() == ["b"]
-    assert out(merge) == [20.0]
-    assert (merge.watermark, merge.slowest) == (30.0, 10.0)
-    push(merge, "b", 25.0)
-    assert merge.broken == 1
-    assert out(merge) == [25.0]
-    assert merge.pass_by() == ["c"]
-    assert out(merge) == [30.0]
-    push(merge, "b", 45.0)
-    push(merge, "a", 50.0)
-    assert out(merge) == [40.0]
-    assert merge.watermark == 45.0
-
-
 def test_rule_24_a_proof_of_the_last_owner_counts_once_it_is_said() -> None:
     """It moves the hold, and makes the next claim short."""
     merge = merging("a", "b")
@@ -346,23 +326,6 @@ def test_what_is_read_of_every_shard() -> None:
     assert merge.last("nobody") == -np.inf
 
 
-def test_from_where_records_may_be_missing() -> None:
-    """From the hold of a shard that was passed by, or from a record that came too late and waits."""
-    merge = merging("a", "b", "c", after=10.0)
-    push(merge, "a", 20.0, 40.0)
-    push(merge, "c", 30.0, 40.0)
-    assert (merge.watermark, merge.unread) == (10.0, np.inf)
-    merge.pass_by()
-    assert (merge.watermark, merge.unread) == (20.0, 10.0)
-    assert out(merge) == [20.0, 30.0]
-    push(merge, "b", 25.0)
-    assert (merge.watermark, merge.unread) == (40.0, 25.0)
-    push(merge, "b", 50.0)
-    assert merge.unread == 25.0
-    assert out(merge) == [25.0]
-    assert merge.unread == np.inf
-
-
 def test_a_shard_without_records_that_is_closed_takes_nothing_of_another_with_it() -> None:
     """The first shard's sample waits in its device's heap. One of the second, closed, has no record to void."""
     merge = merging("a", "b", "c", after=90.0)
@@ -379,19 +342,3 @@ def test_a_shard_without_records_that_is_closed_takes_nothing_of_another_with_it
     push_of(merge, "a", 120.0)
     push_of(merge, "b", 120.0, shard_code=1)
     assert len(out(merge)) == 4
-
-
-def test_a_gap_that_is_read_from_the_table_is_no_shard() -> None:
-    """A shard beside it is alone: it keeps its sequence order."""
-    merge = Merge()
-    merge.open("s")
-    merge.open("gap", backfill=True)
-    merge.listed()
-    samples = Samples.of([7.0, 5.0], [0.0] * 2, [20.0] * 2, created=[7.0, 7.0])
-    merge.push("s", samples, np.array(["1", "2"], object), full=False)
-    push(merge, "gap", 8.0)
-    merge.end("gap")
-    merge.settle("gap")
-    released = merge.release()
-    assert released is not None
-    assert released.samples.ts.tolist() == [7.0, 5.0]

@@ -40,6 +40,7 @@ NO_STATE = {
     "names": "a table of codes, which no head holds",
     "scorer": "its windows come back from the snapshot",
     "known": "comes back from the snapshot",
+    "context": "comes back from the snapshot",
     "watch": "knows no head: `Parts` stores its health, `Recovery` restores it",
     "scored_minutes": "counted from the windows, which come back from the snapshot",
     "charts": "due on the watermark, kept nowhere",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -72,6 +73,17 @@ def test_what_is_about_the_delivery_changes_nothing_in_how_the_others_are_gather
 
     refused = [told(device, 1.0, kind="health.undelivered") for device in "abc"]
     assert heard(*refused) == heard()
+
+
+def test_each_refused_message_of_a_device_is_named() -> None:
+    """Two notices about one device are about two messages: they are not merged into one."""
+    storms = Storms()
+    refused = [
+        replace(told(device, at, kind="health.undelivered"), event=f"m{at:g}")
+        for device, at in (("a", 0.0), ("b", 1.0), ("b", 2.0), ("b", 3.0))
+    ]
+    leaving = taken(storms, *refused) + storms.fire(T + 200.0)
+    assert [each.event for each in leaving] == ["m0", "m1", "m2", "m3"]
 
 
 def test_rule_30_within_a_device_nothing_overtakes() -> None:
