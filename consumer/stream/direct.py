@@ -21,7 +21,7 @@ from consumer.stream.ending import StreamEnd
 from consumer.stream.page_reader import POLL_S, Calls, PageReader
 from consumer.stream.records import Decoder
 from consumer.stream.service_time import ServiceTime
-from consumer.stream.shard import ENDS, Failures, Shard
+from consumer.stream.shard import Failures, Shard
 from consumer.stream.source import (
     Clock,
     Event,
@@ -171,7 +171,7 @@ class DirectSource:
             self._events.put(ShardOpened(node.shard, 0, node.parent, begin.position.since, node.closed))
             self._agenda.read(node.shard, now)
         for shard in reading.values():
-            if shard.ends >= ENDS and self._discovery.over(shard.name):
+            if shard.may_be_over and self._discovery.over(shard.name):
                 self._agenda.hasten(shard.name, now)
         if found.topology is not None:
             self._events.put(found.topology)

@@ -14,7 +14,7 @@ from consumer.stream.envelope import Unnumbered
 from consumer.stream.pages import batch_of
 from consumer.stream.records import Decoder
 from consumer.stream.service_time import ServiceTime
-from consumer.stream.shard import ENDS, RETRY_TO_S, Shard
+from consumer.stream.shard import RETRY_TO_S, Shard
 from consumer.stream.source import Event, Failed, Gap, ShardBatch, ShardEnded, ShardGone
 from consumer.stream.trouble import Trouble
 
@@ -155,7 +155,7 @@ class PageReader:
         return again
 
     def _has_ended(self, shard: Shard) -> bool:
-        return shard.ends >= ENDS and self._discovery.over(shard.name)
+        return shard.may_be_over and self._discovery.over(shard.name)
 
     def _retry(self, shard: Shard, reason: str, now: float, again: float) -> None:
         log.warning("reading a shard failed, will retry", shard=shard.name, error=reason, retry_in_s=again - now)

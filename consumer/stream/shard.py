@@ -17,6 +17,9 @@ TRIMMED_FOR_S, TRIMMED_ANSWERS = 60.0, 4
 ENDS = 3
 """A shard may have ended when this many answers in a row had no next iterator, all but the first to a new iterator.
 Whether it has, a listing must confirm (rule 25)."""
+FEW_PAGES, MORE_ENDS = 3, 8
+"""Where more empty pages than a few came between two of these answers, records may lie behind them: then it takes more
+answers."""
 
 
 @dataclass(slots=True)
@@ -44,7 +47,8 @@ class Failures:
 class Shard:
     """The state of a shard that is being read, by one thread at a time. Any thread may change its credit.
 
-    ``ends``: the answers in a row that had no next iterator. ``skips``: records without a sequence number are passed
+    ``ends``: the answers in a row that had no next iterator; ``pages``: the empty pages since the last of them;
+    ``hidden``: many came between two. ``skips``: records without a sequence number are passed
     over. ``renewed``: the next page is the first one after a failure. ``doubtful``: the stream said that records at the
     horizon are trimmed.
     """
@@ -57,6 +61,8 @@ class Shard:
     failures: Failures = field(default_factory=Failures)
     trimmed: Failures = field(default_factory=Failures)
     ends: int = 0
+    pages: int = 0
+    hidden: bool = False
     skips: bool = False
     renewed: bool = False
     doubtful: bool = False
@@ -110,13 +116,23 @@ class Shard:
     def end(self, now: float, *, moved: bool) -> float:
         """A page had no next iterator. ``moved``: it had records, so the next page is the first after them. Returns
         when to ask again, behind the last record."""
-        self.ends = 1 if moved else self.ends + 1
+        again = self.ends > 0 and not moved
+        self.hidden = again and (self.hidden or self.pages > FEW_PAGES)
+        self.ends = self.ends + 1 if again else 1
+        self.pages = 0
         self.drop_iterator()
         return now if self.ends < ENDS else self.failures.add(now)
+
+    @property
+    def may_be_over(self) -> bool:
+        """Have enough answers said that there is no more? Then a listing must confirm it."""
+        return self.ends >= (MORE_ENDS if self.hidden else ENDS)
 
     def answered(self, *, moved: bool) -> None:
         """A page has come, and after it the shard goes on. ``moved``: it had records. One without takes no end back: a
         closed shard may have any number of them before it says again that there is no more."""
         self.failures, self.trimmed = Failures(), Failures()
-        self.ends = 0 if moved else min(self.ends, ENDS - 1)
+        self.ends = 0 if moved else min(self.ends, MORE_ENDS - 1 if self.hidden else ENDS - 1)
+        self.pages = 0 if moved else self.pages + 1
+        self.hidden = self.hidden and not moved
         self.skips = self.doubtful = False

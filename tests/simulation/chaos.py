@@ -95,7 +95,7 @@ def _kind(said: str) -> str:
     for kind in ("false silence", "silent late"):
         if f"witness, {kind}" in said:
             return kind.replace(" ", "_")
-    loss = "lost" in said or "became nothing" in said or said.startswith(("ledger", "written"))
+    loss = "lost" in said or "became nothing" in said or said.startswith(("ledger", "written", "Stuck"))
     return "lost" if loss or "witness, un" in said else "conflicting"
 
 
@@ -182,6 +182,9 @@ def main(arguments: list[str]) -> int:
     ]
     chaos = _counted(run(blocks, chosen.processes), chosen.seeds + chosen.long, console)
     sys.stdout.write(chaos.table() + "\n")
+    if chaos.broken:
+        seeds = ", ".join(f"{seed}{' (long)' if long else ''}" for seed, long in sorted(chaos.broken))
+        sys.stdout.write(f"\nbroken: {seeds}\n")
     for (seed, long), said in sorted(chaos.broken.items())[:10]:
         lines = "\n".join(f"  {line}" for line in said[:4])
         sys.stdout.write(f"\nseed {seed}; again: {command(seed, LONG_TEST) if long else command(seed)}\n{lines}\n")

@@ -28,7 +28,8 @@ SHOWN = 3
 class Outcome:
     """``messages``: by device, in the order of their first publication, without what may differ. ``conflicts``: ids
     published with two bodies. ``counts``: records of the compared classes, by day and device. ``guesses``: forced
-    releases and broken promises of idleness. ``aside``: ids of messages that were set aside (rule 29)."""
+    releases and broken promises of idleness. ``aside``: ids of messages that were set aside (rule 29);
+    ``gathered``: types of which one message was about many devices (rule 30)."""
 
     archive: Mapping[str, bytes]
     messages: Mapping[str, list[Any]]
@@ -38,6 +39,7 @@ class Outcome:
     lost: int
     guesses: int
     aside: frozenset[str] = frozenset()
+    gathered: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, world: World) -> Outcome:
@@ -55,7 +57,10 @@ class Outcome:
         forced = sum(head.forced for head in heads)
         messages, conflicts = _heard(world.edges.subscriber.heard, horizon)
         aside = frozenset(name_of(key) for key in bucket.under(UNDELIVERED))
-        return cls(bucket.under(ARCHIVE, QUARANTINE), messages, conflicts, counts, imbalance, lost, forced, aside)
+        events = (orjson.loads(each.body) for each in world.edges.subscriber.heard)
+        gathered = frozenset(event["type"] for event in events if "devices" in event["data"])
+        archive = bucket.under(ARCHIVE, QUARANTINE)
+        return cls(archive, messages, conflicts, counts, imbalance, lost, forced, aside, gathered)
 
     @property
     def events(self) -> dict[str, bytes]:
@@ -98,9 +103,15 @@ def differences(
     if guessed:
         return said
     aside = expected.aside | found.aside
+    # Which devices are told together depends on the order across devices, which is not promised.
+    gathered = expected.gathered | found.gathered
     for device in sorted({*expected.messages, *found.messages}):
         before, after = (
-            [m for m in each.messages.get(device, []) if m["type"].startswith(types) and m["id"] not in aside]
+            [
+                m
+                for m in each.messages.get(device, [])
+                if m["type"].startswith(types) and m["id"] not in aside and m["type"] not in gathered
+            ]
             for each in (expected, found)
         )
         if across_shards:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,8 @@ CATCHING_UP_S = 5.0
 MOST_EMPTY_S = 40.0
 """Empty pages in front of a record go on for that long at most, however seldom they are asked for (hosts ask seldom in
 a simulation, for its speed): pages over a minute are taken for the tip (rule 24)."""
+MOST_FALSE_ENDS = 2
+"""A shard that a listing shows closed is over after three ends in a row (rule 25)."""
 Answer = TypeVar("Answer")
 
 
@@ -71,6 +74,7 @@ class StreamReader:
         self._dated = dated
         self._missing: str | None = None
         self._empty = False
+        self._false_ends: Counter[str] = Counter()
 
     @property
     def label(self) -> str:
@@ -107,8 +111,11 @@ class StreamReader:
 
     def records(self, iterator: str, limit: int) -> Page:
         """GetRecords."""
-        self._refuse_sick("records", _Iterator.of(iterator).shard)
-        return self._call("records", lambda: replace(self._records(iterator, limit), served=self._date()))
+        shard = _Iterator.of(iterator).shard
+        self._refuse_sick("records", shard)
+        page = self._call("records", lambda: replace(self._records(iterator, limit), served=self._date()))
+        self._false_ends[shard] = 0 if page.next_iterator is not None else self._false_ends[shard] + 1
+        return page
 
     def _date(self) -> float | None:
         return float(floor(self._stream.clock.now)) if self._dated else None
@@ -127,10 +134,11 @@ class StreamReader:
         return self._faults.call(STREAM, effect, partial(_error, name), self._untrue)
 
     def _untrue(self, fault: str, answer: Answer) -> Answer:
-        """A page of an open shard that says it is the last one."""
-        if isinstance(answer, Page) and answer.next_iterator is not None and fault == "stream ends falsely":
-            return replace(answer, next_iterator=None)
-        return answer
+        """A page of an open shard that says it is the last one; never three in a row, which nobody could doubt."""
+        if not isinstance(answer, Page) or answer.next_iterator is None or fault != "stream ends falsely":
+            return answer
+        believed = self._false_ends[_Iterator.of(answer.next_iterator).shard] >= MOST_FALSE_ENDS
+        return answer if believed else replace(answer, next_iterator=None)
 
     def _streams(self, after_arn: str | None) -> StreamListing:
         there = [s for s in reversed(self._stream.siblings or [self._stream]) if s.exists]
