@@ -285,7 +285,7 @@ class Lane:
                 self._ready = self.custody.release()
             due = self._timers.due(self.watermark)
             if max(self.watermark, parts.processed.up_to) >= due:
-                self._timers.fire(due, self.watermark, now)
+                self._timers.fire(due, self.watermark, now, self._ready)
             elif self._ready is not None:
                 self._ready = self._processing.process(self._ready, now)
             else:

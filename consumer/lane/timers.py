@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from math import inf
 
+import numpy as np
+
 from consumer.lane.parts import Parts
 from consumer.lane.recovery import Recovery
+from window.released import Released
+from window.samples import Kind
 
 
 class Timers:
@@ -25,8 +29,9 @@ class Timers:
         must fire on time even if its records came in one page."""
         return min(self._parts.charts.until(stamp), self._parts.warming.due, self._messages_due)
 
-    def fire(self, due: float, watermark: float, now: float) -> None:
-        """The ``watermark`` has reached ``due``. ``now``: epoch seconds, for the times in messages."""
+    def fire(self, due: float, watermark: float, now: float, ready: Released | None = None) -> None:
+        """The ``watermark`` has reached ``due``. ``now``: epoch seconds, for the times in messages. ``ready``: records
+        that are processed next."""
         parts, rereading = self._parts, self._recovery.active
         if self._messages_due <= due:
             if self._storms_due <= due:
@@ -42,15 +47,25 @@ class Timers:
             parts.charts.fire(now)
         else:
             parts.processed.advance(due)
-            for code, since in parts.shards.merge.reorder.waiting_since().items():
-                if since < due:
-                    parts.watch.alive(code, since)
+            for code, since in self._came(due, ready).items():
+                parts.watch.alive(code, since)
             notices = parts.watch.fire() if parts.watch.due <= due else []
             for code in parts.watch.forgotten():
                 parts.forget(parts.names.devices[code])
             if rereading:
                 notices = self._recovery.untold(notices, due)
             parts.outbox.notify(notices, now=now, stamp=due)
+
+    def _came(self, due: float, ready: Released | None) -> dict[int, float]:
+        """By device code: when the first sample of it was written that came before ``due`` and is processed later, as
+        it waits, or has waited, for those that belong before it."""
+        since = self._parts.shards.merge.reorder.waiting_since()
+        if ready is not None:
+            samples = ready.samples
+            for row in np.flatnonzero((samples.created < due) & (samples.kind != Kind.REMOVED)):
+                code = int(samples.device[row])
+                since[code] = min(since.get(code, inf), float(samples.created[row]))
+        return {code: at for code, at in since.items() if at < due}
 
     def _health_due(self, watermark: float) -> float:
         """The next deadline of a device's health, once all records of all shards below it are processed: before, a

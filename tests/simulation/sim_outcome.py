@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import orjson
@@ -29,7 +30,8 @@ class Outcome:
     """``messages``: by device, in the order of their first publication, without what may differ. ``conflicts``: ids
     published with two bodies. ``counts``: records of the compared classes, by day and device. ``guesses``: forced
     releases and broken promises of idleness. ``aside``: ids of messages that were set aside (rule 29);
-    ``gathered``: types of which one message was about many devices (rule 30)."""
+    ``gathered``: types of which one message was about many devices (rule 30); ``ends``: when the last record could be
+    read."""
 
     archive: Mapping[str, bytes]
     messages: Mapping[str, list[Any]]
@@ -40,6 +42,7 @@ class Outcome:
     guesses: int
     aside: frozenset[str] = frozenset()
     gathered: frozenset[str] = frozenset()
+    ends: float = inf
 
     @classmethod
     def of(cls, world: World) -> Outcome:
@@ -60,7 +63,7 @@ class Outcome:
         events = (orjson.loads(each.body) for each in world.edges.subscriber.heard)
         gathered = frozenset(event["type"] for event in events if "devices" in event["data"])
         archive = bucket.under(ARCHIVE, QUARANTINE)
-        return cls(archive, messages, conflicts, counts, imbalance, lost, forced, aside, gathered)
+        return cls(archive, messages, conflicts, counts, imbalance, lost, forced, aside, gathered, world.ends)
 
     @property
     def events(self) -> dict[str, bytes]:
@@ -115,9 +118,14 @@ def differences(
             for each in (expected, found)
         )
         if across_shards:
-            before, after = [_unplaced(m) for m in before], [_unplaced(m) for m in after]
+            until = min(expected.ends, found.ends)  # the last record is readable sooner in one of them
+            before, after = ([_unplaced(m) for m in each if _at(m) <= until] for each in (before, after))
         said += _reordered(device, before, after)
     return said
+
+
+def _at(event: Any) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()
 
 
 def _books(counts: Mapping[str, int], guessed: bool) -> Mapping[str, int]:

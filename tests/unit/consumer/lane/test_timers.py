@@ -38,6 +38,13 @@ def test_silence_is_reported_while_nothing_arrives(rig: Rig, at: Callable[..., R
     assert rig.notices == [("health.silence", "device4", "opened"), ("health.silence", "device4", "closed")]
 
 
+def test_a_sample_that_was_written_in_time_and_waited_breaks_the_silence(rig: Rig, at: Callable[..., Record]) -> None:
+    """It came late as seen from its device, so it left its heap a second later, at the deadline itself."""
+    rig.batch("s", at(1)).turn()
+    rig.batch("s", at(50, number=5000, created=T + 120.0), at(130, number=5001)).until_quiet(T + 140)
+    assert rig.notices == []
+
+
 def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: Callable[..., Record]) -> None:
     """Neither in the head nor in the windows nor among the charts; the archive and the books keep what they have."""
     rig.batch("s", at(1, 9.0, device=named("gone")), at(2, 9.0, device=named("here"))).until_quiet(T)
