@@ -27,8 +27,8 @@ NAMES = ("late_upload_4shards_ratio", "late_upload_4writers_ratio")
 DEVICES, SECONDS, BEFORE_S, UPLOAD_S, PAGE = 5, 1200, 400, 20.0, 1000
 ROUNDS, SEED = 3, 7
 NO_ANOMALY = 1e-9
-PROOF_S = 32
-"""What nothing is known of is proven idle by empty pages over 30 s (rule 24)."""
+PROOF_S = 64
+"""What nothing is known of is proven idle by empty pages over a minute (rule 24)."""
 
 
 def measure(wanted: set[str], say: Callable[[str], None]) -> Found:
