@@ -20,7 +20,6 @@ from consumer.worker.backfill import Backfill
 from consumer.worker.bundle_rollout import BundleRollout
 from consumer.worker.host_clock import HostClock
 from consumer.worker.lanes import Lanes
-from consumer.worker.owned_lane import OwnedLane
 from consumer.worker.status import Observer, Status, fault, lag_s, unwell
 from consumer.worker.turn_budget import TurnBudget
 
@@ -176,17 +175,9 @@ class Worker:
         return code
 
     def _finish(self, within: Deadline) -> bool:
-        """Have all lanes make what they processed durable. False if one could not."""
-        held = [owned for owned in self._lanes if owned.holds]
-        done = self._make_durable([owned for owned in self._lanes if not owned.holds], within)
-        # The devices that they gave are stored now where they went to.
-        self._lanes.settle()
-        return self._make_durable(held, within) and done
-
-    def _make_durable(self, lanes: list[OwnedLane], within: Deadline) -> bool:
-        """Have these lanes make their last commits side by side: none waits for the sinks of another. False if one
-        could not."""
-        lanes, done = sorted(lanes, key=lambda owned: not owned.settled), True
+        """Have all lanes make what they processed durable, side by side: none waits for the sinks of another. False if
+        one could not."""
+        lanes, done = sorted(self._lanes, key=lambda owned: not owned.settled), True
         for step in ("begin_last", "end_last"):
             for owned in list(lanes):
                 try:

@@ -122,11 +122,12 @@ def test_rule_18_a_table_keyed_by_device_keeps_its_first_windows(how: str, bundl
     """The first worker ends within its first minute, before a device's first record or after it: whoever comes after
     judges that device's samples by a window that reaches back behind the first start."""
     readings = [
-        replace(each, device=name) for each in charge(600.0, 1060.0, strange=[901.0, 930.0, 1040.0]) for name in "ab"
+        replace(each, device=name) for each in charge(600.0, 1060.0, strange=[901.0, 926.0, 1040.0]) for name in "ab"
     ]
     late = [each for each in readings if each.device == "a" or not 890.0 < each.ts < 925.0]
     script = keyed(stream(late, [shard()]))
-    calm = samples(undisturbed(script, bundle))
+    before = undisturbed(script, bundle)
+    calm = samples(before)
     for after in (4.0, 8.0, 20.0, 35.0, 50.0, 66.0, 80.0, 110.0):
         world = World(script, bundle, Plan(begins=BEGIN + 895.0, start="latest", downtime_s=(1.0,)))
         world.run(until=lambda w, at=BEGIN + 895.0 + after: w.clock.now > at)  # type: ignore[misc]
@@ -141,6 +142,8 @@ def test_rule_18_a_table_keyed_by_device_keeps_its_first_windows(how: str, bundl
             for told in (samples(world), calm)
         )
         assert found == expected, f"after {after} s"
+        archives = [Outcome.of(of).events for of in (world, before)]
+        assert archives[0] == archives[1], f"after {after} s"
         assert Outcome.of(world).imbalance == 0
 
 

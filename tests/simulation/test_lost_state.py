@@ -138,7 +138,9 @@ def test_rule_28_beside_a_good_head_windows_that_cannot_be_read_are_read_again(h
     world.run(until=lambda w: w.clock.now > BEGIN + 210.0)
     world.stop() if how == "stop" else world.kill()
     damage(world, "/windows")
+    table_reads = len(world.edges.table.reads)
     world.run()
+    assert len(world.edges.table.reads) == table_reads
     assert archive(world) == archive(calm)
     assert Outcome.of(world).messages == Outcome.of(calm).messages
     assert Outcome.of(world).imbalance == 0

@@ -43,7 +43,10 @@ def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
         lane.take(ShardBatch(shard, 0, page.samples, page.sequence, page.rejects, T, full=False), T)
         lane.step(T)
     assert [lane.devices for lane in both] == [[], ["a"], ["b"]]
+    both[0].recovery.stored_elsewhere(["a"])
     commits = [commit for lane in both if (commit := lane.cut(T, final=True)) is not None]
+    assert commits[0].snapshot is not None
+    assert (set(commits[0].snapshot.devices), set(commits[0].snapshot.context)) == (set(), {"b"})
     again = Scorer(plain_bundle)
     assert [lane.devices for lane in lanes(again, Rig(plain_bundle).decoder, commits)] == [[], ["a"], ["b"]]
     assert sum(again.windows.count(code) for code in range(9)) == 4
@@ -114,3 +117,19 @@ def test_a_lane_takes_its_own_devices_from_the_table(rig: Rig, at: Callable[...,
     assert found.samples.created.tolist() == [T + 1, T + 3]
     assert [*found.rejects] == [1]
     assert len(found.sequence) == 2
+
+
+def test_rule_07_a_shard_that_is_about_to_be_proven_idle_is_not_passed_by(
+    plain_bundle: Bundle, at: Callable[..., Record]
+) -> None:
+    """It answers every six seconds, as where a reader has hundreds of shards: its proof takes a minute (rule 24)."""
+    rig = Rig(plain_bundle).open("s", "t")
+    rig.batch("t", at(0, number=1)).batch("s", at(1, number=2)).turn(T + 30)
+    nothing = rig.decoder.page("t", [])
+    for now in range(35, 101, 6):
+        rig.idle("s", at=T + now)
+        asked_at = float(T + now)
+        rig.lane.take(ShardBatch("t", 0, nothing.samples, nothing.sequence, {}, asked_at, full=False), T + now)
+        rig.lane.step(T + now)
+    assert rig.lane.tally()["forced"] == 0
+    assert rig.lane.watermark > T + 60
