@@ -140,6 +140,9 @@ def _counted(blocks: Iterable[list[Verdict]], total: int, console: Console) -> C
         for block in blocks:
             for verdict in block:
                 chaos.add(verdict)
+                if verdict.broken:
+                    again = command(verdict.seed, LONG_TEST) if verdict.long else command(verdict.seed)
+                    console.print(f"broken: {again}", highlight=False, soft_wrap=True)
             progress.update(task, advance=len(block), description=f"schedules, {len(chaos.broken)} broken")
     return chaos
 

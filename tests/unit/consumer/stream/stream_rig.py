@@ -48,6 +48,8 @@ class Stream:
     expired: set[str] = field(default_factory=set)
     label: str = "2026-01-02"
     other_labels: list[str] = field(default_factory=list)
+    named: bool = True
+    """The table names the stream that is read."""
     hidden: set[str] = field(default_factory=set)
     """Shards that a listing forgets to name: it is consistent only eventually."""
     table_gone: bool = False
@@ -87,7 +89,7 @@ class Stream:
         self._call("labels", None)
         if self.table_gone:
             raise Vanished("no table")
-        return [*self.other_labels, self.label]
+        return [*self.other_labels, *([self.label] if self.named else [])]
 
     def describe(self, after_shard: str | None) -> Listing:
         self._call("describe", after_shard)

@@ -26,12 +26,13 @@ from consumer.stream.trouble import TROUBLE_AFTER_S
 
 
 def test_a_stream_that_is_gone_is_reported(stream: Stream) -> None:
-    """Once it has been so for a minute: one answer proves nothing. It is looked for all the same."""
+    """Once it has been so for a minute, and the table does not name it: one answer proves nothing. It is looked for all
+    the same."""
     stream.faults["describe"] = [Vanished("no stream"), ConfigurationError("access denied")]
     reader = Reader(stream).run(2 * DISCOVER_S + 1)
     assert [(f.shard, f.reason) for f in reader.said(Failed)] == [(None, "access denied")]
     assert [e.shard for e in reader.said(ShardOpened)] == ["s1"]
-    stream.faults["describe"] = [Vanished("no stream")] * 12
+    stream.faults["describe"], stream.named = [Vanished("no stream")] * 12, False
     reader.run(2 * MISSING_FOR_S)
     assert len(reader.said(Failed)) == 2
     assert reader.run(60.0).source.health().trouble == ""
