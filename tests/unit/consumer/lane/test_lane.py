@@ -126,10 +126,11 @@ def test_rule_07_a_shard_that_is_about_to_be_proven_idle_is_not_passed_by(
     rig = Rig(plain_bundle).open("s", "t")
     rig.batch("t", at(0, number=1)).batch("s", at(1, number=2)).turn(T + 30)
     nothing = rig.decoder.page("t", [])
-    for now in range(35, 101, 6):
-        rig.idle("s", at=T + now)
-        asked_at = float(T + now)
-        rig.lane.take(ShardBatch("t", 0, nothing.samples, nothing.sequence, {}, asked_at, full=False), T + now)
+    for now in range(31, 101):
+        if now % 6 == 5:
+            rig.idle("s", at=T + now)
+            asked_at = float(T + now)
+            rig.lane.take(ShardBatch("t", 0, nothing.samples, nothing.sequence, {}, asked_at, full=False), T + now)
         rig.lane.step(T + now)
     assert rig.lane.tally()["forced"] == 0
     assert rig.lane.watermark > T + 60

@@ -93,3 +93,14 @@ def test_a_record_below_the_watermark_counts_though_nothing_was_processed(rig: R
     rig.idle("s", at=T + 100.0).turn(T + 100)
     rig.batch("s", at(50)).turn(T + 101)
     assert rig.lane.tally()["forced"] == 1
+
+
+def test_a_record_below_the_last_owners_watermark_shows_that_its_device_is_alive_now(two: Rig, at: Make) -> None:
+    """Also when all is read again, and what is read again lies far below that watermark."""
+    known = begun(two, at)
+    assert two.head.watermark == T + 58.0
+    after = two.successor(snapshot=False).open("s", "t")
+    after.batch("t", at(0, number=1)).batch("s", *known).turn(T + 70)
+    after.batch("t", at(50, number=9000)).idle("s", "t", at=T + 100.0).until_quiet(T + 100)
+    assert after.counts["scored"] == 41
+    assert after.head.health["device4"].last == T + 58.0
