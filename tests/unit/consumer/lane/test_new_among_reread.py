@@ -71,8 +71,8 @@ def test_a_silence_whose_end_the_head_knows_is_not_ended_again(two: Rig, at: Mak
 
 @pytest.mark.parametrize("back", [[], [170]], ids=["stays", "comes back"])
 def test_a_silence_that_waited_for_a_shard_is_told_after_a_restart(two: Rig, at: Make, back: list[int]) -> None:
-    """The shard was passed by, so the head's watermark lies above the deadline, and nobody was told. The deadline passes
-    again between records that are read again; by their end the device may be back."""
+    """The shard was passed by, so the head's watermark lies above the deadline, and nobody was told. The deadline
+    passes again between records that are read again; by their end the device may be back."""
     others = [at(n, number=1000 + n, device={"S": "x"}) for n in (150, 180)]
     two.batch("t", at(0, number=1)).batch("s", at(1, number=2)).turn(T + 31)
     two.idle("s", at=T + 60.0)
