@@ -15,9 +15,9 @@ NEAR_S = 30.0
 (docs/decisions/0020)."""
 LONG_S_PER_MINUTE, LONG_AT_MOST_S = 1.0, 30.0
 """A longer claim takes empty pages over so many seconds for each minute claimed."""
-LONG_PAGES, ENOUGH_S = 40, 60.0
-"""It takes so many pages too, 8 s of a reader that asks five times a second; or pages over so many seconds, of one that
-asks seldom."""
+LONG_PAGES, ENOUGH_PAGES, ENOUGH_S = 40, 10, 60.0
+"""It takes so many pages too, 8 s of a reader that asks five times a second; or, of one that asks seldom, so many over
+a minute."""
 POLLS_STOPPED_S = 40.0
 """A shard that was not asked for so long must prove again that it is at its tip."""
 
@@ -87,7 +87,8 @@ class IdleProof:
         if claim_s <= NEAR_S:
             return self._pages >= IDLE_PAGES and over_s >= IDLE_OVER_S
         least_s = max(IDLE_OVER_S, min(LONG_AT_MOST_S, claim_s / 60.0 * LONG_S_PER_MINUTE))
-        return over_s >= least_s and (self._pages >= LONG_PAGES or over_s >= ENOUGH_S)
+        enough = LONG_PAGES if over_s < ENOUGH_S else ENOUGH_PAGES
+        return over_s >= least_s and self._pages >= enough
 
     def _restart(self) -> None:
         self._pages, self._since = 0, inf

@@ -77,6 +77,7 @@ class PageReader:
             self._calls.time.answered(page.served)
             batch = batch_of(shard, page, limit, self._calls.decoder, self._calls.time.at(asked))
         except ConfigurationError as error:
+            shard.renewed = True
             self._publish(Failed(shard.name, str(error)))
             self._trouble.refused(shard.name, str(error))
             return now + RETRY_TO_S

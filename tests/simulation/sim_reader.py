@@ -21,6 +21,7 @@ from consumer.errors import BatteryWatchError, ConfigurationError, Expired, Retr
 from consumer.stream import page_reader
 from consumer.stream.client import DynamoDBStreams, IteratorType, Listing, Page
 from consumer.stream.source import ShardNode
+from window.idle import NEAR_S
 
 ITERATOR_LIVES_S = 15 * 60.0
 MOST_RECORDS, MOST_BYTES = 1000, 1_000_000
@@ -28,6 +29,8 @@ CATCHING_UP_S = 5.0
 MOST_EMPTY_S = 40.0
 """Empty pages in front of a record go on for that long at most, however seldom they are asked for (hosts ask seldom in
 a simulation, for its speed): pages over a minute are taken for the tip (rule 24)."""
+SELDOM_S = 1.0
+"""A host that asks so seldom has seconds between two pages: what came meanwhile is new to it for longer."""
 MOST_FALSE_ENDS = 2
 """A shard that a listing shows closed is over after three ends in a row (rule 25)."""
 Answer = TypeVar("Answer")
@@ -220,7 +223,8 @@ class StreamReader:
     def _empties(self, shard: Shard, row: int) -> int:
         """Empty pages in front of a record. A new record has none: at its tip a shard must tell the truth (rule 5)."""
         weather, now = self._stream.weather, self._stream.clock.now
-        if not weather.empty_pages or now - shard.visible[row] < CATCHING_UP_S:
+        new_s = CATCHING_UP_S if page_reader.POLL_S < SELDOM_S else NEAR_S
+        if not weather.empty_pages or now - shard.visible[row] < new_s:
             return 0
         drawn = self._stream.drawn(shard.name, row, "empty")
         run = min(weather.empty_run, max(2, int(MOST_EMPTY_S / page_reader.POLL_S)))

@@ -17,7 +17,6 @@ ITERATOR_LIVES_S = 15 * 60.0
 KEPT_S = 24 * 3600.0
 MOST_RECORDS, MOST_BYTES = 1000, 1_000_000
 MOST_READERS, READING_S = 2, 5.0
-CATCHING_UP_S = 5.0
 LISTINGS = ""
 """What DescribeStream is about, in the place of a shard's name."""
 Answer = TypeVar("Answer")
