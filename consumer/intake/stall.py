@@ -56,9 +56,11 @@ class Stall:
         """The watermark stands still because the lane may not process: no shard is the cause."""
         self._since = now
 
-    def notices(self, now: float) -> list[Notice]:
-        """The notices that are due: one when the lag begins, one when it has ended."""
-        at = self._watermark if isfinite(self._watermark) else now
+    def notices(self, now: float, before: float = -inf) -> list[Notice]:
+        """The notices that are due: one when the lag begins, one when it has ended. ``before``: the last owner's
+        watermark. Where records are read again the watermark lies below it, but only later events wait."""
+        at = max(self._watermark, before)
+        at = at if isfinite(at) else now
         if self.lagging and self.reported is None:
             self.reported = at
             text = (

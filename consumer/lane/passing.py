@@ -19,4 +19,4 @@ def pass_by(parts: Parts, now: float) -> None:
     if may and (passed := merge.pass_by()):
         parts.processed.forced += 1
         log.warning("forced release", shards=passed, watermark=merge.watermark)
-    parts.outbox.notify(parts.stall.notices(now), now=now)
+    parts.outbox.notify(parts.stall.notices(now, parts.processed.before), now=now)

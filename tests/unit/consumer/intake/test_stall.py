@@ -100,3 +100,16 @@ def test_a_lag_before_the_first_record_is_measured_by_the_clock() -> None:
     stall.may_release(-inf, ALIVE, 10_000.0)
     stall.may_release(-inf, ALIVE, 10_000.0 + RELEASE_AFTER_S)
     assert [notice.at for notice in stall.notices(10_060.0)] == [10_060.0]
+
+
+def test_a_lag_while_records_are_read_again_is_dated_by_the_last_owners_watermark() -> None:
+    """What came before it was told: only later events wait. A lag there had been told, and over, under the same id."""
+    stall, before = Stall(), 5_000.0
+    stall.may_release(1000.0, ALIVE, 10_000.0)
+    assert not stall.may_release(1000.0, ALIVE, 10_000.0 + RELEASE_AFTER_S)
+    (opened,) = stall.notices(10_060.0, before)
+    assert (opened.at, stall.reported) == (before, before)
+    stall.may_release(4_999.0, ALIVE, 10_061.0)
+    assert stall.notices(10_061.0, before) == []
+    stall.may_release(5_001.0, ALIVE, 10_062.0)
+    assert [notice.state for notice in stall.notices(10_062.0, before)] == ["closed"]

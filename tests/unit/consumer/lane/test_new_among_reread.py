@@ -104,3 +104,14 @@ def test_a_record_below_the_last_owners_watermark_shows_that_its_device_is_alive
     after.batch("t", at(50, number=9000)).idle("s", "t", at=T + 100.0).until_quiet(T + 100)
     assert after.counts["scored"] == 41
     assert after.head.health["device4"].last == T + 58.0
+
+
+def test_a_lag_while_records_are_read_again_waits_behind_the_last_owners_watermark(two: Rig, at: Make) -> None:
+    """What came before it was told."""
+    known = begun(two, at)
+    after = two.successor(snapshot=False).open("s", "t").batch("s", *known)
+    for now in range(1000, 1080, 4):
+        after.turn(T + float(now))
+    after.batch("t", at(0, number=1)).idle("s", "t", at=T + 1080.0).until_quiet(T + 1080)
+    lag = next(message for message in after.messages if message.type == "health.lagging")
+    assert (lag.state, lag.at) == ("opened", T + 58.0)
