@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from consumer.stream.client import IteratorType, Streams
@@ -24,8 +25,9 @@ AGREEING = 5
 the middle of a catch-up, has older records than the other shards have processed: they would be out of order."""
 ENDED_LISTINGS = 10
 """The stream has ended after this many listings in a row in which every shard is closed and read."""
-GONE_LISTINGS = 5
-"""A shard is gone when this many listings in a row lack it. A listing may miss a shard that exists."""
+GONE_LISTINGS, GONE_S = 5, 60.0
+"""A shard is gone when this many listings in a row lack it, over this time. A listing may miss a shard that exists, and
+after a doubt there are three listings a second."""
 REPEATS = 6
 FORGET_S = 30 * 3600.0
 """A stream keeps a record for 24 h, and a listing may be hours behind. A shard that is forgotten too early counts as
@@ -85,6 +87,8 @@ class Discovery:
         """The shards that the stream says it does not have, and since when; monotonic seconds."""
         self._lacking: Counter[str] = Counter()
         """Of these: the number of listings in a row that lack them."""
+        self._lacking_since: dict[str, float] = {}
+        """And since when, the service's time."""
         self._over: set[str] = set()
         """The shards that a listing has shown as closed, or a child of them."""
         self._complete = False
@@ -108,10 +112,12 @@ class Discovery:
         """The shard was read, so it exists."""
         self._doubted.pop(shard, None)
         self._lacking.pop(shard, None)
+        self._lacking_since.pop(shard, None)
 
     def gone(self, shard: str) -> bool:
-        """True once `GONE_LISTINGS` listings in a row lack a doubted shard."""
-        return self._lacking[shard] >= GONE_LISTINGS
+        """True once `GONE_LISTINGS` listings in a row, over `GONE_S`, lack a doubted shard."""
+        since = self._lacking_since.get(shard, inf)
+        return self._lacking[shard] >= GONE_LISTINGS and self._time.now() - since >= GONE_S
 
     def over(self, shard: str) -> bool:
         """True if the listings confirm that nothing more is written to a shard."""
@@ -167,8 +173,14 @@ class Discovery:
         return Discovered(tuple(begin), topology, again_s, ended=self._ended_listings >= ENDED_LISTINGS)
 
     def _count_doubted(self, listed: Collection[str]) -> None:
+        now = self._time.now()
         for shard in [*self._doubted]:
-            self._lacking[shard] = 0 if shard in listed else self._lacking[shard] + 1
+            if shard in listed:
+                self._lacking[shard] = 0
+                self._lacking_since.pop(shard, None)
+            else:
+                self._lacking[shard] += 1
+                self._lacking_since.setdefault(shard, now)
 
     def _finish(self, shards: Iterable[str]) -> None:
         now = self._time.now()

@@ -7,7 +7,7 @@ from stream_rig import EPOCH, Reader, Stream
 
 from consumer.errors import Retry
 from consumer.stream.direct import DirectSource
-from consumer.stream.discovery import DISCOVER_S, StartPoint
+from consumer.stream.discovery import DISCOVER_S, GONE_S, StartPoint
 from consumer.stream.page_reader import BEHIND_GAP_S, PAGE, POLL_S
 from consumer.stream.records import Decoder
 from consumer.stream.shard import TRIMMED_FOR_S
@@ -186,7 +186,7 @@ def test_a_shard_that_vanishes_is_lost_and_its_children_are_read(stream: Stream)
     numbers = stream.write("s2", 2)
     del stream.shards["s1"]
     stream.expire()
-    reader.run(2 * DISCOVER_S)
+    reader.run(GONE_S + 2 * DISCOVER_S)
     assert [lost.shard for lost in reader.said(ShardGone)] == ["s1"]
     assert reader.read("s2") == numbers
     assert not [of for call, of in stream.calls[-20:] if call == "records" and of[0] == "s1"]
