@@ -94,7 +94,6 @@ class Shard:
 
     def fail(self, now: float) -> float:
         """A read has failed. Returns when to try again."""
-        self.renewed = True
         again = self.failures.add(now)
         if self.failures.count >= FAILURES_OF_AN_ITERATOR:
             self.drop_iterator()
