@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Literal
 
 from consumer.stream.client import IteratorType, Streams
 from consumer.stream.service_time import ServiceTime
+from consumer.stream.shard import Failures
 from consumer.stream.source import Position, ShardNode, Topology
 
 Start = Literal["latest", "trim_horizon"]
@@ -85,10 +85,8 @@ class Discovery:
         self._missing_parent: Counter[str] = Counter()
         self._doubted: dict[str, float] = {}
         """The shards that the stream says it does not have, and since when; monotonic seconds."""
-        self._lacking: Counter[str] = Counter()
-        """Of these: the number of listings in a row that lack them."""
-        self._lacking_since: dict[str, float] = {}
-        """And since when, the service's time."""
+        self._lacking: dict[str, Failures] = {}
+        """Of these: the listings in a row that lack them; monotonic seconds."""
         self._over: set[str] = set()
         """The shards that a listing has shown as closed, or a child of them."""
         self._complete = False
@@ -112,12 +110,11 @@ class Discovery:
         """The shard was read, so it exists."""
         self._doubted.pop(shard, None)
         self._lacking.pop(shard, None)
-        self._lacking_since.pop(shard, None)
 
     def gone(self, shard: str) -> bool:
         """True once `GONE_LISTINGS` listings in a row, over `GONE_S`, lack a doubted shard."""
-        since = self._lacking_since.get(shard, inf)
-        return self._lacking[shard] >= GONE_LISTINGS and self._time.now() - since >= GONE_S
+        lacking, now = self._lacking.get(shard), self._time.asking().monotonic_s
+        return lacking is not None and lacking.count >= GONE_LISTINGS and lacking.for_s(now) >= GONE_S
 
     def over(self, shard: str) -> bool:
         """True if the listings confirm that nothing more is written to a shard."""
@@ -173,14 +170,12 @@ class Discovery:
         return Discovered(tuple(begin), topology, again_s, ended=self._ended_listings >= ENDED_LISTINGS)
 
     def _count_doubted(self, listed: Collection[str]) -> None:
-        now = self._time.now()
-        for shard in [*self._doubted]:
+        now = self._time.asking().monotonic_s
+        for shard in [*self._doubted]:  # other threads add to it
             if shard in listed:
-                self._lacking[shard] = 0
-                self._lacking_since.pop(shard, None)
+                self._lacking.pop(shard, None)
             else:
-                self._lacking[shard] += 1
-                self._lacking_since.setdefault(shard, now)
+                self._lacking.setdefault(shard, Failures()).add(now)
 
     def _finish(self, shards: Iterable[str]) -> None:
         now = self._time.now()

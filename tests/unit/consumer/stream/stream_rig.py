@@ -145,7 +145,8 @@ class Stream:
 
 
 class Reader:
-    """A source that is stepped by hand, and all that it said. New shards get credit at once."""
+    """A source that is stepped by hand, and all that it said. New shards get credit at once. ``jumped_s``: how far the
+    host's clock has jumped."""
 
     def __init__(
         self,
@@ -155,7 +156,7 @@ class Reader:
         credit: int = 10_000,
     ) -> None:
         decoder = Decoder(table="t", device_key="device", devices=Names(), shards=Names())
-        self.now = 0.0
+        self.now = self.jumped_s = 0.0
         self.credit = credit
         self.events: list[Event] = []
         stream.clock = lambda: EPOCH + self.now
@@ -163,7 +164,7 @@ class Reader:
             stream,
             decoder,
             StartPoint(positions or {}, start),
-            clock=lambda: EPOCH + self.now,
+            clock=lambda: EPOCH + self.now + self.jumped_s,
             monotonic=lambda: self.now,
             threads=0,
         )
