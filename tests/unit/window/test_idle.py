@@ -147,6 +147,17 @@ def test_a_closed_shard_is_never_idle_but_its_pages_count() -> None:
     assert proof.until == 1003.2
 
 
+@pytest.mark.parametrize(("every_s", "pages_needed"), [(6.0, 11), (30.0, ENOUGH_PAGES)])
+def test_rule_24_few_pages_over_a_minute_prove_no_long_claim(every_s: float, pages_needed: int) -> None:
+    """Six of them did, in long seed 323: a reader of many shards shows as many pages as a minute has room for."""
+    proof = read_to(1000.0)
+    found = 0
+    while proof.until == -inf:
+        found += 1
+        proof.empty(1000.0 + HOUR_S + found * every_s)
+    assert found == pages_needed
+
+
 pages = st.lists(
     st.one_of(
         st.tuples(st.just("records"), st.integers(1, 600), st.booleans()),

@@ -194,3 +194,19 @@ def test_a_stream_without_a_shard_that_is_open_or_unread_is_over() -> None:
     assert [stream.look(discovery).ended for _ in range(ENDED_LISTINGS)] == [False] * (ENDED_LISTINGS - 1) + [True]
     stream.listings = [(CLOSED, CHILD)]
     assert not stream.look(discovery).ended
+
+
+@pytest.mark.parametrize(("listings", "apart_s", "gone"), [(4, 30.0, False), (5, 14.0, False), (5, 16.0, True)])
+def test_rule_25_a_shard_is_gone_when_every_listing_of_a_minute_lacks_it(
+    listings: int, apart_s: float, gone: bool
+) -> None:
+    """Five at least: between two that are a minute apart none may have been answered."""
+    stream = Scripted([(A, B)])
+    discovery = stream.discovery()
+    stream.look(discovery)
+    discovery.doubt("a", stream.now)
+    stream.listings = [(B,)]
+    for _ in range(listings):
+        stream.now += apart_s - 1.0  # a second passes with each
+        stream.look(discovery)
+    assert discovery.gone("a") is gone
