@@ -18,6 +18,7 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
+from window.ancestry import Ancestry
 from window.idle import IdleProof
 from window.released import Released, Sequences, joined
 from window.reorder import Reorder
@@ -56,7 +57,6 @@ class _Lineage:
 
     last: float
     _: KW_ONLY
-    parent: str | None = None
     code: int | None = None
     backfill: bool = False
     alone: bool | None = None
@@ -88,6 +88,7 @@ class Merge:
 
     def __init__(self) -> None:
         self._lineages: dict[str, _Lineage] = {}
+        self.ancestry = Ancestry()
         self.ready = False
         """True once all shards have been listed for the first time."""
         self.reorder = Reorder()
@@ -171,8 +172,9 @@ class Merge:
     def open(self, shard: str, *, after: float = -np.inf, parent: str | None = None, backfill: bool = False) -> None:
         """Begin to read a shard. It holds at ``after``: its parent's last stamp, or its own from before a restart. It
         inherits its parent's proof. ``backfill``: it is no shard, but delivers a gap from the table."""
+        self.ancestry.note(shard, parent)
         if shard not in self._lineages:
-            lineage = self._lineages[shard] = _Lineage(after, parent=parent, backfill=backfill)
+            lineage = self._lineages[shard] = _Lineage(after, backfill=backfill)
             lineage.proof.begin(after)
             lineage.proof.trust(self.proof(parent or "").until)
 
@@ -231,9 +233,6 @@ class Merge:
         self._buffered -= sum(len(part) for part in lineage.waiting)
         if lineage.code is not None:
             self.reorder.drop(lineage.code)
-        for child in self._lineages.values():
-            if child.parent == shard:
-                child.parent = lineage.parent  # so that `_ancestors` sees the ancestors before it
 
     def end(self, shard: str) -> None:
         """The shard was read to its end. It holds at its last stamp until `settle`."""
@@ -307,26 +306,17 @@ class Merge:
 
     def _follows(self, shard: str) -> bool:
         """Must an ancestor that is alone leave first? It could have left before this shard was known."""
-        ancestors = (self._lineages[each] for each in self._ancestors(shard)[1:] if each in self._lineages)
+        ancestors = (self._lineages[each] for each in self.ancestry.of(shard)[1:] if each in self._lineages)
         return any(lineage.waiting and lineage.alone is not False for lineage in ancestors)
 
     def _is_alone(self, shard: str) -> bool:
         """Is every other lineage an ancestor or a descendant, or no shard?"""
-        ancestors = self._ancestors(shard)
+        ancestors = self.ancestry.of(shard)
         return all(
-            other in ancestors or shard in self._ancestors(other)
+            other in ancestors or shard in self.ancestry.of(other)
             for other, lineage in self._lineages.items()
             if not lineage.backfill
         )
-
-    def _ancestors(self, shard: str) -> list[str]:
-        """The shard and its ancestors, as far as they are known."""
-        found: list[str] = []
-        at: str | None = shard
-        while at is not None and at not in found:
-            found.append(at)
-            at = self._lineages[at].parent if at in self._lineages else None
-        return found
 
 
 def _leaving(lineage: _Lineage, bound: float) -> Iterator[Released]:

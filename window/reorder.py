@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import floor, inf
 
@@ -101,11 +101,7 @@ class Reorder:
     def drop(self, shard: int) -> None:
         """The samples of a shard that wait are void."""
         for device in [*self._held]:
-            rest = [held for held in self._held[device] if held.shard != shard]
-            self.count -= len(self._held[device]) - len(rest)
-            heapq.heapify(rest)
-            self._held[device] = rest
-            self._first_changed(device)
+            self._void(device, lambda held: held.shard == shard)
         del self._of_shard[shard]
 
     def waiting_since(self) -> dict[int, float]:
@@ -173,14 +169,22 @@ class Reorder:
                 self._release(stamp, leaving)
             later = kind == Kind.SAMPLE and self._learn(device, created - ts, stamp)
             # One below the watermark is out of order already, against a promise of idleness. With the stamp of its
-            # leaving nobody would see and count that.
+            # leaving nobody would see and count that. What it is written over leaves before it all the same.
             if stamp >= passed and (later or (kind == Kind.SAMPLE and device in self._held)):
                 due = stamp + WAIT_S if later else stamp
                 self._hold(device, _Held(ts, self._arrivals, stamp, due, number, row, shard))
                 if self.count > MOST_HELD:
                     leaving.add(self._pop(next(iter(self._held))), stamp)
             else:
+                if kind == Kind.SAMPLE and device in self._held:
+                    self._let_go(device, ts, stamp, leaving)
                 leaving.pass_on(number, row, stamp)
+
+    def _let_go(self, device: int, ts: float, stamp: float, leaving: _Leaving) -> None:
+        """Let the samples leave that wait and have this ``ts``: an earlier version of a sample comes before a later."""
+        for held in sorted(held for held in self._held[device] if held.ts == ts):
+            leaving.add(held, stamp)
+        self._void(device, lambda held: held.ts == ts)
 
     def _learn(self, device: int, delay: float, stamp: float) -> bool:
         """Note a sample's delay; True if it comes later than is usual for its device."""
@@ -227,6 +231,19 @@ class Reorder:
         self._of_shard[held.shard] -= 1
         self._first_changed(device)
         return held
+
+    def _void(self, device: int, void: Callable[[_Held], bool]) -> None:
+        """Take the samples out that are ``void``."""
+        rest = []
+        for held in self._held[device]:
+            if void(held):
+                self.count -= 1
+                self._of_shard[held.shard] -= 1
+            else:
+                rest.append(held)
+        heapq.heapify(rest)
+        self._held[device] = rest
+        self._first_changed(device)
 
     def _first_changed(self, device: int) -> None:
         heap = self._held[device]

@@ -261,6 +261,7 @@ class Shards:
         self.merge.listed()
         for node in listing.shards:
             self.merge.mark(node.shard, closed=node.closed)
+            self.merge.ancestry.note(node.shard, node.parent if node.shard in self.positions else None)
         self._graph.listed(listing, self.merge.ended)
         self._close_ended()
         there = {node.shard for node in listing.shards}
@@ -269,6 +270,7 @@ class Shards:
                 del self.positions[shard]
                 self._epochs.forget(shard)
                 self._graph.forget(shard)
+                self.merge.ancestry.forget(shard)
                 self._responded.discard(shard)
 
     def _close_ended(self) -> None:

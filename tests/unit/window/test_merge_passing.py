@@ -97,3 +97,20 @@ def test_a_gap_that_is_read_from_the_table_is_no_shard() -> None:
     released = merge.release()
     assert released is not None
     assert released.samples.ts.tolist() == [7.0, 5.0]
+
+
+def test_an_ancestor_is_one_also_where_the_shards_between_were_read_before_a_restart() -> None:
+    """A shard alone keeps its sequence order before and after (seed 17033)."""
+    merge = Merge()
+    merge.open("a")
+    merge.open("d", parent="c")
+    for shard, parent in (("b", "a"), ("c", "b")):
+        merge.ancestry.note(shard, parent)  # they have ended, and are not read again
+    merge.listed()
+    merge.end("a")
+    merge.settle("a")
+    samples = Samples.of([7.0, 5.0, 8.0], [0.0] * 3, [20.0] * 3, created=[7.0, 7.0, 8.0])
+    merge.push("d", samples, np.array(["1", "2", "3"], object), full=False)
+    released = merge.release()
+    assert released is not None
+    assert released.samples.ts.tolist() == [7.0, 5.0, 8.0]

@@ -181,3 +181,17 @@ def test_a_sample_that_comes_below_the_watermark_does_not_wait() -> None:
     reorder.through(block((10.0, 600.0)), T + 605.0)
     assert left(reorder.through(block((11.0, 601.0), (12.0, 606.0)), T + 606.0)) == [(11.0, 601.0)]
     assert reorder.count == 1
+
+
+def test_what_comes_below_the_watermark_does_not_overtake_what_it_is_written_over() -> None:
+    """The first version of the sample waits. Leaving after the second, it would be the last (seed 15543)."""
+    reorder = Reorder()
+    live(reorder)
+    reorder.through(block((11.0, 600.0), (10.0, 600.0), (12.0, 600.0), shard=1), T + 600.0)
+    assert reorder.count == 3
+    reorder.through(None, T + 600.5)
+    found = reorder.through(block((12.0, 600.0), shard=2), T + 600.6)
+    assert found is not None
+    assert (left(found), found.samples.shard.tolist()) == ([(12.0, 600.0), (12.0, 600.0)], [1, 2])
+    assert (reorder.holds(1), reorder.count) == (True, 2)
+    assert [ts for ts, _ in left(reorder.through(None, inf))] == [10.0, 11.0]

@@ -49,8 +49,20 @@ def test_shards_that_the_stream_has_forgotten_are_forgotten() -> None:
         sizes = {field: len(value) for field, value in vars(known).items() if hasattr(value, "__len__")}
         assert max(sizes.values()) <= kept, sizes
         assert len(known.merge.shards) <= 2
+        assert len(known.merge.ancestry.of(name)) <= kept
     assert known.epoch(names[0]) is None
     assert known.epoch(names[-1]) == 0
+
+
+def test_after_a_restart_shards_that_were_read_to_their_end_are_ancestors_still() -> None:
+    """By them a shard is alone, and keeps its sequence order as it did before (seed 17033)."""
+    known = begun({"a": ShardPosition(), "b": ShardPosition(ended=True), "c": ShardPosition(ended=True)})
+    known.take(ShardOpened("a", 1, None), T)
+    known.take(ShardOpened("d", 1, "c"), T)
+    parents = {"a": None, "b": "a", "c": "b", "d": "c", "e": "d"}
+    known.take(Topology(tuple(ShardNode(name, parent, True) for name, parent in parents.items())), T)
+    assert known.merge.ancestry.of("d") == ["d", "c", "b", "a"]
+    assert known.merge.ancestry.of("e") == ["e"]
 
 
 def test_a_shard_goes_on_holding_until_its_children_were_listed_and_is_then_not_counted_any_more() -> None:
