@@ -85,6 +85,7 @@ lock: .venv/.dev
 # Schemas, examples, AsyncAPI, filter policies and the client's file, from the models in reporting/contract.
 contract: .venv/.dev
 	$(BIN)/python -m reporting.contract.documents $(ARGS)
+	$(BIN)/python tests/twenty_sentences.py
 
 # The client's wheel, for those who read events.
 client: .venv/.dev

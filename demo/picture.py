@@ -8,7 +8,7 @@ from demo.charger import Charger
 from demo.outage import Outage
 from demo.score import RunRecord, Summary
 from demo.script import UPLOAD_S
-from reporting.charts.data import SEVERITIES, ChartData
+from reporting.charts.data import CURRENT, SEVERITIES, TEMPERATURE, ChartData
 
 AROUND_S = 60
 """Seconds to show before and after the outage, if there are so many."""
@@ -37,13 +37,15 @@ def recovery(record: RunRecord, summary: Summary, outage: Outage, charger: Charg
         ts=np.array([epoch_s + offset_s for offset_s in shown], float),
         current_a=np.array([each.current_a for each in measured]),
         temperature_c=np.array([each.temperature_c for each in measured]),
-        expected_current_a=unknown,
-        expected_temperature_c=unknown,
+        reconstructed_current_a=unknown,
+        reconstructed_temperature_c=unknown,
         reconstruction_error=unknown,
         forest_score=unknown,
         severity=severity,
-        error_threshold=np.nan,
-        forest_threshold=np.nan,
+        stages=np.zeros(len(shown), np.int8),
+        blamed=np.where(severity > 0, CURRENT | TEMPERATURE, 0).astype(np.int8),
+        error_limit=np.nan,
+        forest_limit=np.nan,
         model=model,
         marks=tuple(marks),
         spans=tuple(

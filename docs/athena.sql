@@ -11,10 +11,14 @@ CREATE EXTERNAL TABLE IF NOT EXISTS battery_events (
   `ts` double,
   `datetime` string,
   `severity` string,
+  `kinds` array<string>,
+  `rules` array<struct<rule:string,value:double,limit:double,reading:string>>,
   `stages` array<string>,
   `actual` struct<current_a:double,temperature_c:double>,
   `expected` struct<current_a:double,temperature_c:double>,
   `expected_band` struct<current_a:array<double>,temperature_c:array<double>>,
+  `forecast` struct<reading:string,severity:string,limit:double,at:double,in_s:double,rate:double>,
+  `reconstruction` struct<current_a:double,temperature_c:double>,
   `scores` struct<
     reconstruction_error:struct<value:double,threshold:double,exceeded:boolean>,
     forest:struct<value:double,threshold:double,exceeded:boolean>
@@ -40,6 +44,8 @@ TBLPROPERTIES (
   'projection.hour.digits' = '2',
   'storage.location.template' = 's3://BUCKET/battery-events/device=${device_folder}/dt=${dt}/hour=${hour}/'
 );
+
+-- Lines of version 0.1.0 have no kinds and no rules; their `expected` is what is called `reconstruction` here.
 
 -- What was grave on a day, the worst first: what was measured, what was expected, and by how much the error was over.
 SELECT from_iso8601_timestamp("datetime") AS happened,

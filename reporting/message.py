@@ -17,8 +17,9 @@ Publish = Literal["episodes", "samples", "both"]
 
 @dataclass(frozen=True)  # without slots: `at` is kept beside the fields, which are what the head stores
 class Message:
-    """``body``: the CloudEvents JSON for machines. ``text``: what people get by e-mail. The rest are the attributes
-    that a filter policy can name (SNS allows five in a policy). Raises ValueError for a body of `MAX_BYTES` or more."""
+    """``body``: the CloudEvents JSON for machines. ``text``: what people get by e-mail. ``kind``: of the fault, empty
+    for a notice. The rest are the attributes that a filter policy can name (SNS allows five in a policy). Raises
+    ValueError for a body of `MAX_BYTES` or more."""
 
     id: str
     type: str
@@ -28,6 +29,7 @@ class Message:
     schema_uri: str
     body: str
     text: str
+    kind: str = ""
 
     def __post_init__(self) -> None:
         size = len(self.body.encode())
@@ -55,4 +57,5 @@ class Message:
             "device": self.device,
             "state": self.state,
             "schema": self.schema_uri,
+            **({"kind": self.kind} if self.kind else {}),
         }

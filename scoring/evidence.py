@@ -6,6 +6,7 @@ Sums run over named columns in a fixed order, as in `window.features`, for equal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +28,19 @@ class Past:
     tails: Tails
     error: Floats
 
+    def take(self, rows: Any) -> Past:
+        """The rows named by an index array, a mask or a slice, in that order."""
+        return Past(self.tails.take(rows), self.error[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What makes each of n samples anomalous: errors, a change, a reading that repeats (``stuck``), a reading out of
-    bounds (``outside``). ``warming``: the samples in the warm-up of their session."""
+    """What makes each of n samples anomalous: errors, a change of the current or of the temperature, a reading that
+    repeats (``stuck``), a reading out of bounds (``outside``). ``warming``: those in the warm-up of their session."""
 
     error: Flags
-    change: Flags
+    current: Flags
+    temperature: Flags
     stuck: Flags
     outside: Flags
     warming: Flags
@@ -53,9 +59,9 @@ class Session:
 def weigh(past: Past, threshold: float, by: Evidence, gap_s: float) -> Weighed:
     """Weigh the evidence; ``threshold`` is the reconstruction error's, ``gap_s`` the longest gap in a session."""
     session = session_of(past.tails, by, gap_s)
-    change = np.zeros(len(past.error), bool)
+    changed = {"current": np.zeros(len(past.error), bool), "temperature": np.zeros(len(past.error), bool)}
     for one in by.changes:
-        change |= change_of(past.tails, session, one) > one.limit
+        changed[one.reading] |= change_of(past.tails, session, one) > one.limit
     stuck = np.zeros(len(past.error), bool)
     for readings, times, but in (
         (past.tails.current_a, by.stuck.current, 0.0),
@@ -67,11 +73,11 @@ def weigh(past: Past, threshold: float, by: Evidence, gap_s: float) -> Weighed:
     for k in range(1, by.out_of + 1):
         often += (past.error[:, -k] > by.share * threshold) & session.settled[:, -k]
     error = (past.error[:, -1] > by.once * threshold) | (often >= by.of)
-    return Weighed(error, change, stuck, _outside(past.tails, by.bounds), session.warming)
+    return Weighed(error, **changed, stuck=stuck, outside=_outside(past.tails, by.bounds), warming=session.warming)
 
 
-def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
-    """The session of the newest sample of each tail, as far as the tail reaches."""
+def session_of(of: Tails, by: Evidence | None, gap_s: float) -> Session:
+    """The session of the newest sample of each tail, as far as the tail reaches. Without ``by`` there is no warm-up."""
     newest = of.ts[:, -1:]
     follows = of.present[:, :-1] & of.present[:, 1:] & (of.ts[:, 1:] - of.ts[:, :-1] <= gap_s)
     inside = np.ones(of.ts.shape, bool)
@@ -80,6 +86,8 @@ def session_of(of: Tails, by: Evidence, gap_s: float) -> Session:
     first = np.argmax(inside, axis=1)
     began = np.where(first > 0, of.ts[np.arange(len(first)), first], -np.inf)[:, None]
     near = inside & (newest - of.ts <= EVIDENCE_S)
+    if by is None:
+        return Session(near, near, np.zeros(len(first), bool))
     warm = of.ts - began < by.warm_up_s
     place = np.arange(of.ts.shape[1])
     warm |= (first > 0)[:, None] & (place < first[:, None] + by.warm_up_samples)

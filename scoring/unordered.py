@@ -116,7 +116,8 @@ def place(windows: Windows, samples: Samples, bundle: Bundle, touches: int) -> P
     loud[pairs] = verdicts.anomaly | verdicts.unscorable
     # Of a row that is context alone, or that could not be scored, the windows do not have the error.
     unknown = np.isnan(errors) & (walk.around != ABSENT)
-    noisy = loud.any(1) | unknown.any(1) | (pairs & (walk.severity[touched] != 0)).any(1)
+    anomalous = (touched != ABSENT) & (walk.severity[touched] != 0)  # what is told of them may change
+    noisy = loud.any(1) | unknown.any(1) | anomalous.any(1)
     count = int(np.argmax(noisy)) if noisy.any() else steps
     if count == 0:
         return None
@@ -209,7 +210,7 @@ def _verdicts(walk: _Walk, pairs: Mask, errors: Floats, forests: Floats, config:
     out_of = config.evidence.out_of
     tails = walk.tails(sliding_window_view(walk.around[:, middle - LENGTH + 1 :], LENGTH, axis=1)[pairs])
     past = Past(tails, np.asfortranarray(sliding_window_view(errors[:, middle - out_of + 1 :], out_of, axis=1)[pairs]))
-    return judge(scores, *readings, config, past)
+    return judge(scores, *readings, config, past, closely=False)  # a quiet run has none that a closer look would clear
 
 
 def _after(walk: _Walk, count: int, row: Index, scores: Scores) -> dict[int, tuple[int, Columns]]:

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.config import EVIDENCE_SAMPLES, BundleConfig
+from scoring.aftermath import beyond, remaining
+from scoring.config import BundleConfig
+from scoring.course import courses
 from scoring.detectors import DETECTORS, FOREST, Stage
-from scoring.evidence import Past, weigh
+from scoring.evidence import Past, Weighed, weigh
+from scoring.faults import critical_soon
 from scoring.graph import Scores
+from scoring.severity import Severity
 from window.samples import Floats
-
-
-class Severity(IntEnum):
-    """How far an anomaly lies beyond the bundle's limits; NONE for a sample that is no anomaly."""
-
-    NONE = 0
-    LOW = 1
-    MEDIUM = 2
-    HIGH = 3
-    CRITICAL = 4
-
-
-REACH = {"plain": 0, "evidence": EVIDENCE_SAMPLES}
-"""How many samples before the judged one a policy looks at, with those that their features reach back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +37,22 @@ class Verdicts:
 
 
 def judge(
-    scores: Scores, current_a: Floats, temperature_c: Floats, config: BundleConfig, past: Past | None = None
+    scores: Scores,
+    current_a: Floats,
+    temperature_c: Floats,
+    config: BundleConfig,
+    past: Past | None = None,
+    *,
+    closely: bool = True,
 ) -> Verdicts:
     """Verdicts on n samples from their scores and readings (n,), in amperes and degrees Celsius.
 
     By policy `plain` a sample is an anomaly if either model alarms. Policy `evidence` also looks at ``past``, the
-    samples before each, and raises ValueError without it. The severity follows the magnitude of the current or the
-    temperature, whichever is more severe; an anomaly below all limits is LOW.
+    samples before each, and raises ValueError without it: what alarms only for a fault that is over makes no anomaly
+    (`scoring.aftermath`). The severity follows the magnitude of the current or the temperature, whichever is more
+    severe; an anomaly below all limits is LOW. By policy `evidence` it is at least HIGH where the readings reach the
+    critical limit soon if they go on (`scoring.faults`). With ``closely`` false the two are left out, which makes some
+    more anomalies, and cheaper.
     """
     limits = config.thresholds
     unscorable = ~(np.isfinite(scores.reconstruction_error) & np.isfinite(scores.forest_score))
@@ -63,6 +61,7 @@ def judge(
         # False for NaN: without the mask below a broken row would pass as normal.
         exceeds = each.exceeds(getattr(scores, each.score), getattr(limits, each.score))
         stages[exceeds] |= int(each.stage)
+    soon = np.zeros(len(scores), bool)
     if config.evidence is None:
         warming = np.zeros(len(scores), bool)
     elif past is None:
@@ -71,16 +70,20 @@ def judge(
         found = weigh(past, limits.reconstruction_error, config.evidence, config.features.session_gap_s)
         for stage, says in (
             (Stage.RECONSTRUCTION, found.error),
-            (Stage.CHANGE, found.change),
+            (Stage.CHANGE, found.current | found.temperature),
             (Stage.STUCK, found.stuck),
             (Stage.RANGE, found.outside),
         ):
             stages[says] |= int(stage)
         warming = found.warming
+        if closely:
+            soon = _looked_at_closely(stages, found, past, config)
     stages[warming] &= int(Stage.RANGE)
     stages[unscorable] = Stage.NONE
     anomaly = stages != 0
-    return Verdicts(anomaly, stages, _severity(anomaly, current_a, temperature_c, config), unscorable, warming)
+    severity = _severity(anomaly, current_a, temperature_c, config)
+    severity[anomaly & soon] = np.maximum(severity[anomaly & soon], np.int8(Severity.HIGH))
+    return Verdicts(anomaly, stages, severity, unscorable, warming)
 
 
 def _severity(
@@ -95,3 +98,17 @@ def _severity(
         reached = (np.abs(current_a) >= limit.current_a) | (temperature_c >= limit.temperature_c)
         severity[anomaly & reached] = level
     return severity
+
+
+def _looked_at_closely(
+    stages: NDArray[np.uint8], found: Weighed, past: Past, config: BundleConfig
+) -> NDArray[np.bool_]:
+    """Take out of ``stages`` what is over; returns where the critical limit is near."""
+    soon = np.zeros(len(stages), bool)
+    for row in np.flatnonzero(stages):
+        of = courses(past, int(row), config)
+        changed = {reading for reading in of if getattr(found, reading)[row]}
+        if not any(beyond(course, config) for course in of.values()):
+            stages[row] = remaining(Stage(int(stages[row])), of, changed, config)
+        soon[row] = any(critical_soon(course, config) for course in of.values())
+    return soon

@@ -7,7 +7,7 @@ of the batch, and a sample must give the same bits in a batch of one and in a ba
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -60,6 +60,10 @@ class Tails:
     current_a: Floats
     temperature_c: Floats
     present: NDArray[np.bool_]
+
+    def take(self, rows: Any) -> Tails:
+        """The rows named by an index array, a mask or a slice, in that order."""
+        return Tails(self.ts[rows], self.current_a[rows], self.temperature_c[rows], self.present[rows])
 
 
 def tails(

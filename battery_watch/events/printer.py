@@ -13,8 +13,6 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from scoring.explanation import WORDS
-
 STYLES = {"low": "yellow", "medium": "dark_orange", "high": "bold red", "critical": "bold white on dark_magenta"}
 WIDTH = 120
 """Of output that is no terminal."""
@@ -79,18 +77,33 @@ class Output(Console):
 def archive_text(line: Mapping[str, Any]) -> Text:
     """An archived sample in one line, made from its numbers: the archive keeps no sentence. Raises KeyError, TypeError
     or ValueError for anything that is no line of the archive."""
-    actual, expected = line["actual"], line["expected"]
-    most, share = max(line["contributions"].items(), key=lambda each: each[1])
-    error, forest = line["scores"]["reconstruction_error"], line["scores"]["forest"]
-    said = (
-        f"  {actual['current_a']:.2f} A ({expected['current_a']:.2f} expected), "
-        f"{actual['temperature_c']:.1f} °C ({expected['temperature_c']:.1f} expected), "
-        f"most of the error: {WORDS[most][0] if most in WORDS else plain(most)} {share:.0%}; "
-        f"by {plain(', '.join(line['stages']))}: error {error['value']:.4g} (threshold {error['threshold']:.4g}), "
-        f"forest score {forest['value']:.3f} (threshold {forest['threshold']:.3f})"
-    )
+    actual, expected = line["actual"], line.get("expected") if "rules" in line else None
+    said = f"  {_kinds(line)}: {_reading(actual, expected, 'current_a', 'A', 2)}, "
+    said += f"{_reading(actual, expected, 'temperature_c', '°C', 1)}; by {_met(line)}"
     at = datetime.fromtimestamp(line["ts"], UTC)
     return _head(at, line["severity"], line["device"], f".{at:%f}"[:4]) + Text(said)
+
+
+def _kinds(line: Mapping[str, Any]) -> str:
+    return plain(", ".join(kind.replace("_", " ") for kind in line.get("kinds", ("unusual_pattern",))))
+
+
+def _reading(
+    actual: Mapping[str, float], expected: Mapping[str, float] | None, key: str, unit: str, digits: int
+) -> str:
+    wanted = f" ({expected[key]:.{digits}f} expected)" if expected else ""
+    return f"{actual[key]:.{digits}f} {unit}{wanted}"
+
+
+def _met(line: Mapping[str, Any]) -> str:
+    """The rules that were met; lines of earlier versions name their stages only."""
+    if "rules" not in line:
+        return plain(", ".join(line["stages"]))
+    return "; ".join(
+        plain(f"{rule['rule'].replace('_', ' ')}{' of the ' + rule['reading'] if 'reading' in rule else ''}")
+        + f" {rule['value']:.4g} (limit {rule['limit']:.4g})"
+        for rule in line["rules"]
+    )
 
 
 def plain(text: str) -> str:

@@ -11,7 +11,7 @@ Agreement = Literal["bits", "rounding", "no"]
 RTOL, ATOL = 1e-6, 1e-9
 """Processors of different families differ by less: in the last bits of sums of a few dozen products."""
 _WORDS = ("summary", "rarity")
-_ADDED_LATER = ("expected_band", "forest_features")
+_ADDED_LATER = ("kinds", "rules", "expected", "expected_band", "forecast", "reconstruction", "forest_features")
 """Earlier versions did not publish these."""
 
 

@@ -15,7 +15,7 @@ from battery_watch.explain.comparison import Difference
 from battery_watch.explain.recheck import Checked, reasons
 from reporting.contract.events import ChartLink, utc
 from scoring.detectors import DETECTORS
-from scoring.explanation import WORDS
+from scoring.feature_words import WORDS
 
 _BAR = 24
 _SHOWN = 0.01
@@ -51,6 +51,7 @@ def show(checked: Checked, console: Console) -> None:
     console.print(Text(f"{of['severity'].upper()}: {device} at {at} UTC", "bold"))
     console.print(Text(_sentence(checked)))
     console.print(_readings(of))
+    console.print(_rules(of))
     console.print(_scores(of))
     console.print(_shares(of["contributions"]))
     if "forest_features" in of:
@@ -77,28 +78,34 @@ def _sentence(checked: Checked) -> str:
 
 
 def _readings(of: Mapping[str, Any]) -> Table:
-    table = _table("", "actual", "expected", "normal band")
+    table = _table("", "actual", "expected", "normal here")
     for name, key, unit, digits in (("current", "current_a", "A", 3), ("temperature", "temperature_c", "°C", 2)):
-        band = of.get("expected_band")
+        band, expected = of.get("expected_band"), of.get("expected")
         table.add_row(
             name,
             f"{of['actual'][key]:.{digits}f} {unit}",
-            f"{of['expected'][key]:.{digits}f} {unit}",
-            f"{band[key][0]:.{digits}f} to {band[key][1]:.{digits}f} {unit}" if band else "not measured",
+            f"{expected[key]:.{digits}f} {unit}" if expected else "not known",
+            f"{band[key][0]:.{digits}f} to {band[key][1]:.{digits}f} {unit}" if band else "not known",
         )
     return table
 
 
+def _rules(of: Mapping[str, Any]) -> Table:
+    table = _table("rules met", "value", "limit")
+    for rule in of.get("rules", ()):
+        about = f" of the {rule['reading']}" if "reading" in rule else ""
+        table.add_row(f"{rule['rule'].replace('_', ' ')}{about}", f"{rule['value']:.6g}", f"{rule['limit']:.6g}")
+    if not of.get("rules"):
+        table.add_row("none: no anomaly", "", "")
+    return table
+
+
 def _scores(of: Mapping[str, Any]) -> Table:
-    table = _table("", "score", "threshold", "")
+    table = _table("", "score", "trained threshold", "")
     for each in DETECTORS:
         score = of["scores"][each.key]
-        said = "an anomaly" if score["exceeded"] else "no anomaly by this"
-        beyond = ">" if each.alarms == "above" else "<"
-        table.add_row(each.label, f"{score['value']:.6g}", f"{beyond} {score['threshold']:.6g}", said)
-    for stage in of["stages"]:
-        if stage not in {each.name for each in DETECTORS}:
-            table.add_row(stage, "", "", "an anomaly")
+        side = each.alarms if score["exceeded"] else {"above": "not above", "below": "not below"}[each.alarms]
+        table.add_row(each.label, f"{score['value']:.6g}", f"{score['threshold']:.6g}", side)
     return table
 
 
@@ -129,6 +136,7 @@ def _forest(features: Mapping[str, float]) -> Table:
 
 def _places(checked: Checked, of: Mapping[str, Any]) -> dict[str, str]:
     found = {
+        "kinds": ", ".join(kind.replace("_", " ") for kind in of.get("kinds", ())) or "none",
         "rarity": str(of["rarity"]),
         "bundle": checked.model,
         "event": checked.request.id,

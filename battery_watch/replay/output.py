@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from battery_watch.options.progress import StepProgress
-from reporting.charts.data import SEVERITIES, ChartData
+from reporting.charts.data import SEVERITIES, ChartData, blame, limits_of
 from reporting.charts.figure import render
 from scoring.detectors import Stage
 
 if TYPE_CHECKING:
     from consumer.offline.replay import Judged, Replayed
     from scoring.bundle import Bundle
+    from scoring.rules import Rule
 
 COLUMNS = (
     "device",
@@ -34,10 +35,13 @@ COLUMNS = (
     "anomaly",
     "stages",
     "severity",
+    "kinds",
+    "rules",
     "episode",
 )
 STAGES = tuple("+".join(stage.name.lower() for stage in Stage(bits) if stage.name) for bits in range(2 * max(Stage)))
 """The words for every combination of `Stage` bits."""
+TEXTS = ("kinds", "rules", "episode")
 SCORES, EVENTS, QUARANTINE, CHARTS = "scores", "events.ndjson", "quarantine.ndjson", "charts"
 DRAWN = 20_000
 """Most samples in a chart, which is 1,200 pixels wide."""
@@ -101,7 +105,7 @@ def _parquet(judged: Sequence[Judged], out: Path) -> None:
     kinds: dict[str, Any] = dict.fromkeys(COLUMNS, pa.float64())
     kinds |= dict.fromkeys(("device", "stages", "severity"), pa.dictionary(pa.int32(), pa.string()))
     schema = pa.schema(
-        [(name, kind) for name, kind in (kinds | {"anomaly": pa.bool_(), "episode": pa.string()}).items()]
+        [(name, kind) for name, kind in (kinds | {"anomaly": pa.bool_()} | dict.fromkeys(TEXTS, pa.string())).items()]
     )
     with pq.ParquetWriter(out / f"{SCORES}.parquet", schema) as writer:
         for each in judged:
@@ -109,7 +113,7 @@ def _parquet(judged: Sequence[Judged], out: Path) -> None:
                 "device": named(each.device, each.devices),
                 "stages": named(each.stages, STAGES),
                 "severity": named(each.severity, SEVERITIES),
-                "episode": pa.array([episode or None for episode in each.episode], pa.string()),
+                **{name: pa.array([text or None for text in texts], pa.string()) for name, texts in _texts(each)},
             }
             writer.write_table(pa.table([columns[name] for name in COLUMNS], schema=schema))
 
@@ -124,7 +128,7 @@ def _csv(judged: Sequence[Judged], out: Path) -> None:
                 "anomaly": ("true" if row else "false" for row in each.severity > 0),
                 "stages": map(STAGES.__getitem__, each.stages.tolist()),
                 "severity": map(SEVERITIES.__getitem__, each.severity),
-                "episode": each.episode,
+                **dict(_texts(each)),
             }
             lists = [c.tolist() if isinstance(c, np.ndarray) else c for c in (columns[name] for name in COLUMNS)]
             rows.writerows(zip(*lists, strict=True))
@@ -142,6 +146,18 @@ def _columns(of: Judged) -> dict[str, Any]:
     }
 
 
+def _texts(of: Judged) -> Iterator[tuple[str, list[str]]]:
+    yield "kinds", ["+".join(kinds) for kinds in of.kinds]
+    yield "rules", ["; ".join(map(_rule, rules)) for rules in of.rules]
+    yield "episode", of.episode.tolist()
+
+
+def _rule(rule: Rule) -> str:
+    """As in ``change current 61.4 > 3.804``: a value, and the limit beyond which it lies."""
+    words = rule.name if rule.reading is None else f"{rule.name} {rule.reading}"
+    return f"{words} {rule.value:.6g} {'>' if rule.value >= rule.limit else '<'} {rule.limit:.6g}"
+
+
 def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, progress: StepProgress) -> None:
     """One chart per device, of all its replayed samples."""
     out.mkdir()
@@ -155,24 +171,28 @@ def _charts(judged: Sequence[Judged], bundle: Bundle, out: Path, progress: StepP
 def chart(of: Judged, code: int, bundle: Bundle) -> ChartData:
     """A chart of one device. Where there are very many samples, those that are no anomalies are thinned out."""
     rows = np.flatnonzero(of.device == code)
+    counted = len(rows)
     note = "replay"
     if len(rows) > DRAWN:
         every = -(-len(rows) // DRAWN)
         note = f"replay; of the samples that are no anomalies one in {every} is drawn"
         rows = rows[(of.severity[rows] > 0) | (np.arange(len(rows)) % every == 0)]
-    thresholds = bundle.config.thresholds
+    error_limit, forest_limit = limits_of(bundle.config)
     return ChartData(
         device=of.devices[code],
         ts=of.ts[rows],
         current_a=of.current_a[rows],
         temperature_c=of.temperature_c[rows],
-        expected_current_a=of.expected_current_a[rows],
-        expected_temperature_c=of.expected_temperature_c[rows],
+        reconstructed_current_a=of.reconstructed_current_a[rows],
+        reconstructed_temperature_c=of.reconstructed_temperature_c[rows],
         reconstruction_error=of.reconstruction_error[rows],
         forest_score=of.forest_score[rows],
         severity=of.severity[rows],
-        error_threshold=thresholds.reconstruction_error,
-        forest_threshold=thresholds.forest_score,
+        stages=of.stages[rows].astype(np.int8),
+        blamed=blame(of.kinds[rows].tolist()),
+        error_limit=error_limit,
+        forest_limit=forest_limit,
         model=bundle.id,
         note=note,
+        counted=counted,
     )

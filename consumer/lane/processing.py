@@ -96,7 +96,7 @@ class Processing:
             parts.ledger.moved(float(samples.created[0]), code, "scored", "late")
             parts.watch.outrun(code, float(samples.ts[0]), float(run.times[0]))
         parts.outbox.emit(scored, records, run.times, notices, now=now)
-        parts.observer.judged(scored, parts.outbox.episode_of)
+        parts.observer.judged(scored, parts.outbox.told)
         for row in parts.quarantine.quarantine_unscorable(scored, records):
             parts.ledger.moved(float(samples.created[row]), int(samples.device[row]), "scored", "quarantined")
         for device, ts in parts.outbox.opened():

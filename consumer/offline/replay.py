@@ -17,6 +17,7 @@ from consumer.lane.lane import Lane
 from consumer.lane.observer import NoObserver
 from consumer.lane.parts import LaneOptions
 from consumer.outgoing.outbox import Reporting
+from consumer.outgoing.told import Told
 from consumer.state.classes import CLASSES
 from consumer.state.commit import Commit
 from consumer.state.head import Head
@@ -60,8 +61,9 @@ class WatchedTable:
 class Judged:
     """The models' results for every sample: columns of shape (n,), in order of time.
 
-    ``device`` has indexes into ``devices``, ``stages`` `Stage` bits, ``severity`` `Severity` values, ``episode`` ids,
-    empty if there is none. A sample that was quarantined because it has no finite score has NaN scores.
+    ``device`` has indexes into ``devices``, ``stages`` `Stage` bits, ``severity`` `Severity` values, ``episode`` ids of
+    the episodes of their main kinds, empty if there is none, ``kinds`` a tuple of `FaultKind`, ``rules`` a tuple of
+    `Rule`. A sample that was quarantined because it has no finite score has NaN scores.
     """
 
     devices: tuple[str, ...]
@@ -69,13 +71,15 @@ class Judged:
     ts: Floats
     current_a: Floats
     temperature_c: Floats
-    expected_current_a: Floats
-    expected_temperature_c: Floats
+    reconstructed_current_a: Floats
+    reconstructed_temperature_c: Floats
     reconstruction_error: Floats
     forest_score: Floats
     stages: NDArray[np.uint8]
     severity: NDArray[np.int8]
     episode: NDArray[np.object_]
+    kinds: NDArray[np.object_]
+    rules: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -175,17 +179,20 @@ class _Rows(NoObserver):
 
     def __init__(self) -> None:
         self._pages: list[Judged] = []
-        self._episode: dict[tuple[int, float], str] = {}
+        self._told: dict[tuple[int, float], Told] = {}
 
-    def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
+    def judged(self, scored: Scored, told: Mapping[int, Told]) -> None:
         """See `LaneObserver`. A row that is scored again and stays the same anomaly stays in its episode."""
         scores, verdicts = scored.scores, scored.verdicts
-        episode = np.full(len(scored.ts), "", object)
+        episode, kinds, rules = (_filled(len(scored.ts), each) for each in ("", (), ()))
         for row in np.flatnonzero(verdicts.severity > 0):
             key = int(scored.device[row]), float(scored.ts[row])
-            if row in episodes:
-                self._episode[key] = episodes[int(row)]
-            episode[row] = self._episode.get(key, "")
+            if row in told:
+                now = told[int(row)]
+                self._told[key] = now if now.episode else replace(now, episode=self._told[key].episode)
+            if key in self._told:
+                last = self._told[key]
+                episode[row], kinds[row], rules[row] = last.episode, last.kinds, last.rules
         self._pages.append(
             Judged(
                 devices=(),
@@ -193,13 +200,15 @@ class _Rows(NoObserver):
                 ts=scored.ts,
                 current_a=scored.current_a,
                 temperature_c=scored.temperature_c,
-                expected_current_a=scores.reconstruction[:, _CURRENT].copy(),
-                expected_temperature_c=scores.reconstruction[:, _TEMPERATURE].copy(),
+                reconstructed_current_a=scores.reconstruction[:, _CURRENT].copy(),
+                reconstructed_temperature_c=scores.reconstruction[:, _TEMPERATURE].copy(),
                 reconstruction_error=scores.reconstruction_error,
                 forest_score=scores.forest_score,
                 stages=verdicts.stages,
                 severity=verdicts.severity,
                 episode=episode,
+                kinds=kinds,
+                rules=rules,
             )
         )
 
@@ -216,3 +225,9 @@ class _Rows(NoObserver):
         rank = np.argsort(np.argsort(devices))[whole["device"][last]]
         rows = last[np.lexsort((rank, whole["ts"][last]))]
         return Judged(tuple(devices), **{name: column[rows] for name, column in whole.items()})
+
+
+def _filled(count: int, value: object) -> NDArray[np.object_]:
+    column = np.empty(count, object)
+    column[:] = [value] * count
+    return column

@@ -17,7 +17,9 @@ from consumer.table.scan import Progress, TableDescription, scan
 from reporting.anomaly.evidence import Evidence
 from scoring.bundle import Bundle
 from scoring.config import Range
+from scoring.evidence import LENGTH, Past
 from scoring.scorer import Scorer
+from window.features import tails
 from window.samples import Kind, Names, Samples, concat
 
 if TYPE_CHECKING:
@@ -75,4 +77,8 @@ def rescore(samples: Samples, *, device: str, bundle: Bundle) -> Evidence | None
     scorer = Scorer(bundle)
     scored, _ = scorer.take(samples.of_device(0), most_anomalies=len(samples) + scorer.touches)
     row = len(samples) - 1
-    return None if scored.verdicts.unscorable[row] else Evidence.of(scored, row, device=device, bundle=bundle)
+    if scored.verdicts.unscorable[row]:
+        return None
+    tail = tails(samples.ts, samples.current_a, samples.temperature_c, length=LENGTH).take(slice(row, row + 1))
+    errors = np.pad(scored.scores.reconstruction_error, (LENGTH, 0), constant_values=np.nan)[-LENGTH:]
+    return Evidence.of(scored, row, device=device, bundle=bundle, past=Past(tail, errors[None, :]))

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from reporting.keys import MINUTE_S, minute_key
 from reporting.sinks.archive import StoredObject
+from scoring.faults import FaultKind
 from window.rolling import RETAINED_S
 
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
-Lines = dict[float, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An anomalous sample in the archive: its text, newline included, and its kinds of fault."""
+
+    text: bytes
+    kinds: tuple[FaultKind, ...]
+
+
+Lines = dict[float, Line]
 """By ``ts``."""
 
 
@@ -29,7 +41,9 @@ class ArchiveLines:
         """The archive object of a minute as the window now has it."""
         device, at = minute
         lines = self._lines.get(device, {}).get(at, self._detached.get(minute, {}))
-        return StoredObject(minute_key(*minute), b"".join(lines[ts] for ts in sorted(lines)), "application/x-ndjson")
+        return StoredObject(
+            minute_key(*minute), b"".join(lines[ts].text for ts in sorted(lines)), "application/x-ndjson"
+        )
 
     def forget(self, device: str, newest: float, waiting: Collection[Minute]) -> None:
         """Drop the minutes that have left a device's window, whose newest sample is at ``newest``, and do not wait for

@@ -9,7 +9,7 @@ from math import floor, inf
 
 import numpy as np
 
-from reporting.charts.data import ChartData
+from reporting.charts.data import ChartData, blame, limits_of
 from reporting.keys import chart_key
 from scoring.scorer import Scorer
 from scoring.succession import Succession
@@ -46,21 +46,24 @@ class ChartWindow:
         """Score and shape it: some milliseconds. Any thread may call."""
         windows = Windows(capacity=len(self.columns.ts))
         windows.restore(self.code, self.columns)
-        columns, expected_current_a, expected_temperature_c = Scorer(self.bundles, windows).shown(self.code)
+        shown = Scorer(self.bundles, windows).shown(self.code)
+        columns = shown.columns
         bundle = self.bundles.at(self.code, windows.newest(self.code))
-        thresholds = bundle.config.thresholds
+        error_limit, forest_limit = limits_of(bundle.config)
         return ChartData(
             device=self.device,
             ts=columns.ts,
             current_a=columns.current_a,
             temperature_c=columns.temperature_c,
-            expected_current_a=expected_current_a,
-            expected_temperature_c=expected_temperature_c,
+            reconstructed_current_a=shown.reconstructed_current_a,
+            reconstructed_temperature_c=shown.reconstructed_temperature_c,
             reconstruction_error=columns.reconstruction_error,
             forest_score=columns.forest_score,
             severity=np.maximum(columns.severity, 0),  # a sample that is context only has no severity yet
-            error_threshold=thresholds.reconstruction_error,
-            forest_threshold=thresholds.forest_score,
+            stages=columns.stages,
+            blamed=blame(shown.kinds),
+            error_limit=error_limit,
+            forest_limit=forest_limit,
             model=bundle.id,
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from consumer.outgoing.archive_lines import ArchiveLines, Lines, Minute
+from consumer.outgoing.archive_lines import ArchiveLines, Line, Lines, Minute
 from consumer.outgoing.muting import Muting
+from consumer.outgoing.told import Told
 from consumer.outgoing.waiting import Waiting
 from consumer.state.delivery import Delivered
 from consumer.state.head import Suppressed, is_backfill
@@ -17,6 +18,7 @@ from consumer.stream.records import NameTables
 from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Anomaly, Episode, Episodes, Step, strong
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.faults import extent
 from reporting.anomaly.publication import ChartLinker, Publication
 from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import MutedBefore, StreamPosition, utc
@@ -24,6 +26,7 @@ from reporting.health.notice import Notice
 from reporting.keys import chart_key, minute_of
 from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
+from scoring.faults import FaultKind
 from scoring.scorer import Scored
 from scoring.succession import Succession
 from window.released import Released
@@ -79,6 +82,17 @@ class _Record:
     position: StreamPosition | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A row whose line in the archive changed. ``evidence``: None where it is no anomaly any more; ``before``: its
+    kinds of fault until now; ``judged``: its verdict, its scores or its kinds are others than before."""
+
+    row: int
+    evidence: Evidence | None
+    before: tuple[FaultKind, ...]
+    judged: bool
+
+
 class LaneOutbox:
     """What a lane will publish with its next commit.
 
@@ -104,8 +118,8 @@ class LaneOutbox:
         self._lines = ArchiveLines()
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
-        self.episode_of: dict[int, str] = {}
-        """By row of what was emitted last: the id of the episode of a sample that has become an anomaly."""
+        self.told: dict[int, Told] = {}
+        """By row of what was emitted last: what was told of a sample that has become an anomaly, or another one."""
 
     def stored(self) -> dict[str, Any]:
         """For the head. What waits for the commit stands in its outbox."""
@@ -129,8 +143,8 @@ class LaneOutbox:
 
     def capacity(self, messages: int) -> int:
         """How many anomalous samples in order lead to no more than so many messages, at least 1. Each may have its own
-        message, end an episode and begin another."""
-        return max(1, messages // {"samples": 1, "episodes": 2, "both": 3}[self._to.publish])
+        message, and end an episode and begin another of two kinds."""
+        return max(1, messages // {"samples": 1, "episodes": 4, "both": 5}[self._to.publish])
 
     def emit(
         self, scored: Scored, run: Released, times: Floats, notices: Sequence[tuple[int, Notice]], *, now: float
@@ -141,14 +155,19 @@ class LaneOutbox:
         record, and the rows are its own and those of the followers it touched. ``times``: when each record shows its
         device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
-        self.episode_of = {}
+        self.told = {}
         found: list[tuple[int, Message | Notice]] = [
             (row, notice) for row, notice in notices if not self._muting.notice(notice)
         ]
-        for row, evidence in self._update_lines(scored):
+        for change in self._update_lines(scored):
+            row = change.row
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
-            record = self._record(run, times, row if row < len(run) else 0)
-            found += [(row, message) for message in self._anomaly(scored, row, evidence, record, now)]
+            if change.evidence is not None:
+                why = change.evidence.explanation
+                self.told[row] = Told("", why.kinds, why.rules)
+            if change.judged:
+                record = self._record(run, times, row if row < len(run) else 0)
+                found += [(row, message) for message in self._anomaly(scored, change, record, now)]
         found.sort(key=lambda each: each[0])
         for row, item in found:
             self._waiting.add([item], now=now, stamp=float(run.stamp[row if row < len(run) else 0]))
@@ -234,52 +253,62 @@ class LaneOutbox:
         the minute and all samples that its features reach back to."""
         return minute[1] >= newest - RETAINED_S + REACH_S
 
-    def _update_lines(self, scored: Scored) -> Iterator[tuple[int, Evidence | None]]:
-        """Bring the archive lines up to date. Yields the rows that changed, with None for a row that is no anomaly any
-        more."""
+    def _update_lines(self, scored: Scored) -> Iterator[_Change]:
+        """Bring the archive lines up to date. Yields what changed: also of a row whose scores are as they were, where a
+        sample out of order changed what was expected there."""
         verdicts = scored.verdicts
-        for row in np.flatnonzero(scored.changed & (verdicts.anomaly | scored.was_anomaly)):
+        for row in np.flatnonzero(verdicts.anomaly | (scored.changed & scored.was_anomaly)):
             device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
             lines = self._lines.of(device, minute_of(ts))
-            evidence = None
-            if verdicts.anomaly[row]:
-                bundle = self._bundles.at(int(scored.device[row]), ts)
-                evidence = Evidence.of(scored, int(row), device=device, bundle=bundle)
-                lines[ts] = evidence.line()
-            else:
+            before = lines.get(ts)
+            kinds = before.kinds if before is not None else ()
+            if not verdicts.anomaly[row]:
                 lines.pop(ts, None)
-            yield int(row), evidence
+                yield _Change(int(row), None, kinds, judged=True)
+                continue
+            bundle = self._bundles.at(int(scored.device[row]), ts)
+            evidence = Evidence.of(scored, int(row), device=device, bundle=bundle)
+            lines[ts] = Line(evidence.line(), evidence.explanation.kinds)
+            if lines[ts] != before:
+                judged = bool(scored.changed[row]) or lines[ts].kinds != kinds
+                yield _Change(int(row), evidence, kinds, judged)
 
     def _record(self, run: Released, times: Floats, row: int) -> _Record:
         shard = self._shards[int(run.samples.shard[row])]
         position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[row]))
         return _Record(float(times[row]), float(run.samples.created[row]), position)
 
-    def _anomaly(
-        self, scored: Scored, row: int, evidence: Evidence | None, record: _Record, now: float
-    ) -> Iterator[Message]:
-        """The messages of a row that is an anomaly now, or that is none any more (``evidence`` None)."""
+    def _anomaly(self, scored: Scored, change: _Change, record: _Record, now: float) -> Iterator[Message]:
+        """The messages of a row that is an anomaly now, or that is none any more."""
+        row, evidence = change.row, change.evidence
         device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
+        kinds = () if evidence is None else evidence.explanation.kinds
+        for kind in change.before:
+            if kind not in kinds:
+                for step in self.episodes.withdraw(device, kind, ts, record.stamp):
+                    yield from self._step(step, None, record.position, now)
         if evidence is None:
-            steps = self.episodes.withdraw(device, ts, record.stamp)
-        else:
-            config = self._bundles.at(int(scored.device[row]), ts).config
-            anomaly = Anomaly(
-                ts,
-                record.stamp,
-                evidence.severity,
-                strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
-                again=bool(scored.was_anomaly[row]),
-                late=bool(scored.rescored[row]),
-            )
+            return
+        config = self._bundles.at(int(scored.device[row]), ts).config
+        seen = Anomaly(
+            ts,
+            record.stamp,
+            evidence.severity,
+            strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
+            late=bool(scored.rescored[row]),
+        )
+        for kind in kinds:
+            anomaly = replace(seen, kind=kind, again=kind in change.before, extent=extent(kind, evidence))
             episode, steps = self.episodes.see(device, anomaly)
-            self.episode_of[row] = episode.id
+            if kind == kinds[0]:
+                self.told[row] = replace(self.told[row], episode=episode.id)
+                if self._to.publish != "episodes":
+                    yield from self._sample(evidence, episode, record, int(scored.rescored[row]), now)
             if episode.opened == ts:
                 self._opened.append((device, ts))
-            if self._to.publish != "episodes":
-                yield from self._sample(evidence, episode, record, int(scored.rescored[row]), now)
-        for step in steps:
-            yield from self._step(step, None if step.kind == "closed" else evidence, record.position, now)
+            for step in steps:
+                about = evidence if step.episode.id == episode.id and step.kind != "closed" else None
+                yield from self._step(step, about, record.position, now)
 
     def _sample(
         self, evidence: Evidence, episode: Episode, record: _Record, revision: int, now: float

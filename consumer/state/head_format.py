@@ -36,6 +36,9 @@ COLUMNS = {
         "opened_last - opened",
         "reopened",
         "weak",
+        "kind",
+        "worst",
+        "far",
     ],
 }
 LEVELS = {"positions": 1, "devices": 1, "gaps": 1, "outbox": 2}

@@ -6,7 +6,8 @@ import hashlib
 
 from reporting.anomaly.episodes import Kind, Step
 from reporting.anomaly.evidence import Evidence
-from reporting.anomaly.publication import SEVERITIES, Publication, event_id, score_words
+from reporting.anomaly.faults import WORDS, worst_words
+from reporting.anomaly.publication import SEVERITIES, Publication, event_id, rule_words
 from reporting.contract.events import AnomalyEpisode, ArchiveLink, EpisodeEvent, schema_uri, utc
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.duration import duration
@@ -27,7 +28,7 @@ def episode_message(
     kind = publish_as or step.kind
     severity = SEVERITIES[episode.severity]
     finding = None if evidence is None else evidence.finding()
-    summary = _summary(kind, step, "" if evidence is None else evidence.explanation.sentence)
+    summary = _summary(kind, step, "" if evidence is None else evidence.explanation.about(episode.kind))
     ts = episode.peak if evidence is None else evidence.ts
     sample = event_id(to.source, episode.device, ts, model)
     event = EpisodeEvent(
@@ -46,6 +47,7 @@ def episode_message(
             {
                 "device": episode.device,
                 "summary": summary,
+                "kind": episode.kind,
                 "state": kind,
                 "severity": severity,
                 "episode": episode.id,
@@ -65,9 +67,10 @@ def episode_message(
         ),
     )
     text = [
-        f"{severity.upper()}: {' '.join(episode.device.split())}, {kind} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+        f"{severity.upper()}: {' '.join(episode.device.split())}, {WORDS[episode.kind]}, {kind} at "
+        f"{event.time:%Y-%m-%d %H:%M:%S} UTC",
         summary,
-        *([] if finding is None else [f"{score_words(finding['scores'])}."]),
+        *([] if evidence is None else [f"{rule_words(evidence.explanation.rules)}."]),
         *to.closing_lines(sample),
     ]
     return Message(
@@ -79,6 +82,7 @@ def episode_message(
         schema_uri=event.dataschema,
         body=event.model_dump_json(exclude_none=True),
         text="\n".join(text),
+        kind=episode.kind,
     )
 
 
@@ -92,7 +96,9 @@ def _summary(kind: Kind, step: Step, sentence: str) -> str:
     if episode.samples == 0:
         return "Withdrawn: its samples were written again with other readings and are no longer anomalous."
     samples = "1 anomalous sample" if episode.samples == 1 else f"{episode.samples} anomalous samples"
-    worst = f"{severity} at worst, at {utc(episode.peak):%H:%M:%S} UTC"
+    worst = f"{severity} at worst" if episode.worst is None else f"{worst_words(episode.kind, episode.worst)} at worst"
+    words = WORDS[episode.kind]
+    seen = f"{worst}, at {utc(episode.peak):%H:%M:%S} UTC; {samples}"
     if kind == "closed":
-        return f"Over after {duration(episode.last - episode.opened)}: {samples}, {worst}."
-    return f"Anomalous for {duration(step.at - episode.opened)} so far: {samples}, {worst}."
+        return f"{words[0].upper()}{words[1:]} over after {duration(episode.last - episode.opened)}: {seen}."
+    return f"{words[0].upper()}{words[1:]} for {duration(step.at - episode.opened)} so far: {seen}."

@@ -1,4 +1,5 @@
-"""Episodes: adjacent anomalous samples of a device are one incident, with the steps opened, escalated, ongoing, closed.
+"""Episodes: adjacent anomalous samples of a device that show one kind of fault are one incident, with the steps opened,
+escalated, ongoing, closed.
 
 Pure. The samples' own times decide which of them belong together. The stamps of their records decide when a step is due
 because nothing comes (rule 15): a device may send an hour of samples in one second.
@@ -15,7 +16,8 @@ from typing import Literal
 
 from scoring.config import BundleConfig
 from scoring.detectors import Stage
-from scoring.verdict import Severity
+from scoring.faults import FaultKind
+from scoring.severity import Severity
 
 QUIET_S = 60.0
 """An anomalous sample further from an episode than this does not belong to it."""
@@ -47,7 +49,8 @@ class State(StrEnum):
 class Anomaly:
     """An anomalous sample. ``stamp``: of its record alone, whatever its shard holds besides. ``strong``: it opens an
     episode by itself. ``again``: it was anomalous before and was scored again. ``late``: it was scored again, or came
-    out of order."""
+    out of order. ``kind``: what is wrong; ``extent``: how far the sample went, and its reading; None where no reading
+    grades the kind (`reporting.anomaly.faults`)."""
 
     ts: float
     stamp: float
@@ -55,17 +58,20 @@ class Anomaly:
     strong: bool
     again: bool = False
     late: bool = False
+    kind: FaultKind = FaultKind.UNUSUAL_PATTERN
+    extent: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
     """One episode. Times are epoch seconds. The head stores it by the names of its fields.
 
-    ``opened``, ``last`` and ``peak``: time of its first anomalous sample, of its latest, and of the first one of its
-    highest ``severity``. ``stamp``: of the record of its latest sample; ``told``: of its latest step; both in whole
-    seconds. ``samples``: how many are anomalous; ``weak``: how many in a row could not open it. ``steps``: how many it
-    had. ``opened_last``: when it opened last, None if with its first sample; ``reopened``: how often it opened again.
-    ``revision``: how often a sample that came late or was written again has changed it.
+    ``opened``, ``last`` and ``peak``: time of its first anomalous sample, of its latest, and of its worst: the first of
+    its highest ``severity`` that went furthest. ``far`` and ``worst``: how far that one went, and its reading; None
+    where no reading grades the ``kind``. ``stamp``: of the record of its latest sample; ``told``: of its latest step;
+    both in whole seconds. ``samples``: how many are anomalous; ``weak``: how many in a row could not open it.
+    ``steps``: how many it had. ``opened_last``: when it opened last, None if with its first sample; ``reopened``: how
+    often it opened again. ``revision``: how often a sample that came late or was written again has changed it.
     """
 
     device: str
@@ -82,11 +88,14 @@ class Episode:
     opened_last: float | None = None
     reopened: int = 0
     revision: int = 0
+    kind: FaultKind = FaultKind.UNUSUAL_PATTERN
+    far: float = 0.0
+    worst: float | None = None
 
     @property
     def id(self) -> str:
-        """The id: a function of the device and of the time of the first sample."""
-        return hashlib.sha256(f"{self.device}\n{self.opened!r}".encode()).hexdigest()[:16]
+        """The id: a function of the device, the kind and the time of the first sample."""
+        return hashlib.sha256(f"{self.device}\n{self.kind}\n{self.opened!r}".encode()).hexdigest()[:16]
 
     @property
     def due(self) -> float:
@@ -99,6 +108,10 @@ class Episode:
     def shown(self) -> float:
         """When it opened last: the chart shows that time."""
         return self.opened if self.opened_last is None else self.opened_last
+
+    def spans(self, ts: float) -> bool:
+        """Does a sample at ``ts`` belong to it?"""
+        return self.opened - QUIET_S <= ts <= self.until
 
     @property
     def until(self) -> float:
@@ -145,10 +158,10 @@ class Episodes:
     def see(self, device: str, anomaly: Anomaly) -> tuple[Episode, list[Step]]:
         """Take an anomalous sample. Returns its episode and the steps that follow from it, in order."""
         steps = [*self._due_by(device, anomaly.stamp), *self._overtaken(device, anomaly)]
-        there = [e for e in self._of.get(device, []) if e.opened - QUIET_S <= anomaly.ts <= e.until]
+        there = [e for e in self._of.get(device, []) if e.kind == anomaly.kind and e.spans(anomaly.ts)]
         before = there[-1] if there else None
         if before is None:
-            before = Episode(device, anomaly.ts, anomaly.ts, anomaly.ts, ceil(anomaly.stamp))
+            before = Episode(device, anomaly.ts, anomaly.ts, anomaly.ts, ceil(anomaly.stamp), kind=anomaly.kind)
         after, kind = _grown(before, anomaly)
         if kind is not None:
             after = replace(after, steps=after.steps + 1, told=ceil(anomaly.stamp))
@@ -156,11 +169,12 @@ class Episodes:
         self._keep(before, after)
         return after, steps
 
-    def withdraw(self, device: str, ts: float, stamp: float) -> list[Step]:
-        """A sample is no longer anomalous: it, or one before it, was written again. Returns the steps that follow."""
+    def withdraw(self, device: str, kind: FaultKind, ts: float, stamp: float) -> list[Step]:
+        """A sample no longer shows a kind of fault: it, or one before it, was written again. Returns the steps that
+        follow."""
         steps = self._due_by(device, stamp)
         for before in reversed(self._of.get(device, [])):
-            if before.opened <= ts <= before.last:
+            if before.kind == kind and before.opened <= ts <= before.last:
                 after = replace(before, samples=max(0, before.samples - 1), revision=before.revision + 1)
                 if after.samples or before.state is State.CLOSED:
                     self._keep(before, after)
@@ -172,7 +186,8 @@ class Episodes:
         return steps
 
     def fire(self) -> list[Step]:
-        """The watermark has reached `due`: the step of the one episode that is due first, the first device by name."""
+        """The watermark has reached `due`: the step of the one episode that is due first; of several the first by name
+        of its device, and of one device the one that began first."""
         return [self._time(min(self, key=lambda episode: episode.due))]
 
     def settle(self, device: str, before: float) -> None:
@@ -189,7 +204,7 @@ class Episodes:
 
     def adopt(self, device: str, episodes: Iterable[Episode]) -> None:
         """Go on with the episodes of a device that another lane has had until now."""
-        self._put(device, sorted([*self._of.get(device, []), *episodes], key=lambda episode: episode.opened))
+        self._put(device, sorted([*self._of.get(device, []), *episodes], key=_order))
 
     def _due_by(self, device: str, stamp: float) -> list[Step]:
         """The device's steps that are due before a record with this stamp of its own."""
@@ -217,8 +232,8 @@ class Episodes:
         return Step("closed", at, closed)
 
     def _keep(self, before: Episode, after: Episode) -> None:
-        others = [episode for episode in self._of.get(after.device, []) if episode.opened != before.opened]
-        self._put(after.device, sorted([*others, after], key=lambda episode: episode.opened))
+        others = [e for e in self._of.get(after.device, []) if (e.kind, e.opened) != (before.kind, before.opened)]
+        self._put(after.device, sorted([*others, after], key=_order))
 
     def _drop(self, episode: Episode) -> None:
         self._put(episode.device, [each for each in self._of[episode.device] if each != episode])
@@ -232,7 +247,8 @@ class Episodes:
 
 def _grown(before: Episode, anomaly: Anomaly) -> tuple[Episode, Kind | None]:
     """The episode with one more anomalous sample, and the kind of step that this makes, if any."""
-    worse = before.samples == 0 or anomaly.severity > before.severity
+    far, reading = anomaly.extent or (0.0, None)
+    worse = before.samples == 0 or (anomaly.severity, far) > (before.severity, before.far)
     after = replace(
         before,
         last=max(before.last, anomaly.ts),
@@ -240,6 +256,8 @@ def _grown(before: Episode, anomaly: Anomaly) -> tuple[Episode, Kind | None]:
         samples=before.samples + (not anomaly.again),
         severity=max(before.severity, anomaly.severity),
         peak=anomaly.ts if worse else before.peak,
+        far=far if worse else before.far,
+        worst=reading if worse else before.worst,
         revision=before.revision + (anomaly.late and before.samples > 0),
     )
     if before.state is State.OPEN:
@@ -251,6 +269,10 @@ def _grown(before: Episode, anomaly: Anomaly) -> tuple[Episode, Kind | None]:
     reopened = before.reopened + (before.state is State.CLOSED)
     opened_last = None if anomaly.ts == before.opened else anomaly.ts
     return replace(after, state=State.OPEN, weak=0, opened_last=opened_last, reopened=reopened), "opened"
+
+
+def _order(episode: Episode) -> tuple[float, FaultKind]:
+    return episode.opened, episode.kind
 
 
 def strong(stages: Stage, severity: Severity, error: float, config: BundleConfig) -> bool:

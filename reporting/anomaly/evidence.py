@@ -10,9 +10,12 @@ import orjson
 from reporting.contract.events import Band, Reading, Score, utc
 from scoring.bundle import Bundle
 from scoring.detectors import DETECTORS, FOREST, RECONSTRUCTION, Detector, Stage
+from scoring.evidence import Past
 from scoring.explanation import Explanation, explain
+from scoring.faults import Forecast
+from scoring.rules import Rule
 from scoring.scorer import Scored
-from scoring.verdict import Severity
+from scoring.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class Evidence:
     model: str
 
     @classmethod
-    def of(cls, scored: Scored, row: int, *, device: str, bundle: Bundle) -> Evidence:
-        """The evidence of one row that ``bundle`` scored. Raises ValueError for scores that are not finite."""
+    def of(cls, scored: Scored, row: int, *, device: str, bundle: Bundle, past: Past | None = None) -> Evidence:
+        """The evidence of one row that ``bundle`` scored. ``past``: what lies before it, a `Past` of one row; for an
+        anomaly ``scored`` has it. Raises ValueError for scores that are not finite."""
         scores = scored.scores.take(slice(row, row + 1))
         stages = Stage(int(scored.verdicts.stages[row]))
         return cls(
@@ -51,7 +55,7 @@ class Evidence:
             forest_threshold=bundle.config.thresholds.forest_score,
             stages=stages,
             severity=Severity(int(scored.verdicts.severity[row])),
-            explanation=explain(scored.features[row], scores, bundle, stages),
+            explanation=explain(scored.features[row], scores, past or scored.past_of(row), stages, bundle),
             model=bundle.id,
         )
 
@@ -68,14 +72,17 @@ class Evidence:
     def finding(self) -> dict[str, Any]:
         """What archive and messages share, in the contract's names, as plain JSON values (`events.Finding`)."""
         why = self.explanation
-        expected = Reading(current_a=why.expected_current_a, temperature_c=why.expected_temperature_c)
         return {
             "ts": self.ts,
             "severity": self.severity.name.lower(),
+            "kinds": list(why.kinds),
+            "rules": [_rule(rule) for rule in why.rules],
             "stages": [stage.name.lower() for stage in self.stages if stage.name],
             "actual": Reading(current_a=self.current_a, temperature_c=self.temperature_c).model_dump(),
-            "expected": expected.model_dump(),
+            **({"expected": Reading(**asdict(why.expected)).model_dump()} if why.expected is not None else {}),
             **({"expected_band": Band(**asdict(why.band)).model_dump(mode="json")} if why.band is not None else {}),
+            **({"forecast": _forecast(why.forecast)} if why.forecast is not None else {}),
+            "reconstruction": Reading(**asdict(why.reconstruction)).model_dump(),
             "scores": {each.key: self._score(each) for each in DETECTORS},
             "contributions": dict(why.shares),
             **({"forest_features": dict(why.forest)} if why.forest is not None else {}),
@@ -84,9 +91,15 @@ class Evidence:
         }
 
     def _score(self, detector: Detector) -> dict[str, Any]:
-        thresholds = {RECONSTRUCTION: self.error_threshold, FOREST: self.forest_threshold}
-        return Score(
-            value=getattr(self, detector.score),
-            threshold=thresholds[detector],
-            exceeded=bool(self.stages & detector.stage),
-        ).model_dump()
+        value = getattr(self, detector.score)
+        threshold = {RECONSTRUCTION: self.error_threshold, FOREST: self.forest_threshold}[detector]
+        return Score(value=value, threshold=threshold, exceeded=bool(detector.exceeds(value, threshold))).model_dump()
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    found = {"rule": rule.name, "value": rule.value, "limit": rule.limit}
+    return found if rule.reading is None else {**found, "reading": rule.reading}
+
+
+def _forecast(forecast: Forecast) -> dict[str, Any]:
+    return {**asdict(forecast), "severity": forecast.severity.name.lower()}

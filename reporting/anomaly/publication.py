@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from reporting.contract.events import ChartLink, MutedBefore, StreamPosition, utc
 from reporting.contract.severities import SeverityName
-from scoring.detectors import DETECTORS
-from scoring.verdict import Severity
+from scoring.detectors import FOREST, RECONSTRUCTION
+from scoring.rules import Rule, RuleName
+from scoring.severity import Severity
 
 SEVERITIES: dict[Severity, SeverityName] = {
     Severity.LOW: "low",
     Severity.MEDIUM: "medium",
     Severity.HIGH: "high",
     Severity.CRITICAL: "critical",
+}
+_RULES: dict[RuleName, Callable[[Rule], str]] = {
+    "reconstruction_error": lambda r: (
+        f"{RECONSTRUCTION.label} {r.value:{RECONSTRUCTION.digits}} (limit {r.limit:{RECONSTRUCTION.digits}})"
+    ),
+    "repeated_errors": lambda r: f"{r.value:.0f} raised reconstruction errors of late (limit {r.limit:.0f})",
+    "forest": lambda r: f"{FOREST.label} {r.value:{FOREST.digits}} (limit {r.limit:{FOREST.digits}})",
+    "change": lambda r: f"change of the {r.reading} by {r.value:.3g} times its scatter (limit {r.limit:.3g})",
+    "stuck": lambda r: f"{r.reading} repeated {r.value:.0f} times (limit {r.limit:.0f})",
+    "range": lambda r: f"{r.reading} {r.value:.4g} (limit {r.limit:.4g})",
 }
 ChartLinker = Callable[[str], ChartLink | None]
 """Gives the link of a chart from its key, with its true expiry; None where there are no charts."""
@@ -58,14 +68,10 @@ def event_id(source: str, device: str, ts: float, model: str, *, revision: int =
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def score_words(scores: Mapping[str, Any]) -> str:
-    """Both scores against their thresholds, for people. ``scores``: as in an event."""
-    words = ", ".join(
-        f"{each.label} {scores[each.key]['value']:{each.digits}} "
-        f"(threshold {scores[each.key]['threshold']:{each.digits}})"
-        for each in DETECTORS
-    )
-    return words[0].upper() + words[1:]
+def rule_words(rules: Iterable[Rule]) -> str:
+    """The rules that a sample met, with what was compared, for people."""
+    words = "; ".join(_RULES[rule.name](rule) for rule in rules)
+    return f"Found by: {words}"
 
 
 def _muted_words(muted: MutedBefore) -> str:

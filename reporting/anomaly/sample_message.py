@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reporting.anomaly.evidence import Evidence
-from reporting.anomaly.publication import SEVERITIES, Publication, event_id, score_words
+from reporting.anomaly.publication import SEVERITIES, Publication, event_id, rule_words
 from reporting.contract.events import AnomalyEvent, AnomalySample, ArchiveLink, schema_uri, utc
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.keys import minute_key
@@ -37,6 +37,7 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
                 **content,
                 "device": evidence.device,
                 "summary": evidence.explanation.sentence,
+                "kind": evidence.explanation.kinds[0],
                 "episode": episode,
                 "position": position,
                 "archive": ArchiveLink(bucket=to.bucket, key=minute_key(evidence.device, evidence.ts)),
@@ -49,7 +50,7 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
     text = [
         f"{severity.upper()}: {' '.join(evidence.device.split())} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
         evidence.explanation.sentence,
-        f"{score_words(content['scores'])}; {evidence.explanation.rarity}.",
+        f"{rule_words(evidence.explanation.rules)}.",
         *to.closing_lines(None if revision else event.id),  # no archive line leads to the id of an amendment
     ]
     return Message(
@@ -61,4 +62,5 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
         schema_uri=event.dataschema,
         body=event.model_dump_json(exclude_none=True),
         text="\n".join(text),
+        kind=evidence.explanation.kinds[0],
     )

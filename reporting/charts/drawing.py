@@ -23,7 +23,7 @@ from reporting.charts.axis import (
     time_limits,
     time_ticks,
 )
-from reporting.charts.data import SEVERITIES, ChartData
+from reporting.charts.data import CURRENT, SEVERITIES, TEMPERATURE, ChartData
 from reporting.charts.heading import LEFT, RIGHT, head
 from reporting.charts.marks import (
     MARK_ROWS,
@@ -34,8 +34,8 @@ from reporting.charts.marks import (
     name_intervals,
     shade_anomalies,
 )
-from reporting.charts.style import EXPECTED, FAINT, FONT, INK, SOFT
-from scoring.detectors import FOREST, RECONSTRUCTION
+from reporting.charts.style import FAINT, FONT, INK, RECONSTRUCTED, SOFT
+from scoring.detectors import FOREST, RECONSTRUCTION, Stage
 from window.samples import Floats
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 9.5, 110
@@ -59,8 +59,8 @@ def draw(data: ChartData) -> bytes:
     for panel in panels:
         _frame(panel, data, span, last=panel is panels[-1])
         shade_anomalies(panel, data)
-    _measured(panels[0], data, data.current_a, data.expected_current_a, "Current (A)", reach=8.0, room=_room(data))
-    _measured(panels[1], data, data.temperature_c, data.expected_temperature_c, "Temperature (°C)", reach=30.0)
+    _current(panels[0], data)
+    _temperature(panels[1], data)
     if data.scores:
         _error(panels[2], data)
         _forest(panels[3], data)
@@ -109,46 +109,57 @@ def _room(data: ChartData) -> float:
     return 0.09 * min(MARK_ROWS, len(data.marks))
 
 
+def _current(panel: Axes, data: ChartData) -> None:
+    shown = _measured(panel, data, data.current_a, data.reconstructed_current_a, reach=8.0, room=_room(data))
+    mark_anomalies(panel, data, data.current_a, shown, only=(data.blamed & CURRENT) > 0)
+    _label(panel, data, "Current (A)")
+
+
+def _temperature(panel: Axes, data: ChartData) -> None:
+    shown = _measured(panel, data, data.temperature_c, data.reconstructed_temperature_c, reach=30.0)
+    mark_anomalies(panel, data, data.temperature_c, shown, only=(data.blamed & TEMPERATURE) > 0)
+    _label(panel, data, "Temperature (°C)")
+
+
 def _measured(
-    panel: Axes, data: ChartData, actual: Floats, expected: Floats, label: str, *, reach: float, room: float = 0.0
-) -> None:
+    panel: Axes, data: ChartData, actual: Floats, reconstructed: Floats, *, reach: float, room: float = 0.0
+) -> Limits:
     near = limits(actual, reach=reach)
-    shown = limits(np.concatenate([actual, expected[~near.outside(expected)]]), reach=reach)
+    shown = limits(np.concatenate([actual, reconstructed[~near.outside(reconstructed)]]), reach=reach)
     shown = Limits(shown.low, shown.high + room * (shown.high - shown.low))
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(MaxNLocator(5))
-    # Beyond the axis the expectation says no more than the error below; a line along the edge would mislead.
-    _line(panel, data.ts, np.where(shown.outside(expected), np.nan, expected), EXPECTED, 2.0)
+    # Beyond the axis the reconstruction says no more than the error below; a line along the edge would mislead.
+    _line(panel, data.ts, np.where(shown.outside(reconstructed), np.nan, reconstructed), RECONSTRUCTED, 2.0)
     _line(panel, data.ts, shown.edge(actual), INK, 0.9)
-    mark_anomalies(panel, data, actual, shown)
-    _label(panel, data, label)
+    return shown
 
 
 def _error(panel: Axes, data: ChartData) -> None:
     values = data.reconstruction_error
-    shown = log_limits(values, data.error_threshold)
+    shown = log_limits(values, data.error_limit)
     panel.set_yscale("log")
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(LogLocator(numticks=6))
     panel.yaxis.set_minor_locator(NullLocator())
     _line(panel, data.ts, shown.edge(values), INK, 0.9)
-    draw_threshold(panel, data.error_threshold, f"alarm {RECONSTRUCTION.alarms}", "bottom")
-    mark_anomalies(panel, data, values, shown, only=RECONSTRUCTION.exceeds(values, data.error_threshold))
+    draw_threshold(panel, data.error_limit, f"alarm {RECONSTRUCTION.alarms}", "bottom")
+    mark_anomalies(panel, data, values, shown, only=(data.stages & Stage.RECONSTRUCTION) > 0)
     _label(panel, data, RECONSTRUCTION.label.capitalize())
 
 
 def _forest(panel: Axes, data: ChartData) -> None:
     values = data.forest_score
-    around = limits(np.append(values, data.forest_threshold), reach=1.0)
+    around = limits(np.append(values, data.forest_limit), reach=1.0)
     shown = around
-    if abs(data.forest_threshold) <= ABSURD:
+    if abs(data.forest_limit) <= ABSURD:
         # Leave room for the name of the threshold below it, also where every score lies above.
-        shown = Limits(min(around.low, data.forest_threshold - 0.25 * (around.high - around.low)), around.high)
+        shown = Limits(min(around.low, data.forest_limit - 0.25 * (around.high - around.low)), around.high)
     panel.set_ylim(shown.low, shown.high)
     panel.yaxis.set_major_locator(MaxNLocator(4))
     _line(panel, data.ts, shown.edge(values), INK, 0.9)
-    draw_threshold(panel, data.forest_threshold, f"alarm {FOREST.alarms}", "top")
-    mark_anomalies(panel, data, values, shown, only=FOREST.exceeds(values, data.forest_threshold))
+    draw_threshold(panel, data.forest_limit, f"alarm {FOREST.alarms}", "top")
+    mark_anomalies(panel, data, values, shown, only=(data.stages & Stage.FOREST) > 0)
     _label(panel, data, FOREST.label.capitalize())
 
 

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from reporting.charts.axis import interval
 from reporting.charts.data import SEVERITIES, ChartData
-from reporting.charts.style import EXPECTED, FONT, INK, LOOKS, SOFT, drawable
+from reporting.charts.style import FONT, INK, LOOKS, RECONSTRUCTED, SOFT, drawable
 
 LEFT, RIGHT = 0.075, 0.968
 
@@ -69,7 +69,8 @@ def verdict(data: ChartData) -> str:
     if len(data) == 0:
         return "no samples"
     anomalies = int((data.severity > 0).sum())
-    samples = f"{len(data):,} sample{'s' if len(data) > 1 else ''}"
+    count = len(data) if data.counted is None else data.counted
+    samples = f"{count:,} sample{'s' if count > 1 else ''}"
     if not anomalies:
         return f"{samples}, none anomalous"
     return f"{anomalies:,} of {samples} anomalous, worst {SEVERITIES[int(data.severity.max())]}"
@@ -79,8 +80,8 @@ def _key(figure: Figure, data: ChartData) -> None:
     handles = [Line2D([], [], color=INK, linewidth=1.2)]
     labels = ["measured"]
     if data.scores:
-        handles.append(Line2D([], [], color=EXPECTED, linewidth=2.8))
-        labels.append("expected by the autoencoder")
+        handles.append(Line2D([], [], color=RECONSTRUCTED, linewidth=2.8))
+        labels.append("reconstructed by the autoencoder")
     for code, look in LOOKS.items():
         handles.append(
             Line2D(

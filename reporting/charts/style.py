@@ -8,7 +8,7 @@ from matplotlib.font_manager import findfont, get_font
 
 FONT = "DejaVu Sans"
 """Shipped with matplotlib, so a chart looks the same everywhere."""
-INK, SOFT, FAINT, EXPECTED, LIMIT = "#1f2933", "#616e7c", "#d9dee4", "#7fb3e6", "#c0392b"
+INK, SOFT, FAINT, RECONSTRUCTED, LIMIT = "#1f2933", "#616e7c", "#d9dee4", "#7fb3e6", "#c0392b"
 LONGEST_NAME = 56
 """Longer texts are shortened in the middle."""
 

@@ -42,6 +42,7 @@ ATTRIBUTES = {
     "device": "The event's subject: a device, or the table.",
     "state": "opened, escalated, ongoing or closed.",
     "schema": "The event's dataschema.",
+    "kind": "The kind of fault; not there for a notice.",
     "stale": '"true" where it was published more than 10 minutes after its time; not there otherwise.',
 }
 

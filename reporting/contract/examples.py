@@ -16,9 +16,16 @@ _MODEL = "bw-04f703624b25"
 _FINDING: dict[str, Any] = {
     "ts": _BEGAN.timestamp(),
     "severity": "high",
+    "kinds": ["over_current"],
+    "rules": [
+        {"rule": "reconstruction_error", "value": 214.7, "limit": 15.45},
+        {"rule": "forest", "value": -0.68, "limit": -0.607},
+        {"rule": "change", "reading": "current", "value": 51.9, "limit": 3.804},
+    ],
     "actual": {"current_a": 6.31, "temperature_c": 31.4},
     "expected": {"current_a": 2.52, "temperature_c": 31.2},
-    "expected_band": {"current_a": [2.31, 2.74], "temperature_c": [30.4, 32.1]},
+    "expected_band": {"current_a": [2.29, 2.75], "temperature_c": [30.9, 31.5]},
+    "reconstruction": {"current_a": 4.87, "temperature_c": 30.1},
     "scores": {
         "reconstruction_error": {"value": 214.7, "threshold": 10.3, "exceeded": True},
         "forest": {"value": -0.68, "threshold": -0.607, "exceeded": True},
@@ -44,12 +51,8 @@ _FINDING: dict[str, Any] = {
     "rarity": "not seen in 111 h of normal charging",
     "model": _MODEL,
 }
-_SENTENCE = (
-    "Current 6.31 A where 2.31 to 2.74 A was expected, at 31.4 °C; a greater change against the samples before than "
-    "in normal charging; what stands out: highest current of the last 5 samples 6.31 A instead of 2.55 A (21%); not "
-    "seen in 111 h of normal charging."
-)
-_WORST = "critical at worst, at 14:25:11 UTC"
+_SENTENCE = "Current jumped from 2.52 to 6.31 A at 14:25:07 (normal here: 2.29 to 2.75 A)."
+_WORST = "current 9.12 A at worst, at 14:25:11 UTC"
 _ARCHIVE = {"bucket": _BUCKET, "key": "battery-events/device=bay-7/dt=2026-07-25/hour=14/1425.ndjson"}
 _CHART = {
     "bucket": _BUCKET,
@@ -93,7 +96,7 @@ def _event(kind: str, data: dict[str, Any], after_s: float, severity: str) -> Ev
 def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
     shared = {"device": _DEVICE, "episode": "5f1d8c2e9b7a4036", "archive": _ARCHIVE, "chart": _CHART}
     if name == "sample":
-        return {**_FINDING, **shared, "summary": _SENTENCE, "position": _POSITION}, 0.0, "high"
+        return {**_FINDING, **shared, "summary": _SENTENCE, "kind": "over_current", "position": _POSITION}, 0.0, "high"
     after_s = _AFTER_S[name]
     severity = "high" if name == "opened" else "critical"
     worst = {**_FINDING, "severity": severity}
@@ -101,14 +104,15 @@ def _anomaly(name: str) -> tuple[dict[str, Any], float, str]:
         worst |= {"ts": _FINDING["ts"] + 4.0, "actual": {"current_a": 9.12, "temperature_c": 31.9}}
     summary = {
         "opened": _SENTENCE,
-        "escalated": f"Now critical: {_SENTENCE.replace('6.31', '9.12').replace('31.4', '31.9')}",
-        "ongoing": f"Anomalous for 5 min so far: 301 anomalous samples, {_WORST}.",
-        "closed": f"Over after 5 min 6 s: 307 anomalous samples, {_WORST}.",
+        "escalated": "Now critical: Current is 9.12 A since 14:25:07, up from 2.52 A (normal here: 2.29 to 2.75 A).",
+        "ongoing": f"Over-current for 5 min so far: {_WORST}; 301 anomalous samples.",
+        "closed": f"Over-current over after 5 min 6 s: {_WORST}; 307 anomalous samples.",
     }[name]
     return (
         {
             **shared,
             "summary": summary,
+            "kind": "over_current",
             "state": name,
             "severity": severity,
             "step": 1 + list(_AFTER_S).index(name),

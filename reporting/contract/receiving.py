@@ -14,8 +14,8 @@ from reporting.contract.events import (
     Envelope,
     EpisodeType,
     Event,
+    known,
     parse,
-    schema_uri,
 )
 from reporting.contract.health_kinds import HealthType
 
@@ -92,7 +92,7 @@ def _event(message: Any) -> Event | OtherEvent:
     if not (isinstance(content, dict) and "specversion" in content):
         raise NotAnEvent(f"no CloudEvent: {str(content)[:80]!r}")
     kind = content.get("type")
-    if kind in TYPES and content.get("dataschema") == schema_uri(kind):
+    if kind in TYPES and known(kind, str(content.get("dataschema"))):
         return parse(json.dumps(content))
     return OtherEvent.model_validate(content)
 

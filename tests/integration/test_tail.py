@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from explained import explained
+
 from battery_watch.events.temporary_queue import PREFIX
 from demo.world import BUCKET
 from reporting.anomaly.evidence import Evidence
@@ -25,8 +27,7 @@ from reporting.sinks.archive import Archive, StoredObject
 from reporting.sinks.publisher import Answer
 from reporting.sinks.topic import Topic
 from scoring.detectors import Stage
-from scoring.explanation import Explanation
-from scoring.verdict import Severity
+from scoring.severity import Severity
 
 T = 1_784_989_500.0  # 2026-07-25 14:25:00 UTC
 EVIDENCE = Evidence(
@@ -40,7 +41,7 @@ EVIDENCE = Evidence(
     forest_threshold=-0.5,
     stages=Stage.FOREST,
     severity=Severity.HIGH,
-    explanation=Explanation({"temperature": 1.0}, 2.5, 25.0, "rare", "Temperature 61.5 °C where 25 °C was expected."),
+    explanation=explained(),
     model="bw-x",
 )
 

@@ -39,7 +39,22 @@ HealthType = Literal[
 ]
 
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+KindName = Literal[
+    "over_current",
+    "drop_out",
+    "unsteady_current",
+    "current_drift",
+    "temperature_high",
+    "heating",
+    "cooling",
+    "temperature_jump",
+    "frozen_reading",
+    "out_of_range",
+    "unusual_pattern",
+]
+"""The kinds of fault, as `scoring.faults.FaultKind`."""
+ReadingName = Literal["current", "temperature"]
 
 
 class Payload(BaseModel):
@@ -49,7 +64,7 @@ class Payload(BaseModel):
 
 
 class Reading(Payload):
-    """What was measured, or what the autoencoder expected."""
+    """A current and a temperature."""
 
     current_a: float = Field(description="Amperes; charge is positive.")
     temperature_c: float = Field(description="Degrees Celsius.")
@@ -63,11 +78,31 @@ class Band(Payload):
 
 
 class Score(Payload):
-    """One model's score against its threshold."""
+    """One model's score against the threshold it was trained with."""
 
     value: float
     threshold: float
-    exceeded: bool
+    exceeded: bool = Field(description="Does the value lie beyond the threshold? `rules` say what made the anomaly.")
+
+
+class Rule(Payload):
+    """A rule that the sample met: `value` lies beyond `limit`."""
+
+    rule: Literal["reconstruction_error", "repeated_errors", "forest", "change", "stuck", "range"]
+    reading: ReadingName | None = Field(default=None, description="Where the rule is about one reading.")
+    value: float
+    limit: float
+
+
+class Forecast(Payload):
+    """When a reading reaches the next severity limit if it goes on as since it went off."""
+
+    reading: ReadingName
+    severity: SeverityName = Field(description="Of the limit.")
+    limit: float = Field(description="Amperes, or degrees Celsius.")
+    at: float = Field(description="Epoch seconds.")
+    in_s: float = Field(description="Seconds from the sample on.")
+    rate: float = Field(description="Per second.")
 
 
 class Scores(Payload):
@@ -114,11 +149,15 @@ class Finding(Payload):
 
     ts: float = Field(description="The sample's time, epoch seconds.")
     severity: SeverityName
+    kinds: tuple[KindName, ...] = Field(min_length=1, description="What is wrong. The main one first.")
+    rules: tuple[Rule, ...] = Field(description="What made it an anomaly: every rule that it met.")
     actual: Reading
-    expected: Reading
-    expected_band: Band | None = Field(
-        default=None, description="Around `expected`, where nearly all normal samples lie; None where not measured."
+    expected: Reading | None = Field(
+        default=None, description="What the session's samples before the fault lead to; None where they are too few."
     )
+    expected_band: Band | None = Field(default=None, description="Where a normal reading would lie now.")
+    forecast: Forecast | None = Field(default=None, description="Where it leads, where it leads to a limit in an hour.")
+    reconstruction: Reading = Field(description="What the autoencoder makes of the sample. It is no expectation.")
     scores: Scores
     stages: tuple[Literal["reconstruction", "forest", "change", "stuck", "range"], ...]
     contributions: dict[str, float] = Field(description="Share of each feature in the error; sums to 1.")
@@ -134,8 +173,9 @@ class AnomalySample(Finding):
     """An anomalous sample in a message of its own."""
 
     device: str
-    summary: str = Field(description="One sentence: what happened.")
-    episode: str = Field(description="Adjacent anomalous samples of a device share it.")
+    summary: str = Field(description="A sentence for each kind: what happened.")
+    kind: KindName = Field(description="The main kind: the first of `kinds`.")
+    episode: str = Field(description="Adjacent anomalous samples of a device and of this kind share it.")
     position: StreamPosition | None = Field(default=None, description="None where the sample came from the table.")
     archive: ArchiveLink
     chart: ChartLink | None = None
@@ -155,10 +195,11 @@ class SampleLink(Payload):
 
 
 class AnomalyEpisode(Payload):
-    """A step of an episode: adjacent anomalous samples of a device are one incident."""
+    """A step of an episode: adjacent anomalous samples of a device, of one kind of fault, are one incident."""
 
     device: str
     summary: str = Field(description="One sentence: what happened.")
+    kind: KindName
     state: Literal["opened", "escalated", "ongoing", "closed"]
     severity: SeverityName = Field(description="The highest so far.")
     episode: str = Field(description="The same in all messages of an episode.")
@@ -253,26 +294,62 @@ class HealthEvent(Envelope):
 
 Event = AnomalyEvent | EpisodeEvent | HealthEvent
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_ENVELOPE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_SCHEMA = "urn:battery-watch:schema"
+_TYPES = (*get_args(AnomalyType), *get_args(EpisodeType), *get_args(HealthType))
+_OLD = {f"{_SCHEMA}:{kind}:1" for kind in _TYPES}
 
 
 def parse(body: str | bytes) -> Event:
-    """The event in a message's body. Raises pydantic's `ValidationError` for one that is not in the contract."""
-    return _EVENT.validate_json(body)
+    """The event in a message's body, lifted to this version if it is of version 1. Raises pydantic's `ValidationError`
+    for one that is not in the contract."""
+    event = _ENVELOPE.validate_json(body)
+    return parse_fields(event) if event.get("dataschema") in _OLD else _EVENT.validate_json(body)
 
 
 def parse_fields(fields: Mapping[str, Any]) -> Event:
-    """The event of these fields. Raises as `parse`."""
-    return _EVENT.validate_python(fields)
+    """The event of these fields. Lifts and raises as `parse`."""
+    return _EVENT.validate_python(_lifted(fields) if fields.get("dataschema") in _OLD else fields)
+
+
+def known(event_type: str, dataschema: str) -> bool:
+    """Is this a type and a version that `parse` reads?"""
+    return dataschema in (schema_uri(event_type), f"{_SCHEMA}:{event_type}:1")
 
 
 def schema_uri(event_type: str) -> str:
     """The name of a type's schema, as in `dataschema` and the message attribute `schema`."""
-    return f"urn:battery-watch:schema:{event_type}:{SCHEMA_VERSION}"
+    return f"{_SCHEMA}:{event_type}:{SCHEMA_VERSION}"
 
 
 def utc(epoch_s: float) -> datetime:
     """Epoch seconds as an aware UTC datetime."""
     return datetime.fromtimestamp(epoch_s, UTC)
+
+
+def _lifted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An event of version 1 as one of this version. What version 1 called expected was the reconstruction; it knew no
+    kinds of fault, and of the rules only the two models'."""
+    kind, data = str(fields.get("type")), fields.get("data")
+    if not isinstance(data, Mapping):
+        return {**fields, "dataschema": schema_uri(kind)}
+    if kind.startswith("anomaly."):
+        data = {**data, "kind": "unusual_pattern"}
+        if kind == "anomaly.sample":
+            data = _lifted_finding(data)
+        elif isinstance(data.get("evidence"), Mapping):
+            data["evidence"] = _lifted_finding(data["evidence"])
+    return {**fields, "dataschema": schema_uri(kind), "data": data}
+
+
+def _lifted_finding(data: Mapping[str, Any]) -> dict[str, Any]:
+    lifted = {name: value for name, value in data.items() if name not in ("expected", "expected_band")}
+    rules = [
+        {"rule": name, "value": score.get("value"), "limit": score.get("threshold")}
+        for name, score in data.get("scores", {}).items()
+        if score.get("exceeded")
+    ]
+    return {**lifted, "reconstruction": data.get("expected"), "kinds": ["unusual_pattern"], "rules": rules}
 
 
 TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_args(HealthType))
@@ -348,7 +425,7 @@ def _event(message: Any) -> Event | OtherEvent:
     if not (isinstance(content, dict) and "specversion" in content):
         raise NotAnEvent(f"no CloudEvent: {str(content)[:80]!r}")
     kind = content.get("type")
-    if kind in TYPES and content.get("dataschema") == schema_uri(kind):
+    if kind in TYPES and known(kind, str(content.get("dataschema"))):
         return parse(json.dumps(content))
     return OtherEvent.model_validate(content)
 

@@ -25,6 +25,8 @@ from battery_watch.replay.summary import figures
 from consumer.offline.replay import Judged, Replayed
 from reporting.charts.data import ChartData
 from scoring.bundle import Bundle
+from scoring.faults import FaultKind
+from scoring.rules import Rule
 
 T = 1_784_989_500
 
@@ -214,6 +216,7 @@ def test_a_long_recording_is_thinned_out_for_its_chart(default_bundle: Bundle) -
     assert len(drawn) <= DRAWN + 2
     assert int((drawn.severity == 3).sum()) == 2
     assert "one in 3" in drawn.note
+    assert drawn.counted == n
 
 
 def judged(ts: np.ndarray, severity: np.ndarray, episodes: dict[int, str] | None = None) -> Judged:
@@ -222,7 +225,9 @@ def judged(ts: np.ndarray, severity: np.ndarray, episodes: dict[int, str] | None
     values = np.ones(n)
     episode = np.array([(episodes or {}).get(row, "") for row in range(n)], object)
     whole = (values,) * 6
-    return Judged(("d",), np.zeros(n, np.int32), ts, *whole, np.zeros(n, np.uint8), severity, episode)
+    none = np.empty(n, object)
+    none[:] = [()] * n
+    return Judged(("d",), np.zeros(n, np.int32), ts, *whole, np.zeros(n, np.uint8), severity, episode, none, none)
 
 
 def test_figures_of_a_device() -> None:
@@ -289,12 +294,18 @@ def test_every_stage_has_its_word(
     rows = np.arange(16)
     numbers = {name: rows.astype(float) for name in Judged.__slots__}
     codes = {"device": np.zeros(16, np.int32), "stages": rows.astype(np.uint8), "severity": np.ones(16, np.int8)}
-    judged = Judged(**{**numbers, **codes, "devices": ("d",), "episode": np.full(16, "e", object)})
+    texts = {name: np.empty(16, object) for name in ("kinds", "rules")}
+    texts["kinds"][:] = [(FaultKind.OVER_CURRENT, FaultKind.HEATING)] * 16
+    texts["rules"][:] = [(Rule("change", 61.5, 3.8, "current"), Rule("forest", -0.75, -0.5))] * 16
+    judged = Judged(**{**numbers, **codes, **texts, "devices": ("d",), "episode": np.full(16, "e", object)})
     replayed = Replayed(judged, (), {}, ())
     output.write([replayed], default_bundle, tmp_path, charts=False, progress=lambda *_: None)
     if parquet:
-        found = [row["stages"] for row in pq.read_table(tmp_path / "scores.parquet").to_pylist()]
+        rows_read = pq.read_table(tmp_path / "scores.parquet").to_pylist()
     else:
-        found = [row["stages"] for row in csv.DictReader((tmp_path / "scores.csv").read_text().splitlines())]
+        rows_read = [*csv.DictReader((tmp_path / "scores.csv").read_text().splitlines())]
+    found = [row["stages"] for row in rows_read]
+    assert {row["kinds"] for row in rows_read} == {"over_current+heating"}
+    assert {row["rules"] for row in rows_read} == {"change current 61.5 > 3.8; forest -0.75 < -0.5"}
     assert (found[0], found[4], found[8]) == ("", "change", "stuck")
     assert found[15] == "reconstruction+forest+change+stuck"

@@ -8,24 +8,33 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from explained import explained
 from repository import ROOT
 
 from reporting.anomaly.evidence import Evidence
 from reporting.keys import minute_key
 from scoring.detectors import Stage
-from scoring.explanation import Band, Explanation
-from scoring.verdict import Severity
+from scoring.explanation import Band
+from scoring.faults import Forecast
+from scoring.rules import Rule
+from scoring.severity import Severity
 
 SQL = (ROOT / "docs" / "athena.sql").read_text()
 DEFINITION = re.sub(r"--.*", "", SQL).split(";")[0]
 SCALARS = {"string": str, "double": (int, float), "boolean": bool, "int": int}
-TOLD = Explanation({"current": 0.75, "temp_rate": 0.25}, 2.5, 25.5, "rare", "Too much.")
+TOLD = explained()
 EVIDENCE = Evidence(
     "rack/7", 1_784_989_507.25, 7.5, 41.0, 60.5, 53.25, -0.75, -0.5, Stage.FOREST, Severity.HIGH, TOLD, "bw-x"
 )
 FULL = replace(
     EVIDENCE,
-    explanation=replace(TOLD, band=Band((2.4, 2.6), (25.0, 26.0)), forest={"temperature": 0.1}),
+    explanation=replace(
+        TOLD,
+        rules=(Rule("change", 61.5, 3.8, "current"),),
+        band=Band((2.4, 2.6), (25.0, 26.0)),
+        forecast=Forecast("temperature", Severity.MEDIUM, 50.0, 1_784_989_600.0, 92.75, 0.25),
+        forest={"temperature": 0.1},
+    ),
 )
 
 
@@ -85,7 +94,7 @@ def test_the_columns_are_those_of_an_archive_line() -> None:
     for name, kind in found.items():
         assert_fits(kind, line[name], name)
     assert list(json.loads(EVIDENCE.line())) == [
-        name for name in found if name not in ("expected_band", "forest_features")
+        name for name in found if name not in ("expected_band", "forecast", "forest_features")
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from scoring.bundle import Bundle
 from scoring.detectors import Stage
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import Severity
+from scoring.severity import Severity
 from window.samples import Samples
 
 

@@ -1,4 +1,5 @@
-"""Evidence of neighbouring samples: an oracle in plain Python, one sample at a time."""
+"""Evidence of neighbouring samples: an oracle in plain Python, one sample at a time. It works out what alarms; what of
+that is over has its own tests (`test_aftermath.py`)."""
 
 from __future__ import annotations
 
@@ -13,10 +14,13 @@ from pydantic import ValidationError
 
 from scoring.bundle import Bundle
 from scoring.config import EVIDENCE_S, EVIDENCE_SAMPLES, BundleConfig, Change, Evidence, FeaturesConfig, Range, Stuck
+from scoring.course import courses
 from scoring.detectors import Stage
-from scoring.evidence import LENGTH
+from scoring.evidence import LENGTH, Past
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import REACH, Severity, judge
+from scoring.severity import Severity
+from scoring.verdict import judge
+from window.features import tails
 from window.rolling import Windows
 from window.samples import Samples
 
@@ -82,6 +86,14 @@ def oracle(series: list[Row], errors: list[float], forests: list[float], n: int)
     return found, False
 
 
+def past_of_all(scored: Scored) -> Past:
+    """What lies before each sample of one device in order, anomaly or not."""
+    n = len(scored.ts)
+    errors = np.concatenate([np.full(EVIDENCE.out_of - 1, np.nan), scored.scores.reconstruction_error])
+    behind = np.arange(n)[:, None] + np.arange(EVIDENCE.out_of)[None, :]
+    return Past(tails(scored.ts, scored.current_a, scored.temperature_c, length=LENGTH), errors[behind])
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from([1.0, 1.0, 1.0, 2.0, 59.0, 61.0]),
@@ -102,9 +114,30 @@ def test_every_verdict_is_what_a_reader_works_out(bundle: Bundle, walk: list[Row
     samples = Samples.of(times, [w[1] for w in walk], [w[2] for w in walk])
     scored, _ = Scorer(bundle).take(samples, most_anomalies=len(walk) + LENGTH)
     errors, forests = scored.scores.reconstruction_error.tolist(), scored.scores.forest_score.tolist()
+    found = judge(
+        scored.scores, scored.current_a, scored.temperature_c, bundle.config, past_of_all(scored), closely=False
+    )
     for n in range(len(series)):
         stages, warming = oracle(series, errors, forests, n)
-        assert (Stage(int(scored.verdicts.stages[n])), bool(scored.verdicts.warming[n])) == (stages, warming), n
+        assert (Stage(int(found.stages[n])), bool(found.warming[n])) == (stages, warming), n
+
+
+@settings(deadline=None, max_examples=80)
+@given(steps)
+def test_a_closer_look_only_takes_away(bundle: Bundle, walk: list[Row]) -> None:
+    """Never a stage more, never a broken bound or a stuck reading less; nothing where no reading was off."""
+    times = np.cumsum([w[0] for w in walk])
+    samples = Samples.of(times, [w[1] for w in walk], [w[2] for w in walk])
+    scored, _ = Scorer(bundle).take(samples, most_anomalies=len(walk) + LENGTH)
+    past = past_of_all(scored)
+    alarms = judge(scored.scores, scored.current_a, scored.temperature_c, bundle.config, past, closely=False)
+    assert alarms.warming.tolist() == scored.verdicts.warming.tolist()
+    for n in range(len(walk)):
+        before, after = Stage(int(alarms.stages[n])), Stage(int(scored.verdicts.stages[n]))
+        assert after in before
+        assert before & (Stage.RANGE | Stage.STUCK) in after
+        if not any(course.excursions for course in courses(past, n, bundle.config).values()):
+            assert after == before
 
 
 arrivals = st.lists(
@@ -170,9 +203,9 @@ def test_whatever_the_order_the_window_ends_the_same(
 
 
 def test_the_measured_reach_holds_and_is_no_smaller(bundle: Bundle) -> None:
-    """A sample changes the verdicts of at most so many after it, and the policy says how many."""
-    reach = REACH["evidence"]
-    assert Scorer(bundle).touches == reach + 1
+    """A sample changes the verdicts of at most 34 after it: as many as a reading may have to repeat, but one."""
+    reach = EVIDENCE_SAMPLES
+    assert Scorer(bundle).touches == reach + 1 == 36
     longest = Stuck(temperature=reach)
     config = bundle.config.model_copy(update={"evidence": EVIDENCE.model_copy(update={"stuck": longest})})
     scorer = Scorer(replace(bundle, config=config))

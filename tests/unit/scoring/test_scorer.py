@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.bundle import Bundle
+from scoring.faults import FaultKind
 from scoring.scorer import Scored, Scorer
-from scoring.verdict import Severity
+from scoring.severity import Severity
+from scoring.succession import Change, Succession
 from window.features import ROLLING, features, tails
 from window.rolling import Windows
 from window.samples import Samples
@@ -130,9 +132,11 @@ def test_features_scores_and_verdicts_stand_beside_their_samples(plain_bundle: B
     assert scored.changed.all()
     assert not scored.rescored.any()
     assert not scored.was_anomaly.any()
-    shown, expected_current_a, expected_temperature_c = scorer.shown(1)
-    assert (shown.severity.tolist(), shown.reconstruction_error.tolist()) == ([Severity.CRITICAL], [9.0])
-    assert (expected_current_a.tolist(), expected_temperature_c.tolist()) == ([2.0], [85.0])
+    shown = scorer.shown(1)
+    columns_shown = shown.columns
+    assert (columns_shown.severity.tolist(), columns_shown.reconstruction_error.tolist()) == ([4], [9.0])
+    assert (shown.reconstructed_current_a.tolist(), shown.reconstructed_temperature_c.tolist()) == ([2.0], [85.0])
+    assert shown.kinds == [(FaultKind.TEMPERATURE_HIGH,)]
 
 
 @pytest.mark.parametrize(("most", "taken"), [(5, 6), (6, 7), (7, 9), (8, 10), (50, 10)])
@@ -160,17 +164,57 @@ def test_a_run_has_room_for_one_anomaly_at_least(plain_bundle: Bundle) -> None:
 
 
 def test_a_sample_out_of_order_has_its_followers_scored_again(plain_bundle: Bundle) -> None:
-    """The four whose features reach it, those only; and it is taken alone."""
+    """The 35 whose explanation reaches it; the scores of the four change whose features reach it. It is taken alone."""
     scorer = Scorer(plain_bundle)
-    scorer.take(columns([(0, float(t), 2.0, 25.0) for t in range(0, 20, 2)]), most_anomalies=ROLLING)
-    scored, count = scorer.take(columns([(0, 5.0, 9.0, 25.0), (0, 30.0, 2.0, 25.0)]), most_anomalies=ROLLING)
+    scorer.take(columns([(0, float(t), 2.0, 25.0) for t in range(0, 100, 2)]), most_anomalies=ROLLING)
+    scored, count = scorer.take(columns([(0, 5.0, 9.0, 25.0), (0, 100.0, 2.0, 25.0)]), most_anomalies=ROLLING)
     assert count == 1
-    assert scored.ts.tolist() == [5.0, 6.0, 8.0, 10.0, 12.0]
-    assert scored.rescored.tolist() == [False, True, True, True, True]
-    assert scored.changed.all()
-    assert scored.verdicts.anomaly.all()
+    assert scored.ts.tolist() == [5.0, *np.arange(6.0, 76.0, 2.0)]
+    assert scored.rescored.tolist() == [False, *[True] * 35]
+    assert scored.changed.tolist() == scored.verdicts.anomaly.tolist() == [True] * 5 + [False] * 31
     assert not scored.was_anomaly.any()
-    assert scorer.windows.retained(0).severity.tolist() == [0, 0, 0, Severity.HIGH, 1, 1, 1, 1, 0, 0, 0]
+    assert scorer.windows.retained(0).severity.tolist() == [0, 0, 0, Severity.HIGH, 1, 1, 1, 1, *[0] * 43]
+
+
+@pytest.mark.parametrize("policy", ["plain", "evidence"])
+def test_one_sample_touches_as_many_rows_by_every_policy(
+    plain_bundle: Bundle, default_bundle: Bundle, policy: str
+) -> None:
+    """Its own, and the 35 after it that look back to it: what is said of an anomaly does so by policy `plain` too."""
+    scorer = Scorer({"plain": plain_bundle, "evidence": default_bundle}[policy])
+    assert scorer.touches == 36
+    scorer.take(columns([(0, float(t), 2.0, 25.0) for t in range(0, 100, 2)]), most_anomalies=50)
+    scored, _ = scorer.take(columns([(0, 5.0, 2.0, 95.0)]), most_anomalies=50)
+    assert len(scored.ts) == 36
+
+
+def test_what_lies_before_an_anomaly_stands_beside_it(plain_bundle: Bundle) -> None:
+    """The readings up to it, newest last; there is none for a sample that is no anomaly."""
+    currents = [2.0, 7.0, 2.0, 2.0, 2.0, 2.0, 2.0, 8.0]
+    scored, _ = Scorer(plain_bundle).take(
+        columns([(0, 9.0 * k, a, 25.0) for k, a in enumerate(currents)]), most_anomalies=50
+    )
+    assert np.flatnonzero(scored.verdicts.anomaly).tolist() == [1, 2, 3, 4, 5, 7]
+    for row in (1, 5, 7):
+        tails_of = scored.past_of(row).tails
+        assert tails_of.ts.shape == (1, 36)
+        assert tails_of.current_a[0][tails_of.present[0]].tolist() == currents[: row + 1]
+        assert scored.past_of(row).error[0].tolist() == [scored.scores.reconstruction_error[row]]
+    with pytest.raises(ValueError, match="row 6 is no anomaly"):
+        scored.past_of(6)
+
+
+def test_a_chart_knows_the_kinds_of_each_anomaly(default_bundle: Bundle) -> None:
+    """Of two bundles too, each by its own; a normal sample has none."""
+    rng = np.random.default_rng(5)
+    readings = zip(2.5 + rng.normal(0, 0.004, 80), 26 + rng.normal(0, 0.03, 80), strict=True)
+    records = [(0, float(k), a + 4.0 * (60 <= k < 63), c + 9.0 * (70 <= k < 72)) for k, (a, c) in enumerate(readings)]
+    for bundles in (default_bundle, Succession(default_bundle, [Change(replace(default_bundle, id="bw-2"), 71.0)])):
+        scorer = Scorer(bundles)
+        feed(scorer, records, [17], most=50)
+        kinds = dict(enumerate(scorer.shown(0).kinds))
+        over, jump = (FaultKind.OVER_CURRENT,), (FaultKind.TEMPERATURE_JUMP,)
+        assert {k: of for k, of in kinds.items() if of} == {60: over, 61: over, 62: over, 70: jump, 71: jump}
 
 
 def test_a_sample_written_again_with_the_same_values_changes_nothing(plain_bundle: Bundle) -> None:

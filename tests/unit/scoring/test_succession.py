@@ -62,9 +62,20 @@ def bits(scored: Scored) -> dict[tuple[int, float], tuple[object, ...]]:
             scored.scores.reconstruction[n].tobytes(),
             *(getattr(scored.verdicts, name)[n] for name in ("anomaly", "stages", "severity", "unscorable")),
             bool(scored.rescored[n]),
+            before(scored, n),
         )
         for n in range(len(scored.ts))
     }
+
+
+def before(scored: Scored, row: int) -> tuple[bytes, ...] | None:
+    """What lies before a row that is an anomaly, to the bit."""
+    if not scored.verdicts.anomaly[row]:
+        return None
+    past = scored.past_of(row)
+    errors = past.error[~np.isnan(past.error)]
+    there = past.tails.present
+    return past.tails.ts[there].tobytes(), past.tails.current_a[there].tobytes(), errors.tobytes()
 
 
 def feed(scorer: Scorer, samples: Samples) -> dict[tuple[int, float], tuple[object, ...]]:
@@ -96,10 +107,12 @@ def test_before_the_minute_the_old_bundles_scores_after_it_the_new_ones(plain_bu
     recalled = [{**bits(s.recall(0)), **bits(s.recall(1))} for s in (both, old, new)]
     anomalies = {k for k in recalled[1] if k[1] < SINCE} | {k for k in recalled[2] if k[1] >= SINCE}
     assert recalled[0] == {key: (recalled[1] if key[1] < SINCE else recalled[2])[key] for key in anomalies}
-    columns, current_a, temperature_c = both.shown(0)
-    for row, ts in enumerate(columns.ts):
-        _, by_a, by_c = (old if ts < SINCE else new).shown(0)
-        assert (current_a[row], temperature_c[row]) == (by_a[row], by_c[row])
+    shown, by_old, by_new = (scorer.shown(0) for scorer in (both, old, new))
+    for row, ts in enumerate(shown.columns.ts):
+        by = by_old if ts < SINCE else by_new
+        assert shown.reconstructed_current_a[row] == by.reconstructed_current_a[row]
+        assert shown.reconstructed_temperature_c[row] == by.reconstructed_temperature_c[row]
+        assert shown.kinds[row] == by.kinds[row]
 
 
 def test_what_is_anomalous_is_judged_by_the_bundle_in_force(plain_bundle: Bundle, other: Bundle) -> None:

@@ -8,7 +8,8 @@ import pytest
 from scoring.config import BundleConfig, Calibration, Range, SeverityLimit, SeverityLimits, Thresholds
 from scoring.detectors import Stage
 from scoring.graph import Scores
-from scoring.verdict import REACH, Severity, judge
+from scoring.severity import Severity
+from scoring.verdict import judge
 
 CONFIG = BundleConfig(
     thresholds=Thresholds(reconstruction_error=2.0, forest_score=-0.6),
@@ -109,8 +110,3 @@ def test_column_types() -> None:
         np.int8,
         np.bool_,
     )
-
-
-def test_the_plain_policy_looks_at_no_other_sample() -> None:
-    """Every policy states its reach."""
-    assert REACH[CONFIG.policy] == 0

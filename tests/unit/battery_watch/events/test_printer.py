@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from explained import explained
 
 from battery_watch.events.printer import NobodyReads, Output, archive_text
 from reporting.anomaly.evidence import Evidence
@@ -17,13 +18,10 @@ from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import ChartLink
 from reporting.health.notice import Notice
 from scoring.detectors import Stage
-from scoring.explanation import Explanation
-from scoring.verdict import Severity
+from scoring.severity import Severity
 
 NOW = datetime(2026, 7, 25, 14, 25, 8, tzinfo=UTC)
-TOLD = Explanation(
-    {"current": 0.25, "temp_rate": 0.75}, 2.5, 25.5, "rare", "Current 7.50 A where 2.50 A was expected, and that " * 3
-)
+TOLD = explained(sentences=("Current jumped from 2.50 to 7.50 A at 14:25:07, and that " * 3,))
 EVIDENCE = Evidence(
     "rack/7", 1_784_989_507.25, 7.5, 41.0, 60.5, 53.25, -0.75, -0.5, Stage.FOREST, Severity.HIGH, TOLD, "bw-x"
 )
@@ -90,12 +88,19 @@ def test_a_device_cannot_command_the_terminal(stream: io.StringIO) -> None:
 
 
 def test_an_archived_sample_is_one_line() -> None:
-    """Time, severity, device, what was measured and expected, both scores."""
+    """Time, severity, device, what is wrong, what was measured and expected, the rules that were met."""
     assert archive_text(json.loads(EVIDENCE.line())).plain == (
-        "2026-07-25 14:25:07.250  HIGH      rack/7  7.50 A (2.50 expected), 41.0 °C (25.5 expected), most of the "
-        "error: change of the temperature 75%; by forest: error 60.5 (threshold 53.25), "
-        "forest score -0.750 (threshold -0.500)"
+        "2026-07-25 14:25:07.250  HIGH      rack/7  over current: 7.50 A (2.50 expected), 41.0 °C (25.5 expected); "
+        "by reconstruction error 60.5 (limit 53.25); forest -0.75 (limit -0.5)"
     )
+
+
+def test_a_line_of_0_1_0_has_no_kinds_and_no_rules() -> None:
+    """What it calls expected is the autoencoder's: it is not told."""
+    line = json.loads(EVIDENCE.line())
+    for name in ("kinds", "rules", "reconstruction"):
+        del line[name]
+    assert archive_text(line).plain.endswith("  unusual pattern: 7.50 A, 41.0 °C; by forest")
 
 
 @pytest.mark.parametrize("write", [False, True])

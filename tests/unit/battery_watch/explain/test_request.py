@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from explained import SENTENCE, explained
 
 from battery_watch.cli import cli
 from battery_watch.explain.request import parse_request
@@ -20,14 +21,14 @@ from reporting.anomaly.sample_message import sample_message
 from reporting.health.notice import Notice
 from reporting.message import Message
 from scoring.detectors import Stage
-from scoring.explanation import Explanation
-from scoring.verdict import Severity
+from scoring.faults import FaultKind
+from scoring.severity import Severity
 
 NOW = datetime(2026, 7, 25, 14, 25, tzinfo=UTC)
 TO = Publication("urn:battery-watch:t", "b", NOW)
 
 
-TOLD = Explanation({"current": 1.0}, 2.0, 25.0, "rare", "Too much.")
+TOLD = explained()
 LINE = Evidence("d", 60.5, 9.0, 25.0, 9.0, 5.0, -0.4, -0.5, Stage.RECONSTRUCTION, Severity.HIGH, TOLD, "bw-x")
 
 
@@ -53,8 +54,8 @@ def test_a_message_is_taken_out_of_its_wrapping(message: Message, tmp_path: Path
     found = parse_request(str(tmp_path / "m.json"))
     assert found.id == message.id
     assert found.sent is not None
-    assert (found.sent.device, found.sent.ts, found.sent.summary) == ("d", 60.5, "Too much.")
-    assert found.sent.content["summary"] == "Too much."
+    assert (found.sent.device, found.sent.ts, found.sent.summary) == ("d", 60.5, SENTENCE)
+    assert found.sent.content["summary"] == SENTENCE
 
 
 def test_an_e_mail_names_the_id(message: Message, tmp_path: Path) -> None:
@@ -71,7 +72,8 @@ def test_of_an_episode_it_is_the_sample_that_its_message_shows(
 ) -> None:
     """The id is that of the sample's own message, also in the text; what the message says in words is of the episode.
     Where time caused it there are no numbers to compare with, but the id."""
-    step = Step("ongoing", 90.0, Episode("d", 60.5, 80.0, 60.5, 80, Severity.HIGH, samples=3, steps=2))
+    of = Episode("d", 60.5, 80.0, 60.5, 80, Severity.HIGH, samples=3, steps=2, kind=FaultKind.OVER_CURRENT)
+    step = Step("ongoing", 90.0, of)
     sent = episode_message(step, TO, evidence=LINE if with_sample else None, model="bw-x")
     (tmp_path / "m").write_text(sent.body)
     (tmp_path / "mail").write_text(sent.text)
@@ -81,7 +83,7 @@ def test_of_an_episode_it_is_the_sample_that_its_message_shows(
         assert found.sent is None
         return
     assert found.sent is not None
-    assert (found.sent.ts, found.sent.model, found.sent.summary[:9]) == (60.5, "bw-x", "Anomalous")
+    assert (found.sent.ts, found.sent.model, found.sent.summary[:12]) == (60.5, "bw-x", "Over-current")
     assert found.sent.content == {name: value for name, value in json.loads(LINE.line()).items() if name != "datetime"}
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from explained import SENTENCE, explained
 from rich.console import Console
 
 from battery_watch.explain.comparison import Difference
@@ -23,6 +24,8 @@ from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import AnomalyEvent, parse
 from scoring.bundle import Bundle
 from scoring.config import Range
+from scoring.explanation import Band
+from scoring.rules import Rule
 from window.samples import Samples
 
 T = 1_784_989_500.0
@@ -79,13 +82,27 @@ def test_people_see_the_band_and_what_the_forest_finds(checked: Checked) -> None
     lines = shown(checked).splitlines()
     assert lines[0] == "HIGH: rack/7 at 2026-07-25 14:25:00.000 UTC"
     said = {line.split("  ")[0].strip(): " ".join(line.split()) for line in reversed(lines)}
-    assert said["current"] == "current 2.000 A 2.000 A 1.750 to 2.500 A"
-    assert said["temperature"] == "temperature 60.50 °C 60.50 °C 59.50 to 61.50 °C"
-    assert said["reconstruction error"] == "reconstruction error 2 > 5 no anomaly by this"
-    assert said["forest score"] == "forest score -0.755 < -0.7 an anomaly"
+    assert said["current"] == "current 2.000 A not known not known"
+    assert said["temperature"] == "temperature 60.50 °C not known not known"
+    assert said["reconstruction error"] == "reconstruction error 2 5 not above"
+    assert said["forest score"] == "forest score -0.755 -0.7 below"
+    assert said["forest"] == "forest -0.755 -0.7"
     rises = lines[next(n for n, line in enumerate(lines) if "the forest's features" in line) :]
     assert " ".join(rises[2].split()) == f"temperature +0.105 {'█' * 24}"
     assert "Scored again, all numbers agree to the bit with the message and the archive." in lines
+
+
+def test_people_see_what_was_expected_and_why_it_is_an_anomaly(checked: Checked) -> None:
+    """The band in which a normal reading would lie, and every rule with its limit."""
+    assert checked.now is not None
+    explanation = explained(band=Band((2.25, 2.75), (25.0, 26.0)), rules=(Rule("change", 61.5, 3.8, "current"),))
+    lines = shown(replace(checked, now=replace(checked.now, explanation=explanation))).splitlines()
+    said = {line.split("  ")[0].strip(): " ".join(line.split()) for line in reversed(lines)}
+    assert lines[1] == SENTENCE
+    assert said["current"] == "current 2.000 A 2.500 A 2.250 to 2.750 A"
+    assert said["temperature"] == "temperature 60.50 °C 25.50 °C 25.00 to 26.00 °C"
+    assert said["change of the current"] == "change of the current 61.5 3.8"
+    assert said["kinds"] == "kinds over current"
 
 
 def test_what_differs_is_shown_once(checked: Checked) -> None:

@@ -110,7 +110,7 @@ class Rig:
     def until_quiet(self, now: float = T) -> Rig:
         """Commit after commit, until nothing is left to say."""
         quiet = 0
-        for n in range(100):
+        for n in range(200):
             commit = self.turn(now + n * HEARTBEAT_S)
             quiet = quiet + 1 if commit is not None and not commit.messages else 0
             if quiet == 2:

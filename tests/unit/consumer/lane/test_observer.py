@@ -10,6 +10,7 @@ from lane_rig import REPORTING, Record, Rig, T
 from consumer.lane.lane import Lane
 from consumer.lane.observer import NoObserver
 from consumer.lane.parts import LaneOptions
+from consumer.outgoing.told import Told
 from consumer.stream.records import NameTables
 from scoring.bundle import Bundle
 from scoring.scorer import Scored, Scorer
@@ -23,10 +24,10 @@ class Heard(NoObserver):
         self.episodes: list[str] = []
         self.again: list[float] = []
 
-    def judged(self, scored: Scored, episodes: Mapping[int, str]) -> None:
+    def judged(self, scored: Scored, told: Mapping[int, Told]) -> None:
         """See `LaneObserver`."""
         self.ts += [float(ts) for ts in scored.ts]
-        self.episodes += [episodes[row] for row in sorted(episodes)]
+        self.episodes += [told[row].episode for row in sorted(told)]
 
     def recalled(self, scored: Scored) -> None:
         """See `LaneObserver`."""

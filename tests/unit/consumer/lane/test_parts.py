@@ -30,7 +30,7 @@ from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
 from scoring.bundle import Bundle
 from scoring.scorer import Scorer
-from scoring.verdict import Severity
+from scoring.severity import Severity
 from window.samples import Names
 
 OF_A_CLAIM = {"format", "version", "unknown", "lane", "owner", "started", "epoch", "bundle", "bundles"}

@@ -18,7 +18,7 @@ from reporting.message import Message
 from scoring.bundle import Bundle
 from scoring.detectors import Stage
 from scoring.scorer import Scorer
-from scoring.verdict import Severity
+from scoring.severity import Severity
 from window.samples import Kind, Names, Samples
 
 T = 1_784_989_500.0
@@ -86,7 +86,7 @@ def test_every_sample_has_a_row_and_every_anomaly_a_message(plain_bundle: Bundle
     assert judged.reconstruction_error.tolist() == [float(r.scores.reconstruction_error[0]) for r in rows]
     assert judged.forest_score.tolist() == [float(r.scores.forest_score[0]) for r in rows]
     assert judged.severity.tolist() == [int(r.verdicts.severity[0]) for r in rows]
-    assert set(judged.expected_current_a) == {2.0}
+    assert set(judged.reconstructed_current_a) == {2.0}
     anomalous = np.flatnonzero(judged.severity > 0)
     assert {100, 103, 300} <= set(anomalous.tolist())
     events = told(found)

@@ -18,7 +18,7 @@ from scoring.bundle import Bundle
 from scoring.config import PLAUSIBLE, BundleConfig, Change, Stuck
 from scoring.config import Evidence as Policy
 from scoring.scorer import Scorer
-from scoring.verdict import Severity
+from scoring.severity import Severity
 from window.samples import Samples
 
 T = 1_784_989_500.0
@@ -60,11 +60,17 @@ def test_the_last_minutes_give_the_same_bits(default_bundle: Bundle, policy: str
     for row in {*anomalous[::5].tolist(), *range(0, 700, 70)}:
         near = samples.take((samples.ts >= samples.ts[row] - REACH_S) & (samples.ts <= samples.ts[row]))
         again = rescore(near, device="d", bundle=bundle)
-        said = Evidence.of(whole, row, device="d", bundle=bundle)
         assert again is not None
-        assert again.line() == said.line()
-        assert again == said
         assert (again.severity is Severity.NONE) == (row not in anomalous)
+        assert again.reconstruction_error == whole.scores.reconstruction_error[row]
+        assert again.forest_score == whole.scores.forest_score[row]
+        if row in anomalous:
+            said = Evidence.of(whole, row, device="d", bundle=bundle)
+            assert again.line() == said.line()
+            assert again == said
+        else:
+            assert (again.explanation.kinds, again.explanation.rules) == ((), ())
+            assert again.explanation.sentence.endswith("are as in normal charging.")
 
 
 def test_no_score_is_no_evidence(plain_bundle: Bundle) -> None:

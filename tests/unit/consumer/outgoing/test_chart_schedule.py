@@ -8,7 +8,9 @@ from math import inf
 import pytest
 
 from consumer.outgoing.chart_schedule import AT_ONCE, BEHIND_S, ChartSchedule
+from reporting.charts.data import CURRENT, TEMPERATURE
 from scoring.bundle import Bundle
+from scoring.detectors import Stage
 from scoring.scorer import Scorer
 from scoring.succession import Change, Succession
 from window.features import ROLLING
@@ -120,7 +122,8 @@ def test_at_the_end_every_device_gets_a_last_chart(charted: Charted) -> None:
 
 
 def test_a_chart_shows_what_the_window_shows(charted: Charted) -> None:
-    """The last 25 minutes, both scores with their thresholds, and what was expected; as of when it was asked for."""
+    """The last 25 minutes, both scores with their limits, and what the autoencoder made of it; as of when it was asked
+    for."""
     for ts, current_a in ((0.0, 2.0), (300.0, 7.0), (1700.0, 3.0)):
         charted.sample("a", ts, current_a)
     charted.schedule.opening("a", 1700.0)
@@ -128,11 +131,12 @@ def test_a_chart_shows_what_the_window_shows(charted: Charted) -> None:
     data = charted.schedule.drain()[0].window.data()
     assert (data.device, data.model) == ("a", "bw-plain")
     assert data.ts.tolist() == [300.0, 1700.0]
-    assert (data.current_a.tolist(), data.expected_current_a.tolist()) == ([7.0, 3.0], [2.0, 2.0])
-    assert (data.temperature_c.tolist(), data.expected_temperature_c.tolist()) == ([25.0, 25.0], [25.0, 25.0])
+    assert (data.current_a.tolist(), data.reconstructed_current_a.tolist()) == ([7.0, 3.0], [2.0, 2.0])
+    assert (data.temperature_c.tolist(), data.reconstructed_temperature_c.tolist()) == ([25.0, 25.0], [25.0, 25.0])
     assert (data.reconstruction_error.tolist(), data.forest_score.tolist()) == ([7.0, 3.0], [-0.4, -0.4])
     assert data.severity.tolist() == [2, 0]
-    assert (data.error_threshold, data.forest_threshold) == (5.0, -0.7)
+    assert (data.stages.tolist(), data.blamed.tolist()) == ([Stage.RECONSTRUCTION, 0], [CURRENT | TEMPERATURE, 0])
+    assert (data.error_limit, data.forest_limit) == (5.0, -0.7)
 
 
 def test_a_chart_names_the_bundle_in_force_at_its_newest_sample(plain_bundle: Bundle) -> None:

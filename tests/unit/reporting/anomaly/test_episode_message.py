@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from explained import explained
 
 from reporting.anomaly.episode_message import episode_message
 from reporting.anomaly.episodes import Episode, Kind, State, Step
@@ -16,12 +17,25 @@ from reporting.anomaly.publication import Publication, event_id
 from reporting.contract.events import EpisodeEvent, MutedBefore, StreamPosition, parse
 from reporting.message import Message
 from scoring.detectors import Stage
-from scoring.explanation import Explanation
-from scoring.verdict import Severity
+from scoring.faults import FaultKind
+from scoring.severity import Severity
 
 T = 1_784_989_500.0  # 2026-07-25 14:25:00 UTC
 RECORDED = datetime(2026, 7, 25, 14, 25, 8, tzinfo=UTC)
-EPISODE = Episode("rack/7", T, T + 65, T + 20, int(T + 65), Severity.HIGH, State.OPEN, samples=12, steps=2)
+EPISODE = Episode(
+    "rack/7",
+    T,
+    T + 65,
+    T + 20,
+    int(T + 65),
+    Severity.HIGH,
+    State.OPEN,
+    samples=12,
+    steps=2,
+    kind=FaultKind.OVER_CURRENT,
+    far=5.0,
+    worst=7.5,
+)
 EVIDENCE = Evidence(
     device="rack/7",
     ts=T + 20,
@@ -33,7 +47,7 @@ EVIDENCE = Evidence(
     forest_threshold=-0.5,
     stages=Stage.RECONSTRUCTION,
     severity=Severity.HIGH,
-    explanation=Explanation({"current": 1.0}, 2.5, 25.5, "rare", "Current 7.50 A where 2.50 A was expected."),
+    explanation=explained(),
     model="bw-0123456789ab",
 )
 POSITION = StreamPosition(shard="s", sequence="42")
@@ -79,7 +93,8 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
         "severity": "high",
         "device": "rack/7",
         "state": "opened",
-        "schema": "urn:battery-watch:schema:anomaly.opened:1",
+        "schema": "urn:battery-watch:schema:anomaly.opened:2",
+        "kind": "over_current",
     }
     assert (told.id, told.at) == (found.id, T + 70)
 
@@ -94,13 +109,13 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
             "ongoing",
             EPISODE,
             "",
-            "Anomalous for 1 min 10 s so far: 12 anomalous samples, high at worst, at 14:25:20 UTC.",
+            "Over-current for 1 min 10 s so far: current 7.50 A at worst, at 14:25:20 UTC; 12 anomalous samples.",
         ),
         (
             "closed",
-            replace(EPISODE, samples=1, last=T + 7500),
+            replace(EPISODE, samples=1, last=T + 7500, worst=None, kind=FaultKind.FROZEN_READING),
             "",
-            "Over after 2 h 5 min: 1 anomalous sample, high at worst, at 14:25:20 UTC.",
+            "Frozen reading over after 2 h 5 min: high at worst, at 14:25:20 UTC; 1 anomalous sample.",
         ),
         (
             "closed",
@@ -112,7 +127,7 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
 )
 def test_each_step_has_its_sentence(kind: Kind, episode: Episode, sentence: str, said: str) -> None:
     """The second line of the text, which is what a phone gets."""
-    explanation = replace(EVIDENCE.explanation, sentence=sentence)
+    explanation = replace(EVIDENCE.explanation, sentences=(sentence,))
     told = message(kind, episode, replace(EVIDENCE, explanation=explanation) if sentence else None)
     assert event(told).data.summary == said
     assert told.text.split("\n")[1] == said
@@ -121,8 +136,8 @@ def test_each_step_has_its_sentence(kind: Kind, episode: Episode, sentence: str,
 def test_people_get_the_command_that_explains_the_sample() -> None:
     """By the id that the sample's own message has; where time caused the step, of the gravest so far."""
     lines = message().text.split("\n")
-    assert lines[0] == "HIGH: rack/7, opened at 2026-07-25 14:26:10 UTC"
-    assert lines[2].startswith("Reconstruction error 60.5 (threshold 53.25)")
+    assert lines[0] == "HIGH: rack/7, over-current, opened at 2026-07-25 14:26:10 UTC"
+    assert lines[2] == "Found by: reconstruction error 60.5 (limit 53.25); forest score -0.750 (limit -0.500)."
     sample = event_id("urn:battery-watch:device4", "rack/7", T + 20, "bw-0123456789ab")
     assert lines[3] == f"Run: battery-watch explain {sample}"
     bare = message("closed", evidence=None, position=None)
@@ -136,7 +151,9 @@ def test_an_id_is_one_step_of_one_episode() -> None:
     """Whichever owner publishes it, and as whichever kind."""
     assert message().id == message("ongoing", evidence=None, recorded=datetime(2027, 1, 1, tzinfo=UTC)).id
     others = [replace(EPISODE, steps=3), replace(EPISODE, opened=T + 1), replace(EPISODE, device="rack/8")]
-    assert len({message().id, *(message(episode=other).id for other in others)}) == 4
+    heating = replace(EVIDENCE, explanation=explained(kinds=(FaultKind.HEATING,)))
+    of_heating = message(episode=replace(EPISODE, kind=FaultKind.HEATING), evidence=heating)
+    assert len({message().id, of_heating.id, *(message(episode=other).id for other in others)}) == 5
 
 
 def test_after_a_mute_the_next_step_is_told_as_the_opening() -> None:
@@ -146,3 +163,17 @@ def test_after_a_mute_the_next_step_is_told_as_the_opening() -> None:
     assert (told.type, told.state, event(told).data.state) == ("anomaly.opened", "opened", "opened")
     assert json.loads(told.body)["data"]["muted"] == {"opened": T, "since": T, "count": 2}
     assert "This episode began at 2026-07-25 14:25:00 UTC; 2 messages of it" in told.text
+
+
+def test_of_several_kinds_an_episode_tells_its_own() -> None:
+    """Each kind of fault has an episode, and a sentence."""
+    both = (FaultKind.OVER_CURRENT, FaultKind.HEATING)
+    evidence = replace(EVIDENCE, explanation=explained(kinds=both, sentences=("Too much.", "Too hot.")))
+    told = message(episode=replace(EPISODE, kind=FaultKind.HEATING), evidence=evidence)
+    assert (event(told).data.summary, event(told).data.kind, told.attributes["kind"]) == (
+        "Too hot.",
+        "heating",
+        "heating",
+    )
+    assert event(told).data.evidence is not None
+    assert event(told).data.evidence.kinds == both  # type: ignore[union-attr]

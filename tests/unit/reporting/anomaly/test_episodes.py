@@ -26,9 +26,11 @@ from reporting.anomaly.episodes import (
 )
 from scoring.config import BundleConfig
 from scoring.detectors import Stage
-from scoring.verdict import Severity
+from scoring.faults import FaultKind
+from scoring.severity import Severity
 
 T, END = 10_000.0, 1e9
+PATTERN = FaultKind.UNUSUAL_PATTERN
 
 
 def anomaly(ts: float, *, severity: Severity = Severity.LOW, weak: bool = False, **more: Any) -> Anomaly:
@@ -183,13 +185,13 @@ def test_scored_again_a_sample_is_counted_once(told: Told) -> None:
 def test_what_is_withdrawn_is_closed(told: Told) -> None:
     """Once its last anomalous sample was written again; a suspicion goes without a word."""
     told.see(anomaly(T), anomaly(T + 5))
-    assert told.episodes.withdraw("d", T, T + 6) == []
-    (closed,) = told.episodes.withdraw("d", T + 5, T + 7)
+    assert told.episodes.withdraw("d", PATTERN, T, T + 6) == []
+    (closed,) = told.episodes.withdraw("d", PATTERN, T + 5, T + 7)
     assert (closed.kind, closed.at, closed.episode.samples, closed.episode.revision) == ("closed", T + 7, 0, 2)
     assert told.episodes.due == inf
     told.see(anomaly(T + 1000, weak=True))
-    assert told.episodes.withdraw("d", T + 1000, T + 1001) == []
-    assert told.episodes.withdraw("nobody", T, T) == []
+    assert told.episodes.withdraw("d", PATTERN, T + 1000, T + 1001) == []
+    assert told.episodes.withdraw("nobody", PATTERN, T, T) == []
     assert [episode.opened for episode in told.episodes] == [T]
 
 
@@ -263,7 +265,7 @@ def run(plan: Plan, cut: int | None = None) -> Told:
             again = anomaly(known[device][-1], stamp=now, severity=severity, weak=weak, again=True, late=True)
             told.see(again, device=device)
         else:
-            told.steps += told.episodes.withdraw(device, known[device].pop(), now)
+            told.steps += told.episodes.withdraw(device, PATTERN, known[device].pop(), now)
         told.episodes.settle(device, now - 2000.0)
         known[device] = [ts for ts in known[device] if ts > now - 2000.0]  # what is settled is not scored again
     return told.until(END)
@@ -333,6 +335,45 @@ def test_what_is_told_does_not_depend_on_what_lifts_the_stamps(lift_s: float) ->
 def test_a_withdrawal_comes_after_what_is_due(told: Told) -> None:
     """By its own stamp the episode was over."""
     told.see(anomaly(T))
-    told.steps += told.episodes.withdraw("d", T, T + CLOSED_AFTER_S)
+    told.steps += told.episodes.withdraw("d", PATTERN, T, T + CLOSED_AFTER_S)
     assert told.said == [("opened", T), ("closed", T + CLOSED_AFTER_S)]
     assert told.until(END).said[2:] == []
+
+
+def test_each_kind_of_fault_has_an_episode_of_its_own(told: Told) -> None:
+    """A cooling failure that begins 46 s after an over-current is another incident."""
+    for second in range(4):
+        told.see(anomaly(T + second, kind=FaultKind.OVER_CURRENT, extent=(4.5, 7.0)))
+    told.see(anomaly(T + 50, kind=FaultKind.HEATING, extent=(0.5, 26.5)))
+    told.see(anomaly(T + 51, kind=FaultKind.HEATING, extent=(0.75, 26.75), severity=Severity.HIGH))
+    assert [(step.kind, step.episode.kind) for step in told.steps] == [
+        ("opened", FaultKind.OVER_CURRENT),
+        ("opened", FaultKind.HEATING),
+        ("escalated", FaultKind.HEATING),
+    ]
+    current, heat = told.episodes
+    assert (current.samples, current.worst, current.peak) == (4, 7.0, T)
+    assert (heat.samples, heat.worst, heat.peak, heat.far) == (2, 26.75, T + 51, 0.75)
+    assert current.id != heat.id
+
+
+def test_a_withdrawal_is_of_one_kind(told: Told) -> None:
+    """The sample may still show another."""
+    for kind in (FaultKind.OVER_CURRENT, FaultKind.HEATING):
+        told.see(anomaly(T, kind=kind))
+    (closed,) = told.episodes.withdraw("d", FaultKind.HEATING, T, T + 1)
+    assert (closed.kind, closed.episode.kind, closed.episode.samples) == ("closed", FaultKind.HEATING, 0)
+    assert [episode.state for episode in told.episodes] == ["closed", "open"]
+
+
+def test_the_worst_sample_is_of_the_highest_severity_and_went_furthest(told: Told) -> None:
+    """Of two that are equal, the first."""
+    for at, severity, far in (
+        (0, Severity.LOW, 9.0),
+        (1, Severity.HIGH, 2.0),
+        (2, Severity.HIGH, 3.0),
+        (3, Severity.HIGH, 3.0),
+    ):
+        told.see(anomaly(T + at, severity=severity, kind=FaultKind.HEATING, extent=(far, 20.0 + far)))
+    (episode,) = told.episodes
+    assert (episode.peak, episode.far, episode.worst) == (T + 2, 3.0, 23.0)

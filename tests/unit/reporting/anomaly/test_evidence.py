@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from explained import SENTENCE, explained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +20,10 @@ from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import ChartLink, StreamPosition, parse
 from reporting.message import MAX_BYTES, Message
 from scoring.detectors import Stage
-from scoring.explanation import Band, Explanation
-from scoring.verdict import Severity
+from scoring.explanation import Band
+from scoring.faults import Forecast
+from scoring.rules import Rule
+from scoring.severity import Severity
 from window.features import FEATURES
 
 EVIDENCE = Evidence(
@@ -34,13 +37,7 @@ EVIDENCE = Evidence(
     forest_threshold=-0.5,
     stages=Stage.RECONSTRUCTION | Stage.FOREST,
     severity=Severity.HIGH,
-    explanation=Explanation(
-        shares={"current": 0.75, "temp_rate": 0.25},
-        expected_current_a=2.5,
-        expected_temperature_c=25.5,
-        rarity="not seen in 11 h of normal charging",
-        sentence="Current 7.50 A where 2.50 A was expected.",
-    ),
+    explanation=explained(),
     model="bw-0123456789ab",
 )
 CHART = ChartLink(
@@ -63,8 +60,11 @@ def test_the_archive_line_is_these_bytes() -> None:
     """They are compared with what is already there: a change of a byte is a change of the format."""
     assert EVIDENCE.line() == (
         b'{"device":"rack/7","ts":1784989507.25,"datetime":"2026-07-25T14:25:07.250000Z","severity":"high",'
+        b'"kinds":["over_current"],"rules":[{"rule":"reconstruction_error","value":60.5,"limit":53.25},'
+        b'{"rule":"forest","value":-0.75,"limit":-0.5}],'
         b'"stages":["reconstruction","forest"],"actual":{"current_a":7.5,"temperature_c":41.0},'
         b'"expected":{"current_a":2.5,"temperature_c":25.5},'
+        b'"reconstruction":{"current_a":4.5,"temperature_c":33.25},'
         b'"scores":{"reconstruction_error":{"value":60.5,"threshold":53.25,"exceeded":true},'
         b'"forest":{"value":-0.75,"threshold":-0.5,"exceeded":true}},'
         b'"contributions":{"current":0.75,"temp_rate":0.25},"rarity":"not seen in 11 h of normal charging",'
@@ -108,7 +108,7 @@ def test_the_message_is_a_cloudevent(cloudevent: Callable[[str], dict[str, Any]]
         "subject": "rack/7",
         "time": "2026-07-25T14:25:07.250000Z",
         "datacontenttype": "application/json",
-        "dataschema": "urn:battery-watch:schema:anomaly.sample:1",
+        "dataschema": "urn:battery-watch:schema:anomaly.sample:2",
         "severitytext": "high",
         "severitynumber": 17,
         "sequence": "4200",
@@ -119,7 +119,8 @@ def test_the_message_is_a_cloudevent(cloudevent: Callable[[str], dict[str, Any]]
     line.pop("datetime")
     assert data == {
         **line,
-        "summary": "Current 7.50 A where 2.50 A was expected.",
+        "summary": SENTENCE,
+        "kind": "over_current",
         "episode": "e1",
         "position": {"shard": "shardId-01", "sequence": "4200"},
         "archive": {"bucket": "results", "key": "battery-events/device=rack%2F7/dt=2026-07-25/hour=14/1425.ndjson"},
@@ -205,14 +206,12 @@ def test_filters_and_people_get_their_part() -> None:
     """Attributes for filter policies; a sentence, both scores, how rare, and the link with its true expiry."""
     told = message()
     assert (told.type, told.severity, told.device, told.state) == ("anomaly.sample", "high", "rack/7", "sample")
-    assert told.schema_uri == "urn:battery-watch:schema:anomaly.sample:1"
+    assert told.schema_uri == "urn:battery-watch:schema:anomaly.sample:2"
+    assert told.attributes["kind"] == "over_current"
     head, sentence, scores, link, run = told.text.split("\n")
     assert head == "HIGH: rack/7 at 2026-07-25 14:25:07 UTC"
     assert sentence == EVIDENCE.explanation.sentence
-    assert scores == (
-        "Reconstruction error 60.5 (threshold 53.25), forest score -0.750 (threshold -0.500); "
-        "not seen in 11 h of normal charging."
-    )
+    assert scores == "Found by: reconstruction error 60.5 (limit 53.25); forest score -0.750 (limit -0.500)."
     assert link == "Chart, until 2026-07-26 02:25 UTC: https://results/chart?X-Amz-Expires=43200"
     assert run == f"Run: battery-watch explain {told.id}"
 
@@ -238,11 +237,11 @@ def test_without_a_chart_the_text_has_no_link() -> None:
     ],
 )
 def test_the_models_that_say_so_are_named(stages: Stage, names: list[str]) -> None:
-    """And their scores are marked."""
-    line = json.loads(replace(EVIDENCE, stages=stages).line())
+    """Whatever the scores are: those say by themselves whether they are beyond the trained thresholds."""
+    line = json.loads(replace(EVIDENCE, stages=stages, forest_score=-0.25).line())
     assert line["stages"] == names
-    assert line["scores"]["reconstruction_error"]["exceeded"] is ("reconstruction" in names)
-    assert line["scores"]["forest"]["exceeded"] is ("forest" in names)
+    assert line["scores"]["reconstruction_error"] == {"value": 60.5, "threshold": 53.25, "exceeded": True}
+    assert line["scores"]["forest"] == {"value": -0.25, "threshold": -0.5, "exceeded": False}
 
 
 @pytest.mark.parametrize("severity", [Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL])
@@ -262,3 +261,36 @@ def test_the_longest_name_a_device_may_have_fits(letter: str) -> None:
     chart = CHART.model_copy(update={"url": "https://results/" + "x" * 4000})
     assert len(message(evidence, chart=chart).body.encode()) < MAX_BYTES
     assert len(json.loads(message(evidence).body)["data"]["archive"]["key"].encode()) <= 1024
+
+
+def test_where_it_leads_is_told_where_that_is_known() -> None:
+    """And what was expected only where enough samples were before."""
+    leads = Forecast("temperature", Severity.MEDIUM, 50.0, 1_784_989_600.0, 92.75, 0.25)
+    line = json.loads(replace(EVIDENCE, explanation=explained(forecast=leads, expected=None)).line())
+    assert line["forecast"] == {
+        "reading": "temperature",
+        "severity": "medium",
+        "limit": 50.0,
+        "at": 1_784_989_600.0,
+        "in_s": 92.75,
+        "rate": 0.25,
+    }
+    assert "expected" not in line
+    told = parse(message(replace(EVIDENCE, explanation=explained(forecast=leads, expected=None))).body)
+    assert told.data.forecast.in_s == 92.75  # type: ignore[union-attr]
+    assert told.data.expected is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Rule("repeated_errors", 11.0, 10.0), "11 raised reconstruction errors of late (limit 10)"),
+        (Rule("change", 61.37, 3.804, "current"), "change of the current by 61.4 times its scatter (limit 3.8)"),
+        (Rule("stuck", 35.0, 30.0, "temperature"), "temperature repeated 35 times (limit 30)"),
+        (Rule("range", 61.5, 59.98, "temperature"), "temperature 61.5 (limit 59.98)"),
+    ],
+)
+def test_each_rule_has_words(rule: Rule, words: str) -> None:
+    """What was compared with what."""
+    told = message(replace(EVIDENCE, explanation=explained(rules=(rule,))))
+    assert f"Found by: {words}." in told.text.split("\n")

@@ -16,10 +16,12 @@ import pytest
 from PIL import Image
 
 from reporting.charts.axis import broken, limits, log_limits, tick_label, time_limits, time_ticks
-from reporting.charts.data import ChartData
+from reporting.charts.data import CURRENT, TEMPERATURE, ChartData, blame
 from reporting.charts.figure import render
 from reporting.charts.heading import verdict
 from reporting.charts.process import ChartDropped, ChartFailed, ChartProcess, ChartTimeout
+from scoring.detectors import Stage
+from scoring.faults import FaultKind
 
 EPOCH_S = 1_700_000_000.0
 
@@ -31,13 +33,15 @@ def chart(n: int, **columns: object) -> ChartData:
         ts=EPOCH_S + np.arange(n, dtype=np.float64),
         current_a=2.5 + 0.004 * rng.standard_normal(n),
         temperature_c=26.0 + 0.03 * rng.standard_normal(n),
-        expected_current_a=np.full(n, 2.5),
-        expected_temperature_c=np.full(n, 26.0),
+        reconstructed_current_a=np.full(n, 2.5),
+        reconstructed_temperature_c=np.full(n, 26.0),
         reconstruction_error=np.exp(rng.normal(-3.0, 0.5, n)),
         forest_score=rng.normal(-0.45, 0.01, n),
         severity=np.zeros(n, np.int8),
-        error_threshold=0.9,
-        forest_threshold=-0.6,
+        stages=np.zeros(n, np.int8),
+        blamed=np.zeros(n, np.int8),
+        error_limit=0.9,
+        forest_limit=-0.6,
         model="bw-000000000000",
     )
     return replace(data, **columns)  # type: ignore[arg-type]
@@ -70,8 +74,8 @@ def test_every_severity_value_and_name_can_be_drawn() -> None:
         ts=ts,
         current_a=wild[0],
         temperature_c=wild[1],
-        expected_current_a=wild[2],
-        expected_temperature_c=wild[3],
+        reconstructed_current_a=wild[2],
+        reconstructed_temperature_c=wild[3],
         reconstruction_error=wild[4],
         forest_score=wild[5],
         severity=rng.integers(-1, 7, n).astype(np.int8),
@@ -105,7 +109,7 @@ def test_a_column_of_one_impossible_value_can_be_drawn(value: float) -> None:
     column = np.full(20, value)
     data = chart(
         20, current_a=column, temperature_c=column, reconstruction_error=column, forest_score=column,
-        error_threshold=value, forest_threshold=value, severity=np.full(20, 4, np.int8),
+        error_limit=value, forest_limit=value, severity=np.full(20, 4, np.int8),
     )  # fmt: skip
     decoded(render(data))
 
@@ -120,6 +124,30 @@ def test_equal_data_give_equal_bytes_and_more_anomalies_another_picture() -> Non
     """The same window drawn again is the same object in the bucket."""
     assert render(chart(50)) == render(chart(50))
     assert render(chart(50)) != render(chart(50, severity=np.full(50, 3, np.int8)))
+
+
+def test_a_marker_stands_on_the_signal_that_is_to_blame() -> None:
+    """Each reading, and each score whose model alarmed, gives another picture."""
+    worst = np.full(50, 4, np.int8)
+    of = [{"blamed": CURRENT}, {"blamed": TEMPERATURE}, {"stages": Stage.RECONSTRUCTION}, {"stages": Stage.FOREST}, {}]
+    pictures = {
+        render(chart(50, severity=worst, **{name: np.full(50, int(bits), np.int8) for name, bits in each.items()}))
+        for each in of
+    }
+    assert len(pictures) == 5
+
+
+def test_kinds_say_which_reading_is_to_blame() -> None:
+    """Both where none is."""
+    both = (FaultKind.DROP_OUT, FaultKind.COOLING)
+    kinds = [(), (FaultKind.DROP_OUT,), (FaultKind.HEATING,), (FaultKind.UNUSUAL_PATTERN,), both]
+    assert blame(kinds).tolist() == [0, CURRENT, TEMPERATURE, CURRENT | TEMPERATURE, CURRENT | TEMPERATURE]
+
+
+def test_all_samples_are_counted_where_not_all_are_drawn() -> None:
+    """By the heading."""
+    assert verdict(chart(50)) == "50 samples, none anomalous"
+    assert verdict(chart(50, counted=86_400)) == "86,400 samples, none anomalous"
 
 
 def test_columns_of_unequal_length_are_refused_by_name() -> None:
@@ -314,7 +342,7 @@ def test_closing_ends_a_drawing_and_tells_who_waits() -> None:
 PARENT = """
 import sys
 import numpy as np
-from reporting.charts.data import ChartData
+from reporting.charts.data import CURRENT, TEMPERATURE, ChartData, blame
 from reporting.charts.process import ChartProcess
 
 def main():

@@ -20,7 +20,7 @@ HEALTH: dict[str, Any] = {
     "subject": "d",
     "time": "2026-07-25T14:25:07Z",
     "datacontenttype": "application/json",
-    "dataschema": "urn:battery-watch:schema:health.silence:1",
+    "dataschema": "urn:battery-watch:schema:health.silence:2",
     "severitytext": "high",
     "severitynumber": 17,
     "partitionkey": "d",
@@ -57,7 +57,7 @@ def test_what_is_not_in_the_contract_is_a_fault(change: dict[str, Any]) -> None:
 
 def test_names_and_times() -> None:
     """Schemas are named by type and version; times are UTC and aware."""
-    assert schema_uri("anomaly.sample") == "urn:battery-watch:schema:anomaly.sample:1"
+    assert schema_uri("anomaly.sample") == "urn:battery-watch:schema:anomaly.sample:2"
     assert utc(0.25) == datetime(1970, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
     assert list(SEVERITY_NUMBERS) == ["low", "medium", "high", "critical"]
     assert sorted(SEVERITY_NUMBERS.values()) == list(SEVERITY_NUMBERS.values())

@@ -79,7 +79,7 @@ def test_what_is_no_event_says_so(reader: Any, body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"type": "anomaly.merged"}, {"dataschema": "urn:battery-watch:schema:anomaly.opened:2"}]
+    "change", [{"type": "anomaly.merged"}, {"dataschema": "urn:battery-watch:schema:anomaly.opened:3"}]
 )
 def test_an_event_of_later_days_is_handed_on(reader: Any, change: dict[str, str]) -> None:
     """Its envelope can be read, its data are as they came: no consumer stops because a type is new."""

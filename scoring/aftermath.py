@@ -1,0 +1,86 @@
+"""A fault that is over: the return to the level before it is no new anomaly.
+
+Scores and changes look at the samples before a sample too, so they alarm for a while after a fault has ended: at the
+return, and as long as samples of the fault are among those they look at. A sample at which every reading is back where
+those before the fault lead to, or at which a heating has ended, is no anomaly for that reason any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from math import ceil, sqrt
+
+from scoring.config import BundleConfig
+from scoring.course import FASTEST_C_S, Course, ReadingName
+from scoring.detectors import Stage
+from window.features import ROLLING
+
+_LEAST_SCATTER_C = 0.02
+_ALL = 10.0
+"""A heating has ended where all but this part of it had come."""
+_SURE = 5.0
+"""The steps that show the end of a heating are so many that it would stand out from their noise so many times."""
+
+
+def goes_on(course: Course) -> bool:
+    """Is the newest reading part of a fault? A cell that was heated stays warm: there the fault is that it warms."""
+    if not course.is_off:
+        return False
+    return course.reading == "current" or course.jumped or not _ended(course)
+
+
+def remaining(
+    stages: Stage, of: Mapping[ReadingName, Course], changed: Collection[ReadingName], config: BundleConfig
+) -> Stage:
+    """The stages of a sample without those that alarm for samples before it alone.
+
+    ``changed``: the readings that a rule of policy `evidence` found changed. Where both readings were off, only such a
+    temperature goes on: a current warms its cell a little.
+    """
+    courses = [course for course in of.values() if course.excursions]
+    going = [course for course in courses if goes_on(course)]
+    if len(courses) > 1:
+        going = [course for course in going if course.reading == "current" or course.reading in changed]
+    if not courses or going or config.evidence is None:
+        return stages
+    since = min(_since(course) for course in courses)
+    if since < ROLLING:
+        stages &= ~Stage.FOREST
+    if since < ROLLING - 1 + config.evidence.out_of:
+        stages &= ~Stage.RECONSTRUCTION
+    return stages & ~Stage.CHANGE
+
+
+def beyond(course: Course, config: BundleConfig) -> bool:
+    """Does the newest reading lie beyond a severity limit? Then nothing is over."""
+    limit = config.severity.medium
+    return abs(course.now) >= limit.current_a if course.reading == "current" else course.now >= limit.temperature_c
+
+
+def _since(course: Course) -> int:
+    """How many samples ago the last one was that was part of the fault: out of place, or still warming."""
+    last = len(course.values) - 1
+    if not course.is_off:
+        return last - course.excursions[-1][1] + 1
+    most = abs(course.now - course.before) / _ALL
+    return last - next(k for k in range(course.onset, last + 1) if abs(course.now - course.values[k]) <= most)
+
+
+def _ended(course: Course) -> bool:
+    """Has the temperature stopped to go away from where it was? Its newest steps are no more than normal, and at most
+    half as fast as those before."""
+    ts, values = course.ts, course.values
+    first = max(course.onset - 1, 0)
+    most = len(values) - 1 - course.onset
+    if most < 1:
+        return False
+    scatter = max(course.scatter, _LEAST_SCATTER_C) * sqrt(2.0)
+    fastest = abs(course.departed) / (ts[-1] - ts[first])
+    steps = min(most, ceil(_SURE * scatter / (fastest * (ts[-1] - ts[first]) / (len(values) - 1 - first))))
+    at = len(values) - 1 - steps
+    before = (values[at] - values[first]) / (ts[at] - ts[first])
+    elapsed_s = ts[-1] - ts[at]
+    recent = (values[-1] - values[at]) / elapsed_s
+    if before < 0.0:
+        before, recent = -before, -recent
+    return recent <= before / 2 and recent <= 2.0 * FASTEST_C_S + 3.0 * scatter / elapsed_s
