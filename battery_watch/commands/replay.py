@@ -135,6 +135,7 @@ def _say(
     from rich.text import Text
 
     from reporting.duration import duration
+    from reporting.names import flat
 
     console = Console()
     if not console.is_terminal:
@@ -145,7 +146,7 @@ def _say(
         table.add_column(heading, justify="right")
     for f in found:
         figures = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes, f.quarantined, duration(f.alarm_s))
-        table.add_row(Text(f.device), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
+        table.add_row(Text(flat(f.device)), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
     console.print(table)
     for note in (note for recording in recordings for note in recording.notes):
         click.echo(note)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from reporting.names import flat
+
 LEVELS = ("low", "medium", "high", "critical")
 """The contract's severities, the mildest first. Written here so that `--help` need not import the contract."""
 
@@ -58,7 +60,7 @@ class EventFilter:
         """For people."""
         said = [
             "" if self.severity in (None, LEVELS[0]) else f"severity {' or '.join(levels_from(self.severity))}",
-            f"device {' or '.join(self.devices)}" if self.devices else "",
+            f"device {' or '.join(map(flat, self.devices))}" if self.devices else "",
             f"type {' or '.join(each + '*' if each.endswith('.') else each for each in self.types)}"
             if self.types
             else "",

@@ -13,6 +13,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from reporting.names import flat
 from scoring.explanation import WORDS
 
 STYLES = {"low": "yellow", "medium": "dark_orange", "high": "bold red", "critical": "bold white on dark_magenta"}
@@ -64,16 +65,18 @@ class Output(Console):
     def event(self, event: Mapping[str, Any]) -> None:
         """An event of the topic: a line, its summary below, the chart's link below that."""
         data = event["data"]
-        kind = Text.assemble("  ", (plain(event["type"]), "dim"))
-        self.print(_head(datetime.fromisoformat(event["time"]), event["severitytext"], event["subject"], "") + kind)
+        kind = Text.assemble("  ", (flat(event["type"]), "dim"))
+        head = _head(datetime.fromisoformat(event["time"]), event["severitytext"], event["subject"], "")
+        self.print(head + kind, soft_wrap=True)
         summary = textwrap.fill(
-            plain(data["summary"]), max(40, self.width), initial_indent=INDENT, subsequent_indent=INDENT
+            flat(data["summary"], longest=None), max(40, self.width), initial_indent=INDENT, subsequent_indent=INDENT
         )
         self.print(Text(summary), soft_wrap=True)
         chart = data.get("chart")
         if chart:
             until = datetime.fromisoformat(chart["expires"]).astimezone(UTC)
-            self.print(Text(f"{INDENT}{plain(chart['url'])} (until {until:%Y-%m-%d %H:%M} UTC)"), soft_wrap=True)
+            url = flat(str(chart["url"]), longest=None)
+            self.print(Text(f"{INDENT}{url} (until {until:%Y-%m-%d %H:%M} UTC)"), soft_wrap=True)
 
 
 def archive_text(line: Mapping[str, Any]) -> Text:
@@ -85,28 +88,19 @@ def archive_text(line: Mapping[str, Any]) -> Text:
     said = (
         f"  {actual['current_a']:.2f} A ({expected['current_a']:.2f} expected), "
         f"{actual['temperature_c']:.1f} °C ({expected['temperature_c']:.1f} expected), "
-        f"most of the error: {WORDS[most][0] if most in WORDS else plain(most)} {share:.0%}; "
-        f"by {plain(', '.join(line['stages']))}: error {error['value']:.4g} (threshold {error['threshold']:.4g}), "
+        f"most of the error: {WORDS[most][0] if most in WORDS else flat(most)} {share:.0%}; "
+        f"by {flat(', '.join(line['stages']))}: error {error['value']:.4g} (threshold {error['threshold']:.4g}), "
         f"forest score {forest['value']:.3f} (threshold {forest['threshold']:.3f})"
     )
     at = datetime.fromtimestamp(line["ts"], UTC)
     return _head(at, line["severity"], line["device"], f".{at:%f}"[:4]) + Text(said)
 
 
-def plain(text: str) -> str:
-    """Text on one line without control characters: a device may have any name, also one that a terminal would obey.
-
-    >>> plain("rack 7\\n\\x1b[31mred")
-    'rack 7 ?[31mred'
-    """
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
-
-
 def _head(at: datetime, severity: str, device: str, fraction: str) -> Text:
     return Text.assemble(
         (f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}{fraction}", "dim"),
         "  ",
-        (f"{plain(severity).upper():8}", STYLES.get(severity, "")),
+        (f"{flat(str(severity)).upper():8}", STYLES.get(severity, "")),
         "  ",
-        (plain(device), "bold"),
+        (flat(str(device)), "bold"),
     )

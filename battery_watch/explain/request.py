@@ -62,6 +62,7 @@ def _message(text: str, where: str) -> Request:
 
     from reporting.contract.events import HealthEvent, parse
     from reporting.contract.receiving import unwrapped
+    from reporting.names import flat
 
     content = unwrapped(text)
     if isinstance(content, str):
@@ -79,7 +80,8 @@ def _message(text: str, where: str) -> Request:
         ) from None
     if isinstance(event, HealthEvent):
         raise click.UsageError(
-            f"{where} holds a notice ({event.type}), which no score led to. It says all there is: {event.data.summary}"
+            f"{where} holds a notice ({event.type}), which no score led to. It says all there is: "
+            f"{flat(event.data.summary, longest=None)}"
         )
     return of_sample(event) if event.type == "anomaly.sample" else _of_episode(event)
 

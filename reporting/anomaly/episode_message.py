@@ -12,6 +12,7 @@ from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.duration import duration
 from reporting.keys import minute_key
 from reporting.message import Message
+from reporting.names import flat
 
 
 def episode_message(
@@ -65,7 +66,7 @@ def episode_message(
         ),
     )
     text = [
-        f"{severity.upper()}: {' '.join(episode.device.split())}, {kind} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+        f"{severity.upper()}: {flat(episode.device)}, {kind} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
         summary,
         *([] if finding is None else [f"{score_words(finding['scores'])}."]),
         *to.closing_lines(sample),

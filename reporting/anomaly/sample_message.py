@@ -8,6 +8,7 @@ from reporting.contract.events import AnomalyEvent, AnomalySample, ArchiveLink, 
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.keys import minute_key
 from reporting.message import Message
+from reporting.names import flat
 
 
 def sample_message(evidence: Evidence, to: Publication, *, episode: str, revision: int) -> Message:
@@ -47,7 +48,7 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
         ),
     )
     text = [
-        f"{severity.upper()}: {' '.join(evidence.device.split())} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+        f"{severity.upper()}: {flat(evidence.device)} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
         evidence.explanation.sentence,
         f"{score_words(content['scores'])}; {evidence.explanation.rarity}.",
         *to.closing_lines(None if revision else event.id),  # no archive line leads to the id of an amendment
