@@ -74,7 +74,8 @@ def command(
     each device. A file without a column for the device is one device, named like the file.
 
     Unlike the worker, replay knows no time of arrival: a sample counts as written at its ts, rows are sorted by time,
-    and none is late or in the future. Mutes are ignored.
+    and none is late or in the future. Mutes are ignored. The events of a table or an export have the worker's source
+    and ids; files have no account, so theirs name the table alone.
     """
     chosen = Inputs(inputs=(*inputs, *files), **given)
     chosen.check()
