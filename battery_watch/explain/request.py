@@ -76,7 +76,7 @@ def _message(text: str, where: str) -> Request:
         fault = error.errors()[0]
         raise click.UsageError(
             f"{where} holds no event of this version of battery-watch: "
-            f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}."
+            f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {flat(fault['msg'], longest=None)}."
         ) from None
     if isinstance(event, HealthEvent):
         raise click.UsageError(

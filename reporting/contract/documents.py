@@ -216,7 +216,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter'''
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError'''
 
 _ASYNCAPI = """# Made by `make contract`.
 asyncapi: 3.0.0

@@ -228,7 +228,7 @@ class HealthEvent(Envelope):
 
 
 Event = AnomalyEvent | EpisodeEvent | HealthEvent
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
 def parse(body: str | bytes) -> Event:
