@@ -8,6 +8,7 @@ from reporting.anomaly.episodes import Kind, Step
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import SEVERITIES, Publication, event_id, score_words
 from reporting.contract.events import AnomalyEpisode, ArchiveLink, EpisodeEvent, schema_uri, utc
+from reporting.contract.health_kinds import filter_severity
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.duration import duration
 from reporting.keys import minute_key
@@ -40,6 +41,7 @@ def episode_message(
         dataschema=schema_uri(f"anomaly.{kind}"),
         severitytext=severity,
         severitynumber=SEVERITY_NUMBERS[severity],
+        filterseverity=filter_severity(f"anomaly.{kind}", severity),
         sequence=to.position.sequence if to.position else None,
         partitionkey=episode.device,
         recordedtime=to.recorded,

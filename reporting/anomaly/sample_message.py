@@ -5,6 +5,7 @@ from __future__ import annotations
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import SEVERITIES, Publication, event_id, score_words
 from reporting.contract.events import AnomalyEvent, AnomalySample, ArchiveLink, schema_uri, utc
+from reporting.contract.health_kinds import filter_severity
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.keys import minute_key
 from reporting.message import Message
@@ -30,6 +31,7 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
         dataschema=schema_uri("anomaly.sample"),
         severitytext=severity,
         severitynumber=SEVERITY_NUMBERS[severity],
+        filterseverity=filter_severity("anomaly.sample", severity),
         sequence=position.sequence if position else None,
         partitionkey=evidence.device,
         recordedtime=to.recorded,

@@ -82,6 +82,7 @@ def _event(kind: str, data: dict[str, Any], after_s: float, severity: str) -> Ev
             "dataschema": schema_uri(kind),
             "severitytext": severity,
             "severitynumber": SEVERITY_NUMBERS[severity],
+            "filterseverity": severity,
             "sequence": _POSITION["sequence"] if data.get("position") else None,
             "partitionkey": device,
             "recordedtime": at + timedelta(seconds=0.8),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from reporting.contract.events import Devices, Health, HealthEvent, schema_uri, utc
-from reporting.contract.health_kinds import HEALTH_KINDS, HealthType
+from reporting.contract.health_kinds import HEALTH_KINDS, HealthType, filter_severity
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.message import Message
 from reporting.names import flat
@@ -57,6 +57,7 @@ class Notice:
             dataschema=schema_uri(self.type),
             severitytext=severity,
             severitynumber=SEVERITY_NUMBERS[severity],
+            filterseverity=filter_severity(self.type, severity),
             partitionkey=self.device or table,
             recordedtime=recorded,
             data=Health(

@@ -223,6 +223,11 @@ class Envelope(BaseModel):
     dataschema: str
     severitytext: str
     severitynumber: Annotated[int, Field(ge=1, le=24)]
+    filterseverity: str | None = Field(
+        default=None,
+        description="The severity to filter by: of the end of a health notice that of its beginning, else the same as "
+        "severitytext. Not there in version 0.1.0.",
+    )
     sequence: str | None = None
     partitionkey: str
     recordedtime: datetime | None = Field(
