@@ -19,6 +19,7 @@ from demo.outage import Outage
 from demo.score import Message
 from demo.script import Fault
 from demo.view import FaultState, View, clock, milliseconds
+from reporting.names import flat
 
 SEVERITY_STYLES = {
     "low": "yellow",
@@ -226,7 +227,8 @@ def _events(view: View, rows: int) -> Panel:
 
 def _event(message: Message, *, brief: bool = False) -> Text:
     style = SEVERITY_STYLES.get(message.severity, "")
-    says = message.summary.partition(";")[0] if brief else message.summary
+    summary = flat(message.summary, longest=None)
+    says = summary.partition(";")[0] if brief else summary
     again = "sent again, same id: " if message.again else ""
     step = (f"episode {message.step}: " if message.step else "", "bold")
     return Text.assemble((f"{message.severity:<8}", style), " ", (clock(message.ts), "dim"), " ", again, step, says)

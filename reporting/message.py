@@ -9,6 +9,8 @@ from typing import Literal
 
 import orjson
 
+from reporting.contract.health_kinds import filter_severity
+
 MAX_BYTES = 32 * 1024
 """A body is smaller than this."""
 Publish = Literal["episodes", "samples", "both"]
@@ -54,6 +56,8 @@ class Message:
         return {
             "type": self.type,
             "severity": self.severity,
+            # Not stored: an outbox that an older version wrote has messages without it.
+            "filterseverity": filter_severity(self.type, self.severity),
             "device": self.device,
             "state": self.state,
             "schema": self.schema_uri,

@@ -14,6 +14,7 @@ import click
 from battery_watch.events.filters import LEVELS, levels_from
 from battery_watch.options.failure import complain, fail
 from battery_watch.options.times import TimeInPast
+from reporting.names import flat
 
 if TYPE_CHECKING:
     from battery_watch.events.printer import Output
@@ -138,7 +139,7 @@ def _sorted(minute: list[ArchiveLine], count: Counter[str]) -> list[tuple[float,
 
 def _no_line(line: ArchiveLine, count: Counter[str]) -> None:
     count["broken"] += 1
-    complain(f"{line.key} holds something that is no line of the archive: {line.raw[:80]!r}")
+    complain(f"{flat(line.key, longest=None)} holds something that is no line of the archive: {line.raw[:80]!r}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import click
 
 from battery_watch.options.failure import fail
 from battery_watch.options.times import TimeInPast
+from reporting.names import flat
 
 if TYPE_CHECKING:
     from consumer.offline.ledger_reader import LedgerRow
@@ -126,7 +127,7 @@ def _line(each: Difference) -> str:
     else:
         what = f"missing: {each.in_table - each.scored}"
     return (
-        f"{_utc(each.minute):%Y-%m-%d %H:%M} UTC  {each.device}  "
+        f"{_utc(each.minute):%Y-%m-%d %H:%M} UTC  {flat(each.device)}  "
         f"{each.in_table} in the table, {each.scored} scored, {what}"
     )
 
@@ -156,11 +157,6 @@ def _day(value: str | None) -> str | None:
     return value
 
 
-def _shown(name: str) -> str:
-    """A name without what a terminal would obey. It stays possible to tell which device it is."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
 def _table(rows: list[LedgerRow]) -> None:
     from rich import box
     from rich.console import Console
@@ -177,11 +173,11 @@ def _table(rows: list[LedgerRow]) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("day", "device", *CLASSES, "balance"):
-        if heading == "device":  # a name may have 255 characters, and the counts must stay readable beside it
+        if heading == "device":  # a name may be long, and the counts must stay readable beside it
             table.add_column(heading, overflow="fold", max_width=NAME_WIDTH)
         else:
             table.add_column(heading, justify="left" if heading == "day" else "right", no_wrap=heading == "day")
     for row in rows:
         balance = "[green]yes[/]" if row.imbalance == 0 else f"[bold red]off by {row.imbalance}[/]"
-        table.add_row(row.day, Text(_shown(row.device)), *(f"{row.counts[name]:,}" for name in CLASSES), balance)
+        table.add_row(row.day, Text(flat(row.device)), *(f"{row.counts[name]:,}" for name in CLASSES), balance)
     console.print(table)

@@ -12,6 +12,7 @@ import click
 from battery_watch.options.failure import fail
 from battery_watch.options.times import parse_time
 from reporting.duration import duration
+from reporting.names import flat
 
 LONGEST = timedelta(days=7)
 LONGEST_FORCED = timedelta(days=366)
@@ -71,7 +72,7 @@ def command(
         fail(error)
     what = "Anomalies and health notices" if health else "Anomalies"
     length = duration(mute.until - mute.since)
-    click.echo(f"Muted {device or 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({length}).")
+    click.echo(f"Muted {flat(device) if device else 'every device'} until {ends:%Y-%m-%d %H:%M:%S} UTC ({length}).")
     click.echo(f"{what} are archived and counted as always, but not published. A worker knows within 30 s.")
     click.echo(f"To undo it: battery-watch unmute {mute.id}")
 

@@ -11,6 +11,7 @@ import click
 
 from battery_watch.options.failure import complain, fail
 from reporting.duration import duration
+from reporting.names import flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ def command(ended: bool, as_json: bool) -> None:
         _table(listed, now)
     broken = [f for f in found.values() if f.mute is None]
     for each in broken:
-        complain(f"{each.key} is no mute, and mutes nothing: {each.fault}")
+        complain(flat(f"{each.key} is no mute, and mutes nothing: {each.fault}", longest=None))
     sys.exit(1 if broken else 0)
 
 
@@ -92,12 +93,12 @@ def _table(mutes: Sequence[Mute], now: float) -> None:
         table.add_column(heading, overflow="fold", no_wrap=heading in ("mute", "until (UTC)"))
     for mute in mutes:
         table.add_row(
-            Text(mute.id),
-            Text("every device" if mute.device is None else mute.device),
+            Text(flat(mute.id)),
+            Text("every device" if mute.device is None else flat(mute.device)),
             Text(f"{utc(mute.until):%Y-%m-%d %H:%M:%S}"),
             Text(duration(mute.until - now) if mute.until > now else "ended"),
             Text("anomalies, health" if mute.health else "anomalies"),
-            Text(mute.reason),
-            Text(mute.by),
+            Text(flat(mute.reason, longest=None)),
+            Text(flat(mute.by, longest=None)),
         )
     console.print(table)

@@ -74,7 +74,8 @@ def command(
     each device. A file without a column for the device is one device, named like the file.
 
     Unlike the worker, replay knows no time of arrival: a sample counts as written at its ts, rows are sorted by time,
-    and none is late or in the future. Mutes are ignored.
+    and none is late or in the future. Mutes are ignored. The events of a table or an export have the worker's source
+    and ids; files have no account, so theirs name the table alone.
     """
     chosen = Inputs(inputs=(*inputs, *files), **given)
     chosen.check()
@@ -135,6 +136,7 @@ def _say(
     from rich.text import Text
 
     from reporting.duration import duration
+    from reporting.names import flat
 
     console = Console()
     if not console.is_terminal:
@@ -145,7 +147,7 @@ def _say(
         table.add_column(heading, justify="right")
     for f in found:
         figures = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes, f.quarantined, duration(f.alarm_s))
-        table.add_row(Text(f.device), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
+        table.add_row(Text(flat(f.device)), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
     console.print(table)
     for note in (note for recording in recordings for note in recording.notes):
         click.echo(note)

@@ -39,7 +39,7 @@ settings, the topic or the rights must be fixed; 130 Ctrl-C; 143 SIGTERM; 141 th
 @click.option(
     "--severity",
     type=click.Choice(LEVELS),
-    help="This severity and the graver ones. The end of a health notice is always low.",
+    help="This severity and the graver ones, and the ends of such notices.",
 )
 @click.option("--device", "devices", multiple=True, metavar="D", help="Only this device. May be repeated.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 from battery_watch.options.failure import complain, fail
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
+from reporting.names import flat
 
 if TYPE_CHECKING:
     from consumer.mutes.store import MuteObject
@@ -56,12 +57,13 @@ def command(mutes: tuple[str, ...], device: str | None) -> None:
     for whom in sorted({device or ""} | {f.mute.device or "" for f in ended if f.mute}):
         # A person who ends one mute may not know of another.
         if other := remaining.covers(whom, now):
-            click.echo(f"{whom or 'Every device'} is still muted by {other.id}, until {utc(other.until):{TIME}} UTC.")
+            said = flat(whom) if whom else "Every device"
+            click.echo(f"{said} is still muted by {flat(other.id)}, until {utc(other.until):{TIME}} UTC.")
     missing = sorted(set(mutes).difference(f.id for f in ended))
     for name in missing:
-        complain(f"there is no mute {name}: `battery-watch mutes` lists them")
+        complain(f"there is no mute {flat(name)}: `battery-watch mutes` lists them")
     if device is not None and not ended:
-        complain(f"there is no mute of {device} alone")
+        complain(f"there is no mute of {flat(device)} alone")
     sys.exit(1 if missing or not ended else 0)
 
 
@@ -72,7 +74,8 @@ def _of(device: str | None, found: MuteObject, now: float) -> bool:
 
 def _said(found: MuteObject, now: float) -> str:
     if found.mute is None:
-        return f"Removed {found.key}, which muted nothing."
-    whom = "every device" if found.mute.device is None else found.mute.device
+        return f"Removed {flat(found.key, longest=None)}, which muted nothing."
+    whom = "every device" if found.mute.device is None else flat(found.mute.device)
     over = " It had ended." if found.mute.until <= now else ""
-    return f"Unmuted {whom} ({found.mute.reason}; it would have lasted until {utc(found.mute.until):{TIME}} UTC).{over}"
+    reason = flat(found.mute.reason, longest=None)
+    return f"Unmuted {whom} ({reason}; it would have lasted until {utc(found.mute.until):{TIME}} UTC).{over}"

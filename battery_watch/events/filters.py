@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from reporting.names import flat
+
 LEVELS = ("low", "medium", "high", "critical")
 """The contract's severities, the mildest first. Written here so that `--help` need not import the contract."""
 
@@ -23,8 +25,8 @@ def levels_from(severity: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """``severity``: this one and the graver ones, None for all. ``devices`` and ``types``: any of these, empty for all.
-    A type that ends with a dot stands for all types that begin with it."""
+    """``severity``: this one and the graver ones, with the ends of such notices; None for all. ``devices`` and
+    ``types``: any of these, empty for all. A type that ends with a dot stands for all types that begin with it."""
 
     severity: str | None = None
     devices: tuple[str, ...] = ()
@@ -34,8 +36,10 @@ class EventFilter:
         """The filter policy of an SNS subscription, on message attributes; empty where it lets everything through."""
         levels = levels_from(self.severity)
         types = [{"prefix": each} if each.endswith(".") else each for each in self.types]
+        # A worker of version 0.1.0 sends no filterseverity.
+        grave: list[Any] = [{name: list(levels)} for name in ("filterseverity", "severity")]
         found: dict[str, list[Any]] = {
-            "severity": [] if levels == LEVELS else list(levels),
+            "$or": [] if levels == LEVELS else grave,
             "device": list(self.devices),
             "type": types,
         }
@@ -45,8 +49,9 @@ class EventFilter:
         """Does an event pass? SNS takes up to 15 minutes until a new filter policy holds everywhere, so we check
         too."""
         kind = str(event.get("type"))
+        levels = levels_from(self.severity)
         return (
-            event.get("severitytext") in levels_from(self.severity)
+            (event.get("filterseverity") in levels or event.get("severitytext") in levels)
             and (not self.devices or event.get("subject") in self.devices)
             and (
                 not self.types
@@ -58,7 +63,7 @@ class EventFilter:
         """For people."""
         said = [
             "" if self.severity in (None, LEVELS[0]) else f"severity {' or '.join(levels_from(self.severity))}",
-            f"device {' or '.join(self.devices)}" if self.devices else "",
+            f"device {' or '.join(map(flat, self.devices))}" if self.devices else "",
             f"type {' or '.join(each + '*' if each.endswith('.') else each for each in self.types)}"
             if self.types
             else "",

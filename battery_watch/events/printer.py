@@ -13,6 +13,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from reporting.names import flat
+
 STYLES = {"low": "yellow", "medium": "dark_orange", "high": "bold red", "critical": "bold white on dark_magenta"}
 WIDTH = 120
 """Of output that is no terminal."""
@@ -62,16 +64,18 @@ class Output(Console):
     def event(self, event: Mapping[str, Any]) -> None:
         """An event of the topic: a line, its summary below, the chart's link below that."""
         data = event["data"]
-        kind = Text.assemble("  ", (plain(event["type"]), "dim"))
-        self.print(_head(datetime.fromisoformat(event["time"]), event["severitytext"], event["subject"], "") + kind)
+        kind = Text.assemble("  ", (flat(event["type"]), "dim"))
+        head = _head(datetime.fromisoformat(event["time"]), event["severitytext"], event["subject"], "")
+        self.print(head + kind, soft_wrap=True)
         summary = textwrap.fill(
-            plain(data["summary"]), max(40, self.width), initial_indent=INDENT, subsequent_indent=INDENT
+            flat(data["summary"], longest=None), max(40, self.width), initial_indent=INDENT, subsequent_indent=INDENT
         )
         self.print(Text(summary), soft_wrap=True)
         chart = data.get("chart")
         if chart:
             until = datetime.fromisoformat(chart["expires"]).astimezone(UTC)
-            self.print(Text(f"{INDENT}{plain(chart['url'])} (until {until:%Y-%m-%d %H:%M} UTC)"), soft_wrap=True)
+            url = flat(str(chart["url"]), longest=None)
+            self.print(Text(f"{INDENT}{url} (until {until:%Y-%m-%d %H:%M} UTC)"), soft_wrap=True)
 
 
 def archive_text(line: Mapping[str, Any]) -> Text:
@@ -85,7 +89,7 @@ def archive_text(line: Mapping[str, Any]) -> Text:
 
 
 def _kinds(line: Mapping[str, Any]) -> str:
-    return plain(", ".join(kind.replace("_", " ") for kind in line.get("kinds", ("unusual_pattern",))))
+    return flat(", ".join(kind.replace("_", " ") for kind in line.get("kinds", ("unusual_pattern",))))
 
 
 def _reading(
@@ -98,28 +102,19 @@ def _reading(
 def _met(line: Mapping[str, Any]) -> str:
     """The rules that were met; lines of earlier versions name their stages only."""
     if "rules" not in line:
-        return plain(", ".join(line["stages"]))
+        return flat(", ".join(line["stages"]))
     return "; ".join(
-        plain(f"{rule['rule'].replace('_', ' ')}{' of the ' + rule['reading'] if 'reading' in rule else ''}")
+        flat(f"{rule['rule'].replace('_', ' ')}{' of the ' + rule['reading'] if 'reading' in rule else ''}")
         + f" {rule['value']:.4g} (limit {rule['limit']:.4g})"
         for rule in line["rules"]
     )
-
-
-def plain(text: str) -> str:
-    """Text on one line without control characters: a device may have any name, also one that a terminal would obey.
-
-    >>> plain("rack 7\\n\\x1b[31mred")
-    'rack 7 ?[31mred'
-    """
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
 
 
 def _head(at: datetime, severity: str, device: str, fraction: str) -> Text:
     return Text.assemble(
         (f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}{fraction}", "dim"),
         "  ",
-        (f"{plain(severity).upper():8}", STYLES.get(severity, "")),
+        (f"{flat(str(severity)).upper():8}", STYLES.get(severity, "")),
         "  ",
-        (plain(device), "bold"),
+        (flat(str(device)), "bold"),
     )

@@ -20,12 +20,11 @@ from consumer.offline.rescore import DeviceHistory, rescore
 from consumer.settings import Settings
 from consumer.table import scan
 from reporting.anomaly.evidence import Evidence
+from reporting.contract.source import EventSource
 from reporting.keys import minute_key
 from scoring.bundle import Bundle
 from window.features import ROLLING
 from window.samples import Samples
-
-_SOURCE = "urn:battery-watch:"
 
 
 class NotFound(Exception):
@@ -90,23 +89,19 @@ def recheck(
     sent, bucket = request.sent, settings.bucket
     archive = ArchiveReader(aws, bucket)
     if sent is not None:
-        if not sent.source.startswith(_SOURCE):
-            raise ConfigurationError(f"the message comes from {sent.source!r}, which is no worker of this kind")
         if sent.bucket not in ("", bucket):  # empty in a replay
             raise ConfigurationError(
                 f"the message's sample is archived in bucket {sent.bucket!r}, and RESULTS_BUCKET_NAME is "
                 f"{bucket!r}: set it to the message's, if you trust that one"
             )
-        name = sent.source.removeprefix(_SOURCE)
+        table = _table(aws, sent.source)
         device, ts, model = sent.device, sent.ts, sent.model
         line = archive.at(device, ts)
     else:
-        name = settings.table
-        scan.describe(aws, name)  # the id depends on the table's name: a wrong name would just find nothing
-        line = _searched(archive, request.id, name, interval, progress)
+        table = scan.describe(aws, settings.table)  # the id depends on the table: a wrong one would just find nothing
+        line = _searched(archive, request.id, table, interval, progress)
         device, ts, model = line.content["device"], line.content["ts"], line.content["model"]
     bundle = _bundle(settings, aws, bucket, model)
-    table = scan.describe(aws, name)
     past = DeviceHistory(
         aws,
         table,
@@ -150,12 +145,27 @@ def _settled(checked: Checked) -> bool:
     return checked.now is None or any(each.field.startswith("actual.") for each in found)
 
 
+def _table(aws: boto3.Session, source: str) -> scan.TableDescription:
+    """The table that a message's source names, if it is the one that we would read."""
+    named = EventSource.parse(source)
+    if named is None:
+        raise ConfigurationError(f"the message comes from {source!r}, which is no worker of this kind")
+    table = scan.describe(aws, named.table)
+    here = EventSource.of(table.name, table.arn)
+    if named.account and here.account and named != here:
+        raise ConfigurationError(
+            f"the message is about table {table.name} in {named.region} of account {named.account}, and this is "
+            f"{here.region} of account {here.account}: set AWS_DEFAULT_REGION and the credentials to the message's"
+        )
+    return table
+
+
 def _searched(
-    archive: ArchiveReader, event: str, table: str, interval: Interval, progress: StepProgress
+    archive: ArchiveReader, event: str, table: scan.TableDescription, interval: Interval, progress: StepProgress
 ) -> ArchiveLine:
     found = archive.search(
         event,
-        f"{_SOURCE}{table}",
+        EventSource.of(table.name, table.arn).forms,
         device=interval.device,
         since=interval.since,
         until=interval.until,
@@ -164,7 +174,7 @@ def _searched(
     if found.line is None:
         devices = "1 device" if found.devices == 1 else f"{found.devices} devices"
         raise NotFound(
-            f"no archived sample of table {table} leads to the event {event}.\n"
+            f"no archived sample of table {table.name} leads to the event {event}.\n"
             f"Searched: {devices}, {interval.words}, {found.objects} archived minutes.\n"
             "Try --since 3d, or give the message itself: battery-watch explain message.json. An id alone does not find "
             "an amendment (revision 1), a sample that a later record made normal, or a health notice."

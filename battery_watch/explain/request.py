@@ -62,6 +62,7 @@ def _message(text: str, where: str) -> Request:
 
     from reporting.contract.events import HealthEvent, parse
     from reporting.contract.receiving import unwrapped
+    from reporting.names import flat
 
     content = unwrapped(text)
     if isinstance(content, str):
@@ -75,11 +76,12 @@ def _message(text: str, where: str) -> Request:
         fault = error.errors()[0]
         raise click.UsageError(
             f"{where} holds no event of this version of battery-watch: "
-            f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}."
+            f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {flat(fault['msg'], longest=None)}."
         ) from None
     if isinstance(event, HealthEvent):
         raise click.UsageError(
-            f"{where} holds a notice ({event.type}), which no score led to. It says all there is: {event.data.summary}"
+            f"{where} holds a notice ({event.type}), which no score led to. It says all there is: "
+            f"{flat(event.data.summary, longest=None)}"
         )
     return of_sample(event) if event.type == "anomaly.sample" else _of_episode(event)
 

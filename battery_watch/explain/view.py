@@ -14,6 +14,7 @@ from rich.text import Text
 from battery_watch.explain.comparison import Difference
 from battery_watch.explain.recheck import Checked, reasons
 from reporting.contract.events import ChartLink, utc
+from reporting.names import flat
 from scoring.detectors import DETECTORS
 from scoring.feature_words import WORDS
 
@@ -46,10 +47,9 @@ def as_json(checked: Checked) -> dict[str, Any]:
 def show(checked: Checked, console: Console) -> None:
     """For people: as of now, or as published then if the table no longer has the sample."""
     of = _content(checked)
-    device = " ".join(checked.device.split())
     at = f"{utc(checked.ts):%Y-%m-%d %H:%M:%S.%f}"[:-3]
-    console.print(Text(f"{of['severity'].upper()}: {device} at {at} UTC", "bold"))
-    console.print(Text(_sentence(checked)))
+    console.print(Text(f"{flat(str(of['severity'])).upper()}: {flat(checked.device)} at {at} UTC", "bold"))
+    console.print(Text(flat(_sentence(checked), longest=None)))
     console.print(_readings(of))
     console.print(_rules(of))
     console.print(_scores(of))
@@ -57,7 +57,7 @@ def show(checked: Checked, console: Console) -> None:
     if "forest_features" in of:
         console.print(_forest(of["forest_features"]))
     for name, value in _places(checked, of).items():
-        console.print(Text.assemble((f"{name:9}", "bold"), value), soft_wrap=True)
+        console.print(Text.assemble((f"{name:9}", "bold"), flat(value, longest=None)), soft_wrap=True)
     console.print()
     _agreement(checked, console)
 
@@ -140,7 +140,7 @@ def _places(checked: Checked, of: Mapping[str, Any]) -> dict[str, str]:
         "rarity": str(of["rarity"]),
         "bundle": checked.model,
         "event": checked.request.id,
-        "archive": f"s3://{checked.bucket}/{checked.key}" + ("" if checked.line else "  (no line of this sample)"),
+        "archive": f"s3://{checked.bucket}/{checked.key}" + ("" if checked.line else " (no line of this sample)"),
         "chart": f"s3://{checked.bucket}/{checked.chart}" if checked.chart else "none yet that shows it",
     }
     link = checked.request.sent.chart if checked.request.sent is not None else None
@@ -150,7 +150,7 @@ def _places(checked: Checked, of: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _link(link: ChartLink) -> str:
-    return f"{link.url}  (until {link.expires:%Y-%m-%d %H:%M} UTC)"
+    return f"{link.url} (until {link.expires:%Y-%m-%d %H:%M} UTC)"
 
 
 def _agreement(checked: Checked, console: Console) -> None:
@@ -188,7 +188,7 @@ def _differences(name: str, found: list[Difference]) -> Table:
     shares = [each for each in found if each.field.startswith("contributions.")]
     for each in found:
         if each not in shares and (each.field != "summary" or len(found) == 1):
-            table.add_row(each.field, *_short(each.then, each.now))
+            table.add_row(*(Text(flat(said)) for said in (each.field, *_short(each.then, each.now))))
     if shares:
         table.add_row("contributions", "", f"{len(shares)} of them")
     return table

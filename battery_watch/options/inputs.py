@@ -91,11 +91,12 @@ class Inputs:
 @dataclass(frozen=True, slots=True)
 class RecordedInput:
     """What was read. ``table``: the name that messages carry. ``one_device``: the table's key can hold one device
-    only."""
+    only. ``arn``: the table's, empty for files."""
 
     recordings: list[Recording]
     table: str
     one_device: bool = False
+    arn: str = ""
 
 
 def read_input(
@@ -142,7 +143,7 @@ def read_input(
             decoder(exported.table),
             progress=lambda done, total: progress("reading the export", done, total),
         )
-        return RecordedInput([_recording(exported.table, pages, devices)], exported.table)
+        return RecordedInput([_recording(exported.table, pages, devices)], exported.table, arn=exported.arn)
     assert given.table is not None
     table = scan.describe(aws, given.table)
     pages = scan.scan(
@@ -153,7 +154,7 @@ def read_input(
         until=given.until.timestamp() if given.until else None,
         progress=lambda done, total: progress("reading the table", done, total),
     )
-    return RecordedInput([_recording(table.name, pages, devices)], table.name, table.time_keyed)
+    return RecordedInput([_recording(table.name, pages, devices)], table.name, table.time_keyed, table.arn)
 
 
 def _recording(name: str, pages: Iterable[Decoded], devices: Names) -> Recording:

@@ -37,7 +37,7 @@ def replay_recordings(
 
     # Only so that messages name the place where the worker would have archived the sample.
     bucket = os.environ.get("RESULTS_BUCKET_NAME", "")
-    table = WatchedTable(recorded.table, bucket, publish, recorded.one_device)
+    table = WatchedTable(recorded.table, bucket, publish, recorded.one_device, recorded.arn)
     replayed = []
     for recording in recorded.recordings:
         context, rest = recording.before(since.timestamp()) if since else (None, recording)

@@ -18,6 +18,7 @@ from consumer.stream.client import DynamoDBStreams, Stream
 from consumer.stream.records import Decoder
 from reporting.contract.events import utc
 from reporting.mutes import Mutes
+from reporting.names import flat
 from scoring.bundle import Bundle
 from window.samples import Names
 
@@ -64,7 +65,7 @@ def _mutes(aws: boto3.Session, settings: Settings) -> Finding:
     unread = sum(each.mute is None for each in found.values())
     in_force = Mutes(each.mute for each in found.values() if each.mute is not None).in_force(now)
     listed = [
-        f"{m.device if m.device is not None else 'every device'} until {utc(m.until):%Y-%m-%d %H:%M} UTC"
+        f"{flat(m.device) if m.device is not None else 'every device'} until {utc(m.until):%Y-%m-%d %H:%M} UTC"
         for m in in_force
     ]
     if unread:

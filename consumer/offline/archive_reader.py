@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -61,10 +61,17 @@ class ArchiveReader:
         return next((line for line in self._lines(minute_key(device, ts)) if line.content["ts"] == ts), None)
 
     def search(
-        self, event: str, source: str, *, device: str | None, since: float, until: float, progress: Progress
+        self,
+        event: str,
+        sources: Collection[str],
+        *,
+        device: str | None,
+        since: float,
+        until: float,
+        progress: Progress,
     ) -> SearchResult:
         """Search the line whose message has the id ``event``, among samples from ``since`` to ``until`` (epoch seconds)
-        of one device or all, the newest minute first. ``source``: the CloudEvents source.
+        of one device or all, the newest minute first. ``sources``: the CloudEvents sources that it may have.
 
         A message that amends an earlier one has an id of its own. No line has that id.
         """
@@ -78,7 +85,7 @@ class ArchiveReader:
                 for lines in pool.map(self._lines, keys[start : start + AT_ONCE]):
                     done += 1
                     progress(done, len(keys))
-                    found = next((line for line in lines if _id(line.content, source) == event), None)
+                    found = next((line for line in lines if event in _ids(line.content, sources)), None)
                     if found is not None:
                         progress(len(keys), len(keys))
                         return SearchResult(found, len(prefixes), done)
@@ -141,8 +148,8 @@ class ArchiveReader:
         return advised(f"bucket {self._bucket!r}", "RESULTS_BUCKET_NAME and the rights to list and read it")
 
 
-def _id(line: dict[str, Any], source: str) -> str:
-    return event_id(source, line["device"], line["ts"], line["model"])
+def _ids(line: dict[str, Any], sources: Collection[str]) -> list[str]:
+    return [event_id(source, line["device"], line["ts"], line["model"]) for source in sources]
 
 
 def _by_minute(key: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Replays recorded samples through the worker's own lane, from memory, and keeps its commits there.
 
 So a replay gives the worker's results by construction. The differences: there is no stream, so records count as written
-at their ``ts``, and none is late or in the future; it asks for no charts; nothing is muted.
+at their ``ts``, and none is late or in the future; it asks for no charts; nothing is muted. Files have no account, so
+the source of their events names the table alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from consumer.state.commit import Commit
 from consumer.state.head import Head
 from consumer.stream.records import Decoded, NameTables
 from consumer.stream.source import ShardBatch, ShardEnded, ShardNode, ShardOpened, Topology
+from reporting.contract.source import EventSource
 from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
 from scoring.bundle import Bundle
@@ -49,12 +51,13 @@ class Recorded:
 @dataclass(frozen=True, slots=True)
 class WatchedTable:
     """The table of the records, as in the worker's settings: the messages name it, and the bucket. ``one_device``: the
-    table is keyed by time alone, so it can hold one device only."""
+    table is keyed by time alone, so it can hold one device only. ``arn``: the table's, empty where there is none."""
 
     name: str
     bucket: str = ""
     publish: Publish = "episodes"
     one_device: bool = False
+    arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def replay(
     now = float(recorded.records.samples.created.max(initial=0.0))
     shards = Names()
     shard = shards.code(recorded.name)
-    to = Reporting(f"urn:battery-watch:{table.name}", table.name, table.bucket, "", lambda _: None, table.publish)
+    source = str(EventSource.of(table.name, table.arn))
+    to = Reporting(source, table.name, table.bucket, "", lambda _: None, table.publish)
     head = Head(lane="replay", owner="replay", bundle=bundle.id)
     options = LaneOptions(one_device=table.one_device, charts=False, observer=rows)
     lane = Lane(Scorer(bundle), head, to, NameTables(recorded.devices, shards), None, options)

@@ -15,6 +15,7 @@ from consumer.state.head import Head, Storm
 from reporting.contract.events import Devices
 from reporting.contract.health_kinds import HEALTH_KINDS, HealthType
 from reporting.health.notice import Notice
+from reporting.names import flat
 
 STORM_S = 60.0
 """How long notices are gathered after the first one of their kind, in stamps."""
@@ -53,8 +54,9 @@ class _Gathering:
         notice, names, self.notice, self.devices = self.notice, [*self.devices], None, {}
         if len(names) == 1:
             return notice
-        named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
-        said = f"{len(names):,} further devices {HEALTH_KINDS[notice.type].many[notice.state]}: {named}."
+        named = ", ".join(map(flat, names[:NAMED]))
+        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        said = f"{len(names):,} further devices {HEALTH_KINDS[notice.type].many[notice.state]}: {named}{more}."
         devices = Devices(count=len(names), first=tuple(names[:NAMED]))
         return replace(notice, device=None, at=at, summary=said, lane=lane, event=None, devices=devices)
 

@@ -41,12 +41,17 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A complete export of a table. ``table``: its name."""
+    """A complete export of a table. ``arn``: the table's."""
 
     bucket: str
     folder: str
-    table: str
+    arn: str
     files: tuple[DataFile, ...]
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.arn.rsplit("/", 1)[-1]
 
     @property
     def items(self) -> int:
@@ -84,7 +89,7 @@ def find(aws: boto3.Session, url: str) -> Export:
         )
     except (orjson.JSONDecodeError, KeyError) as error:
         raise ConfigurationError(f"s3://{bucket}/{folder}{FILES} is no list of files: {error!r}") from error
-    return Export(bucket, folder, str(summary.get("tableArn", "")).rsplit("/", 1)[-1], found)
+    return Export(bucket, folder, str(summary.get("tableArn", "")), found)
 
 
 def read(

@@ -32,11 +32,12 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class TableDescription:
     """What DescribeTable says. ``items``: their approximate number, 0 if unknown. ``keys``: the attributes of the key,
-    the partition key first."""
+    the partition key first. ``arn``: names account and region."""
 
     name: str
     items: int
     keys: tuple[str, ...]
+    arn: str = ""
 
     @property
     def time_keyed(self) -> bool:
@@ -49,7 +50,8 @@ def describe(aws: boto3.Session, name: str) -> TableDescription:
     with advised(f"table {name!r}", ADVICE):
         about = aws.client("dynamodb", config=PATIENT).describe_table(TableName=name)["Table"]
     keys = sorted(about["KeySchema"], key=lambda key: key["KeyType"] != "HASH")
-    return TableDescription(name, int(about.get("ItemCount", 0)), tuple(key["AttributeName"] for key in keys))
+    names = tuple(key["AttributeName"] for key in keys)
+    return TableDescription(name, int(about.get("ItemCount", 0)), names, about.get("TableArn", ""))
 
 
 def scan(

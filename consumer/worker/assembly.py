@@ -45,6 +45,7 @@ from consumer.worker.start import patiently, stop_on_signals
 from consumer.worker.status import Status, StatusLog
 from consumer.worker.table_reader import TableReader
 from consumer.worker.worker import EXIT_FAILED, EXIT_OK, Background, Worker
+from reporting.contract.source import EventSource
 from reporting.sinks.archive import Archive
 from reporting.sinks.chart_links import ChartLinks
 from reporting.sinks.topic import Topic
@@ -120,7 +121,7 @@ class Assembly:
         self._known_bundles = BundleReader(source, store, bundle, every_s=settings.bundle_every_s)
         self._bundles = LaneBundles(bundle, store, lambda: self._known_bundles.look().bundle)
         to = Reporting(
-            source=f"urn:battery-watch:{settings.table}",
+            source=str(EventSource.of(settings.table, stream.arn)),
             table=settings.table,
             bucket=settings.bucket,
             chart_prefix=settings.chart_prefix,

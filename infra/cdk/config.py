@@ -57,7 +57,7 @@ class Config(BaseModel):
     emails: Emails = ()
     """Get events. Each address must first confirm a message from SNS."""
     email_severities: Severities = ("high", "critical")
-    """The severities that are sent by e-mail; empty: all."""
+    """The severities that are sent by e-mail, with the ends of notices that began with one of them; empty: all."""
     queues: Queues = ()
     """Names of queues to make; each gets every event."""
     alarm_emails: Emails = ()

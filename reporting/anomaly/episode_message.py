@@ -9,10 +9,12 @@ from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.faults import WORDS, worst_words
 from reporting.anomaly.publication import SEVERITIES, Publication, event_id, rule_words
 from reporting.contract.events import AnomalyEpisode, ArchiveLink, EpisodeEvent, schema_uri, utc
+from reporting.contract.health_kinds import filter_severity
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.duration import duration
 from reporting.keys import minute_key
 from reporting.message import Message
+from reporting.names import flat
 
 
 def episode_message(
@@ -40,6 +42,7 @@ def episode_message(
         dataschema=schema_uri(f"anomaly.{kind}"),
         severitytext=severity,
         severitynumber=SEVERITY_NUMBERS[severity],
+        filterseverity=filter_severity(f"anomaly.{kind}", severity),
         sequence=to.position.sequence if to.position else None,
         partitionkey=episode.device,
         recordedtime=to.recorded,
@@ -67,7 +70,7 @@ def episode_message(
         ),
     )
     text = [
-        f"{severity.upper()}: {' '.join(episode.device.split())}, {WORDS[episode.kind]}, {kind} at "
+        f"{severity.upper()}: {flat(episode.device)}, {WORDS[episode.kind]}, {kind} at "
         f"{event.time:%Y-%m-%d %H:%M:%S} UTC",
         summary,
         *([] if evidence is None else [f"{rule_words(evidence.explanation.rules)}."]),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import SEVERITIES, Publication, event_id, rule_words
 from reporting.contract.events import AnomalyEvent, AnomalySample, ArchiveLink, schema_uri, utc
+from reporting.contract.health_kinds import filter_severity
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.keys import minute_key
 from reporting.message import Message
+from reporting.names import flat
 
 
 def sample_message(evidence: Evidence, to: Publication, *, episode: str, revision: int) -> Message:
@@ -29,6 +31,7 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
         dataschema=schema_uri("anomaly.sample"),
         severitytext=severity,
         severitynumber=SEVERITY_NUMBERS[severity],
+        filterseverity=filter_severity("anomaly.sample", severity),
         sequence=position.sequence if position else None,
         partitionkey=evidence.device,
         recordedtime=to.recorded,
@@ -48,7 +51,7 @@ def sample_message(evidence: Evidence, to: Publication, *, episode: str, revisio
         ),
     )
     text = [
-        f"{severity.upper()}: {' '.join(evidence.device.split())} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+        f"{severity.upper()}: {flat(evidence.device)} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
         evidence.explanation.sentence,
         f"{rule_words(evidence.explanation.rules)}.",
         *to.closing_lines(None if revision else event.id),  # no archive line leads to the id of an amendment

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from matplotlib.font_manager import findfont, get_font
 
+from reporting.names import flat
+
 FONT = "DejaVu Sans"
 """Shipped with matplotlib, so a chart looks the same everywhere."""
 INK, SOFT, FAINT, RECONSTRUCTED, LIMIT = "#1f2933", "#616e7c", "#d9dee4", "#7fb3e6", "#c0392b"
@@ -34,7 +36,6 @@ LOOKS = {
 
 def drawable(text: str) -> str:
     """``text`` on one line, shortened if it is too long, with a box for each character that the font lacks."""
-    if len(text) > LONGEST_NAME:
-        text = f"{text[: LONGEST_NAME // 2]}…{text[-(LONGEST_NAME // 2 - 1) :]}"
     font = get_font(findfont(FONT))
-    return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "\N{WHITE SQUARE}" for c in text)
+    line = flat(text, longest=LONGEST_NAME) if text else ""
+    return "".join(c if font.get_char_index(ord(c)) else "\N{WHITE SQUARE}" for c in line)

@@ -30,7 +30,7 @@ _TABLE = ("<!-- health kinds: `make contract` writes this table -->\n", "<!-- en
 RELEASED = FOLDER / "released.json"
 CLIENT = "client/battery_watch_events.py"
 FILTERS: dict[str, dict[str, list[Any]]] = {
-    "critical_only": {"severity": ["critical"]},
+    "critical_only": {"filterseverity": ["critical"]},
     "one_device": {"device": ["bay-7"]},
     "health_only": {"type": [{"prefix": "health."}]},
     "all_but_ongoing": {"type": [{"anything-but": ["anomaly.ongoing"]}]},
@@ -39,6 +39,7 @@ FILTERS: dict[str, dict[str, list[Any]]] = {
 ATTRIBUTES = {
     "type": "The event's type.",
     "severity": "low, medium, high or critical.",
+    "filterseverity": "As severity; of the end of a health notice that of its beginning. Filter by this one.",
     "device": "The event's subject: a device, or the table.",
     "state": "opened, escalated, ongoing or closed.",
     "schema": "The event's dataschema.",
@@ -217,7 +218,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter'''
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError'''
 
 _ASYNCAPI = """# Made by `make contract`.
 asyncapi: 3.0.0

@@ -240,6 +240,11 @@ class Envelope(BaseModel):
     dataschema: str
     severitytext: str
     severitynumber: Annotated[int, Field(ge=1, le=24)]
+    filterseverity: str | None = Field(
+        default=None,
+        description="The severity to filter by: of the end of a health notice that of its beginning, else the same as "
+        "severitytext. Not there in version 0.1.0.",
+    )
     sequence: str | None = None
     partitionkey: str
     recordedtime: datetime | None = Field(
@@ -269,7 +274,7 @@ class HealthEvent(Envelope):
 
 
 Event = AnomalyEvent | EpisodeEvent | HealthEvent
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _ENVELOPE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _SCHEMA = "urn:battery-watch:schema"
 _TYPES = (*get_args(AnomalyType), *get_args(EpisodeType), *get_args(HealthType))

@@ -10,7 +10,7 @@ from reporting.contract.health_kinds import EXAMPLE_S, HEALTH_KINDS
 from reporting.contract.receiving import TYPES
 from reporting.contract.severities import SEVERITY_NUMBERS
 
-_SOURCE, _DEVICE, _BUCKET = "urn:battery-watch:device4", "bay-7", "battery-results"
+_SOURCE, _DEVICE, _BUCKET = "urn:battery-watch:123456789012:eu-central-1:device4", "bay-7", "battery-results"
 _BEGAN = datetime.fromtimestamp(EXAMPLE_S, UTC)
 _MODEL = "bw-04f703624b25"
 _FINDING: dict[str, Any] = {
@@ -85,6 +85,7 @@ def _event(kind: str, data: dict[str, Any], after_s: float, severity: str) -> Ev
             "dataschema": schema_uri(kind),
             "severitytext": severity,
             "severitynumber": SEVERITY_NUMBERS[severity],
+            "filterseverity": severity,
             "sequence": _POSITION["sequence"] if data.get("position") else None,
             "partitionkey": device,
             "recordedtime": at + timedelta(seconds=0.8),

@@ -39,7 +39,8 @@ EXAMPLE_S = 1_784_989_507.0
 class HealthKind:
     """One kind of health notice.
 
-    ``severity``: of a notice that opens; one that closes is always low. ``meaning``: one line for docs/events.md.
+    ``severity``: of a notice that opens; one that closes is always low, and filtered as its opening
+    (`filter_severity`). ``meaning``: one line for docs/events.md.
     ``example``: the payload's fields in the published sample, beside device and state. ``counter``: what the worker
     counts it as; None for the type's own name. ``many``: by state, what many devices do, for the one message about all
     of them (rule 30); empty for a kind about the table.
@@ -213,6 +214,16 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
 
 HEALTH_COUNTERS: dict[str, str] = {kind: of.counter or kind.removeprefix(PREFIX) for kind, of in HEALTH_KINDS.items()}
 """By type, the name under which the worker counts its openings."""
+
+
+def filter_severity(event_type: str, severity: str) -> str:
+    """The severity by which filters let an event pass. An event that closes a health notice has that of its opening:
+    who heard that something is wrong hears that it is over. Any other has its own.
+
+    >>> filter_severity("health.silence", "low"), filter_severity("anomaly.closed", "critical")
+    ('high', 'critical')
+    """
+    return next((of.severity for kind, of in HEALTH_KINDS.items() if kind == event_type), severity)
 
 
 def metric_name(counter: str) -> str:

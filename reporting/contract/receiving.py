@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from reporting.contract.events import (
     AnomalyType,
@@ -23,10 +23,13 @@ TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_a
 """Every type of event in this version of the contract."""
 _WRAPPINGS = ("Message", "Body", "body")
 """The fields that hold the published text: of SNS without raw delivery, of SQS, of a record for Lambda."""
+_MOST_FAULTS = 3
+"""The message of an error names so many faults of an event."""
 
 
 class NotAnEvent(ValueError):
-    """What came is no event: the text of a mail, say, or a message of another sender."""
+    """What came is no event: the text of a mail, say, a message of another sender, or an event with broken data. The
+    message says what is wrong, without the whole of what came."""
 
 
 class OtherEvent(Envelope):
@@ -50,7 +53,7 @@ class Confirmation:
 def from_sqs(message: Mapping[str, Any] | str) -> Event | OtherEvent:
     """The event in an SQS message as boto3 gives it, or in its body alone, with or without raw message delivery.
 
-    Raises `NotAnEvent`, and pydantic's `ValidationError` (both are ValueErrors) for a broken event.
+    Raises `NotAnEvent`, a ValueError, also for a broken event.
     """
     return _event(message)
 
@@ -60,7 +63,7 @@ def from_lambda(event: Mapping[str, Any]) -> list[Event | OtherEvent]:
     records = event.get("Records")
     if not isinstance(records, list):
         raise NotAnEvent("no Records: this is no call by SNS or SQS")
-    return [_event(record.get("Sns", record)) for record in records]
+    return [_event(record.get("Sns", record) if isinstance(record, dict) else record) for record in records]
 
 
 def from_http(body: str | bytes) -> Event | OtherEvent | Confirmation:
@@ -92,9 +95,20 @@ def _event(message: Any) -> Event | OtherEvent:
     if not (isinstance(content, dict) and "specversion" in content):
         raise NotAnEvent(f"no CloudEvent: {str(content)[:80]!r}")
     kind = content.get("type")
-    if kind in TYPES and known(kind, str(content.get("dataschema"))):
-        return parse(json.dumps(content))
-    return OtherEvent.model_validate(content)
+    try:
+        if kind in TYPES and known(kind, str(content.get("dataschema"))):
+            return parse(json.dumps(content))
+        return OtherEvent.model_validate(content)
+    except ValidationError as error:
+        raise NotAnEvent(f"a broken event: {_faults(error)}") from None  # which shows parts of what came
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong, and where."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    named = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}"[:200] for each in found[:_MOST_FAULTS]]
+    more = f"; and {len(found) - _MOST_FAULTS} more" if len(found) > _MOST_FAULTS else ""
+    return "; ".join(named) + more
 
 
 def _json(body: str | bytes) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from reporting.health.device import Device, Record
 from reporting.health.notice import Notice
 from reporting.health.state import Run
+from reporting.names import flat
 from window.samples import Kind
 
 SKEW_SAMPLES, SKEW_SPAN_S = 3, 10.0
@@ -40,7 +41,7 @@ def corrected(device: Device, record: Record, kind: Kind) -> Kind:
         device.set_back.append(record.row)
     device.update(skew_s=offset, suspect=None)
     way = "ahead" if offset > 0 else "behind"
-    said = f"The clock of {device.name} is {abs(offset):.0f} s {way}: its samples are scored on its own clock."
+    said = f"The clock of {flat(device.name)} is {abs(offset):.0f} s {way}: its samples are scored on its own clock."
     device.add(record.row, Notice("health.clock_skew", device.name, record.at, "opened", said, offset_s=offset))
     return Kind.SAMPLE
 
@@ -48,7 +49,7 @@ def corrected(device: Device, record: Record, kind: Kind) -> Kind:
 def right(device: Device, record: Record) -> None:
     """A record is on time: the clock is right, and a notice that said otherwise is closed."""
     if device.state.skew_s is not None:
-        said = f"The clock of {device.name} is right again."
+        said = f"The clock of {flat(device.name)} is right again."
         offset = record.ts - record.created
         device.add(record.row, Notice("health.clock_skew", device.name, record.at, "closed", said, offset_s=offset))
         if device.state.skew_s > 0:

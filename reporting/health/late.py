@@ -8,6 +8,7 @@ from reporting.contract.events import utc
 from reporting.health.device import Device, Record
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth, Run
+from reporting.names import flat
 from window.samples import Kind
 
 LATE_QUIET_S = 60.0
@@ -44,7 +45,7 @@ def _report(device: Device, row: int, at: float) -> None:
     if run is None:
         return
     samples = "1 sample" if run.count == 1 else f"{run.count} samples"
-    said = f"{samples} of {device.name} came too late and were not scored."
+    said = f"{samples} of {flat(device.name)} came too late and were not scored."
     command = f"battery-watch replay --table {device.table} --since {utc(run.since):%Y-%m-%dT%H:%M:%SZ}"
     notice = Notice(
         "health.late",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from reporting.health.device import Device, Rows
 from reporting.health.notice import Notice
 from reporting.health.state import Fit
+from reporting.names import flat
 from scoring.bundle import Bundle
 from scoring.succession import Succession
 from window.samples import Floats, Samples
@@ -36,7 +37,7 @@ class Misfit:
         share, known = self.counted.outside / self.counted.seen, self.bundle.config.training_range
         (low_a, high_a), (low_c, high_c) = known.current_a, known.temperature_c
         return (
-            f"{share:.0%} of the first {self.counted.seen} samples of {device} lie outside the training range of "
+            f"{share:.0%} of the first {self.counted.seen} samples of {flat(device)} lie outside the training range of "
             f"bundle {self.bundle.id} ({low_a:.3g} to {high_a:.3g} A, {low_c:.3g} to {high_c:.3g} °C): it may raise "
             "false alarms all the time, or miss a fault. Train a bundle on your own charges and point MODEL_DIR at it."
         )

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Literal
 
 from reporting.contract.events import Devices, Health, HealthEvent, schema_uri, utc
-from reporting.contract.health_kinds import HEALTH_KINDS, HealthType
+from reporting.contract.health_kinds import HEALTH_KINDS, HealthType, filter_severity
 from reporting.contract.severities import SEVERITY_NUMBERS
 from reporting.message import Message
+from reporting.names import flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Notice:
             identity += f"\n{self.event}"
         if self.devices is not None:
             identity += f"\n{self.devices.count} {self.devices.first!r}"
+        summary = flat(self.summary, longest=None)  # an older version may have written it
         event = HealthEvent(
             id=hashlib.sha256(identity.encode()).hexdigest()[:32],
             source=source,
@@ -55,12 +57,13 @@ class Notice:
             dataschema=schema_uri(self.type),
             severitytext=severity,
             severitynumber=SEVERITY_NUMBERS[severity],
+            filterseverity=filter_severity(self.type, severity),
             partitionkey=self.device or table,
             recordedtime=recorded,
             data=Health(
                 device=self.device,
                 devices=self.devices,
-                summary=self.summary,
+                summary=summary,
                 state=self.state,
                 since=self.since,
                 until=self.until,
@@ -72,8 +75,8 @@ class Notice:
             ),
         )
         text = [
-            f"{severity.upper()}: {' '.join(event.subject.split())} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
-            self.summary,
+            f"{severity.upper()}: {flat(event.subject)} at {event.time:%Y-%m-%d %H:%M:%S} UTC",
+            summary,
         ]
         return Message(
             id=event.id,
@@ -83,5 +86,5 @@ class Notice:
             state=self.state,
             schema_uri=event.dataschema,
             body=event.model_dump_json(exclude_none=True),
-            text="\n".join([*text, f"Run: {self.command}"] if self.command else text),
+            text="\n".join([*text, f"Run: {flat(self.command, longest=None)}"] if self.command else text),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reporting.health.device import Device, Record
 from reporting.health.notice import Notice
+from reporting.names import flat
 from window.samples import Kind
 
 QUARANTINE_EVERY_S = 3600.0
@@ -15,7 +16,7 @@ def follow(device: Device, record: Record, kind: Kind) -> None:
     last = device.state.quarantine_told
     if kind.quarantined and (last is None or record.at - last >= QUARANTINE_EVERY_S):
         said = (
-            f"A record of {device.name} could not be used and is quarantined ({kind.name.lower()}). "
+            f"A record of {flat(device.name)} could not be used and is quarantined ({kind.name.lower()}). "
             "Further ones within the hour get no notice."
         )
         notice = Notice("health.quarantine", device.name, record.at, "opened", said, since=record.created)

@@ -6,6 +6,7 @@ from reporting.contract.events import utc
 from reporting.health.device import Device, Rows
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
+from reporting.names import flat
 from window.samples import Floats
 
 SILENCE_S = 120.0
@@ -32,7 +33,7 @@ def end(device: Device, rows: Rows, stamp: Floats) -> None:
         device.update(silent=False)
     elif state.silent and (later := stamp > state.last).any():
         row, at = int(rows[later][0]), float(stamp[later][0])
-        said = f"{device.name} sends again, after {at - state.last:.0f} s."
+        said = f"{flat(device.name)} sends again, after {at - state.last:.0f} s."
         device.add(row, Notice("health.silence", device.name, at, "closed", said, since=state.last, until=at))
         device.update(silent=False)
 
@@ -42,14 +43,14 @@ def expire(device: Device, at: float) -> None:
     since = device.state.last
     if not device.state.silent and since + SILENCE_S <= at:
         device.update(silent=True)
-        said = f"No sample from {device.name} since {utc(since):%H:%M:%S} UTC, {SILENCE_S:.0f} s ago."
+        said = f"No sample from {flat(device.name)} since {utc(since):%H:%M:%S} UTC, {SILENCE_S:.0f} s ago."
         device.add(0, Notice("health.silence", device.name, at, "opened", said, since=since))
 
 
 def forget(device: Device, at: float) -> str:
     """Close the silence because the device is forgotten. Returns the sentence, which closes its other notices too."""
     said = (
-        f"No sample from {device.name} for {FORGET_S / 3600:g} h: it is no longer watched. "
+        f"No sample from {flat(device.name)} for {FORGET_S / 3600:g} h: it is no longer watched. "
         "If it sends again, it counts as a new device."
     )
     device.add(0, Notice("health.silence", device.name, at, "closed", said, since=device.state.last, until=at))

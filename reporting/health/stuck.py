@@ -9,6 +9,7 @@ import numpy as np
 from reporting.health.device import Device, Rows
 from reporting.health.notice import Notice
 from reporting.health.state import Frozen
+from reporting.names import flat
 from window.samples import Floats, Samples
 
 STUCK_SAMPLES, STUCK_S = 30, 60.0
@@ -54,7 +55,7 @@ def _repeat(device: Device, frozen: Frozen, stamp: Floats, rows: Rows) -> Frozen
     row = int(rows[int(stuck.argmax())])
     at = float(stamp[row])
     said = (
-        f"{device.name} has reported exactly {frozen.current_a:g} A and {frozen.temperature_c:g} °C "
+        f"{flat(device.name)} has reported exactly {frozen.current_a:g} A and {frozen.temperature_c:g} °C "
         f"for {at - frozen.since:.0f} s: a sensor or its logger is stuck."
     )
     device.add(row, Notice("health.stuck", device.name, at, "opened", said, since=frozen.since))
@@ -62,5 +63,5 @@ def _repeat(device: Device, frozen: Frozen, stamp: Floats, rows: Rows) -> Frozen
 
 
 def _close(device: Device, row: int, at: float, frozen: Frozen) -> None:
-    said = f"The readings of {device.name} change again."
+    said = f"The readings of {flat(device.name)} change again."
     device.add(row, Notice("health.stuck", device.name, at, "closed", said, since=frozen.since, until=at))

@@ -119,7 +119,7 @@ def assert_filtered_by_sns(account: Any, name: str) -> None:
     of = aws.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
     assert of["RawMessageDelivery"] == "true"
     assert json.loads(of["FilterPolicy"]) == {
-        "severity": ["high", "critical"],
+        "$or": [{"filterseverity": ["high", "critical"]}, {"severity": ["high", "critical"]}],
         "device": ["rack/7", "a"],
         "type": [{"prefix": "anomaly."}],
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 SeverityName = Literal["low", "medium", "high", "critical"]
 SEVERITY_NUMBERS: dict[str, int] = {"low": 9, "medium": 13, "high": 17, "critical": 21}
@@ -264,6 +264,11 @@ class Envelope(BaseModel):
     dataschema: str
     severitytext: str
     severitynumber: Annotated[int, Field(ge=1, le=24)]
+    filterseverity: str | None = Field(
+        default=None,
+        description="The severity to filter by: of the end of a health notice that of its beginning, else the same as "
+        "severitytext. Not there in version 0.1.0.",
+    )
     sequence: str | None = None
     partitionkey: str
     recordedtime: datetime | None = Field(
@@ -293,7 +298,7 @@ class HealthEvent(Envelope):
 
 
 Event = AnomalyEvent | EpisodeEvent | HealthEvent
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _ENVELOPE: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _SCHEMA = "urn:battery-watch:schema"
 _TYPES = (*get_args(AnomalyType), *get_args(EpisodeType), *get_args(HealthType))
@@ -356,10 +361,13 @@ TYPES: tuple[str, ...] = (*get_args(EpisodeType), *get_args(AnomalyType), *get_a
 """Every type of event in this version of the contract."""
 _WRAPPINGS = ("Message", "Body", "body")
 """The fields that hold the published text: of SNS without raw delivery, of SQS, of a record for Lambda."""
+_MOST_FAULTS = 3
+"""The message of an error names so many faults of an event."""
 
 
 class NotAnEvent(ValueError):
-    """What came is no event: the text of a mail, say, or a message of another sender."""
+    """What came is no event: the text of a mail, say, a message of another sender, or an event with broken data. The
+    message says what is wrong, without the whole of what came."""
 
 
 class OtherEvent(Envelope):
@@ -383,7 +391,7 @@ class Confirmation:
 def from_sqs(message: Mapping[str, Any] | str) -> Event | OtherEvent:
     """The event in an SQS message as boto3 gives it, or in its body alone, with or without raw message delivery.
 
-    Raises `NotAnEvent`, and pydantic's `ValidationError` (both are ValueErrors) for a broken event.
+    Raises `NotAnEvent`, a ValueError, also for a broken event.
     """
     return _event(message)
 
@@ -393,7 +401,7 @@ def from_lambda(event: Mapping[str, Any]) -> list[Event | OtherEvent]:
     records = event.get("Records")
     if not isinstance(records, list):
         raise NotAnEvent("no Records: this is no call by SNS or SQS")
-    return [_event(record.get("Sns", record)) for record in records]
+    return [_event(record.get("Sns", record) if isinstance(record, dict) else record) for record in records]
 
 
 def from_http(body: str | bytes) -> Event | OtherEvent | Confirmation:
@@ -425,9 +433,20 @@ def _event(message: Any) -> Event | OtherEvent:
     if not (isinstance(content, dict) and "specversion" in content):
         raise NotAnEvent(f"no CloudEvent: {str(content)[:80]!r}")
     kind = content.get("type")
-    if kind in TYPES and known(kind, str(content.get("dataschema"))):
-        return parse(json.dumps(content))
-    return OtherEvent.model_validate(content)
+    try:
+        if kind in TYPES and known(kind, str(content.get("dataschema"))):
+            return parse(json.dumps(content))
+        return OtherEvent.model_validate(content)
+    except ValidationError as error:
+        raise NotAnEvent(f"a broken event: {_faults(error)}") from None  # which shows parts of what came
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong, and where."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    named = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}"[:200] for each in found[:_MOST_FAULTS]]
+    more = f"; and {len(found) - _MOST_FAULTS} more" if len(found) > _MOST_FAULTS else ""
+    return "; ".join(named) + more
 
 
 def _json(body: str | bytes) -> Any:

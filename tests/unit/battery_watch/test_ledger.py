@@ -26,20 +26,31 @@ def shown(monkeypatch: pytest.MonkeyPatch, *devices: str) -> str:
 
 
 def test_a_device_with_a_long_name_leaves_the_counts_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """255 characters are what the events' attribute takes. The whole name can be read, over several lines."""
+    """255 characters are what the events' attribute takes. Beginning and end can be read, over several lines."""
     name = "".join(chr(ord("a") + n * n % 26) for n in range(255))
     printed = shown(monkeypatch, name, "bay-7")
     assert printed.count("123,456") == 4
     assert all(len(line) <= 140 for line in printed.splitlines())
-    parts = [word for word in printed.split() if len(word) > 12 and word in name]
-    assert "".join(parts) == name
+    parts = [word for word in printed.split() if len(word) > 4 and any(each in name for each in word.split("…"))]
+    begin, end = "".join(parts).split("…")
+    assert name.startswith(begin)
+    assert name.endswith(end)
     assert max(map(len, parts)) <= NAME_WIDTH
 
 
-@pytest.mark.parametrize("name", ["[/red]", "[bold]bay[/bold]", "\x1b[2J\x1b[31mgone", "two\nlines", "\x07"])
-def test_bug_44_a_name_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("[/red]", "[/red]"),
+        ("[bold]bay[/bold]", "[bold]bay[/bold]"),
+        ("\x1b[2J\x1b[31mgone", "?[2J?[31mgone"),
+        ("two\nlines", "two lines"),
+        ("\x07", "?"),
+    ],
+)
+def test_bug_44_a_name_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
     """Neither as mark-up nor by the terminal, and it is one line of the table."""
     printed = shown(monkeypatch, name)
-    assert name.encode("unicode_escape").decode() in printed
+    assert said in printed
     assert "\x1b" not in printed
     assert sum("123,456" in line for line in printed.splitlines()) == 1

@@ -26,7 +26,11 @@ def test_the_levels_are_the_contracts() -> None:
     [
         (EventFilter(), {}, "everything"),
         (EventFilter("low"), {}, "everything"),
-        (EventFilter("high"), {"severity": ["high", "critical"]}, "severity high or critical"),
+        (
+            EventFilter("high"),
+            {"$or": [{"filterseverity": ["high", "critical"]}, {"severity": ["high", "critical"]}]},
+            "severity high or critical",
+        ),
         (EventFilter(None, ("a", "rack/7")), {"device": ["a", "rack/7"]}, "device a or rack/7"),
         (
             EventFilter(None, (), ("anomaly.", "health.gap")),
@@ -35,7 +39,11 @@ def test_the_levels_are_the_contracts() -> None:
         ),
         (
             EventFilter("critical", ("a",), ("health.",)),
-            {"severity": ["critical"], "device": ["a"], "type": [{"prefix": "health."}]},
+            {
+                "$or": [{"filterseverity": ["critical"]}, {"severity": ["critical"]}],
+                "device": ["a"],
+                "type": [{"prefix": "health."}],
+            },
             "severity critical, device a, type health.*",
         ),
     ],
@@ -65,6 +73,22 @@ def test_options_make_a_filter_policy(filters: EventFilter, policy: dict[str, An
 def test_an_event_is_wanted_or_not(filters: EventFilter, heard: bool) -> None:
     """By each of the three; a type is a prefix with a dot at its end alone."""
     assert filters.matches(event()) is heard
+
+
+@pytest.mark.parametrize(
+    ("filters", "change", "heard"),
+    [
+        (EventFilter("high"), {"filterseverity": "high"}, True),
+        (EventFilter("high"), {"filterseverity": "medium"}, False),
+        (EventFilter("high"), {}, False),
+        (EventFilter(), {}, True),
+    ],
+)
+def test_the_end_of_a_notice_is_heard_where_its_beginning_was(
+    filters: EventFilter, change: dict[str, str], heard: bool
+) -> None:
+    """It is low itself. A worker of version 0.1.0 does not say how it began."""
+    assert filters.matches(event(type="health.silence", severitytext="low", **change)) is heard
 
 
 @pytest.mark.parametrize("text", ["anomaly.", "health.", "anomaly.opened", "anomaly.sample", "health.clock_skew"])

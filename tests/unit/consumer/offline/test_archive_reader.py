@@ -11,6 +11,7 @@ import pytest
 from consumer.errors import ConfigurationError
 from consumer.offline.archive_reader import ArchiveReader
 from reporting.anomaly.publication import event_id
+from reporting.contract.source import EventSource
 from reporting.keys import chart_key, minute_key
 from reporting.sinks.archive import StoredObject
 
@@ -42,7 +43,7 @@ def looked_for(archive: ArchiveReader, whose: str, ts: float, **more: Any) -> tu
     steps: list[tuple[int, int]] = []
     asked = {"device": None, "since": T, "until": T + 3600, **more}
     found = archive.search(
-        event_id(SOURCE, whose, ts, "bw-x"), SOURCE, progress=lambda *step: steps.append(step), **asked
+        event_id(SOURCE, whose, ts, "bw-x"), [SOURCE], progress=lambda *step: steps.append(step), **asked
     )
     assert steps == sorted(steps)
     assert all(done == total for done, total in steps[-1:] if found.line or done == found.objects)
@@ -73,8 +74,18 @@ def test_one_device_and_an_interval_bound_the_search(archive: ArchiveReader, s3:
 def test_an_id_of_another_table_or_bundle_finds_nothing(archive: ArchiveReader) -> None:
     """It is made of both."""
     for event in (event_id("urn:battery-watch:u", "a", T, "bw-x"), event_id(SOURCE, "a", T, "bw-y")):
-        found = archive.search(event, SOURCE, device=None, since=T, until=T + 3600, progress=lambda *_: None)
+        found = archive.search(event, [SOURCE], device=None, since=T, until=T + 3600, progress=lambda *_: None)
         assert (found.line, found.objects) == (None, 120)
+
+
+def test_an_id_is_found_by_any_source_that_the_table_has_had(archive: ArchiveReader) -> None:
+    """Ids of before an upgrade are made of another source."""
+    source = EventSource("t", "123456789012", "eu-central-1")
+    assert source.forms == (str(source), SOURCE)
+    for form in source.forms:
+        event = event_id(form, "a", T, "bw-x")
+        found = archive.search(event, source.forms, device="a", since=T, until=T + 60, progress=lambda *_: None)
+        assert found.line is not None
 
 
 def test_a_message_leads_to_its_line_at_once(archive: ArchiveReader, s3: Any) -> None:

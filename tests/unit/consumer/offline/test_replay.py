@@ -108,6 +108,15 @@ def test_a_message_is_the_workers_without_place_in_a_stream_and_chart(plain_bund
     assert "chart" not in event["data"]
 
 
+def test_the_events_of_a_table_name_its_account(plain_bundle: Bundle) -> None:
+    """As the worker's do, so they have the worker's ids. Files have none."""
+    arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/device4"
+    events = told(replayed(charge(50, (49,)), plain_bundle, publish="samples", arn=arn))
+    assert {event["source"] for event in events} == {"urn:battery-watch:123456789012:eu-central-1:device4"}
+    without = told(replayed(charge(50, (49,)), plain_bundle, publish="samples"))
+    assert not {event["id"] for event in events} & {event["id"] for event in without}
+
+
 def test_what_is_told_of_episodes(plain_bundle: Bundle) -> None:
     """Each from its opening to its end, with the ids of the rows and the sample that speaks for it; the one that goes
     on at the end of the recording is not told to be over."""

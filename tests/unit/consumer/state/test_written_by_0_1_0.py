@@ -26,12 +26,14 @@ from consumer.state.snapshot import Snapshot
 from reporting.contract import documents
 from reporting.contract.events import AnomalyEvent
 from reporting.contract.receiving import OtherEvent, from_sqs
+from reporting.contract.source import EventSource
 from reporting.keys import ARCHIVE
 from window.rolling import Windows
 from window.samples import Names
 
 NOTHING: tuple[Any, ...] = (None, "", 0, False, [], {}, {"messages": [], "minutes": []})
 COLUMNS = ["ts", "current_a", "temperature_c", "reconstruction_error", "forest_score", "severity", "stages"]
+ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/device4"
 HEADS = [(name, key) for name, case in CASES.items() for key in case.heads]
 everywhere = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
@@ -142,9 +144,11 @@ def test_a_message_leads_to_its_line_in_the_archive(s3: Any) -> None:
             expected = lines.get((event.data.device, event.data.ts))
             if expected is None or expected["scores"] != json.loads(message["default"])["data"]["scores"]:
                 continue
+            source = EventSource.parse(event.source)
+            assert source is not None
             searched = archived.search(
                 event.id,
-                event.source,
+                EventSource.of(source.table, ARN).forms,  # as the command asks today
                 device=event.data.device,
                 since=event.data.ts - 60.0,
                 until=event.data.ts + 60.0,

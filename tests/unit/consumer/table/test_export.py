@@ -68,7 +68,7 @@ def test_an_export_is_found_and_read(aws: Any, decoder: Decoder, write: Write, u
     write(3, 0, 2)
     steps: list[tuple[int, int]] = []
     found = find(aws, url)
-    assert (found.table, found.items, len(found.files)) == ("device4", 5, 3)
+    assert (found.table, found.arn, found.items, len(found.files)) == ("device4", ARN, 5, 3)
     pages = [*read(aws, found, decoder, progress=lambda *step: steps.append(step))]
     assert [ts for page in pages for ts in page.samples.ts.tolist()] == [T + n for n in range(5)]
     assert steps == [(3, 5), (5, 5)]

@@ -91,11 +91,13 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
     assert told.attributes == {
         "type": "anomaly.opened",
         "severity": "high",
+        "filterseverity": "high",
         "device": "rack/7",
         "state": "opened",
         "schema": "urn:battery-watch:schema:anomaly.opened:2",
         "kind": "over_current",
     }
+    assert found.filterseverity == "high"
     assert (told.id, told.at) == (found.id, T + 70)
 
 

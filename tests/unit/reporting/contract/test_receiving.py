@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from independent import CONTRACT
-from pydantic import ValidationError
 
 from reporting.contract import receiving
 
@@ -89,12 +88,50 @@ def test_an_event_of_later_days_is_handed_on(reader: Any, change: dict[str, str]
     assert (event.type, event.severitytext, event.data) == (told["type"], "high", told["data"])
 
 
-def test_a_broken_event_is_no_other_event(reader: Any) -> None:
-    """Of a known type, without what must be there."""
-    told = json.loads(BODY)
-    del told["data"]["severity"]
-    with pytest.raises(ValidationError):
-        reader.from_sqs(json.dumps(told))
+def broken(**data: Any) -> dict[str, Any]:
+    """An event of a known type and schema with other data; None leaves a field out."""
+    told: dict[str, Any] = json.loads(BODY)
+    told["data"] = {name: value for name, value in {**told["data"], **data}.items() if value is not None}
+    return told
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (broken(severity=None), "data.severity: Field required"),
+        (broken(severity="grave"), "data.severity: Input should be"),
+        (broken(step=0), "data.step: Input should be greater than or equal to 1"),
+        (broken(samples=None, opened=None, last=None, reopened=None), "Field required; and 1 more"),
+        ({**broken(), "data": None}, "data: Input should be"),
+        ({**broken(), "time": "now"}, "time: Input should be a valid datetime"),
+        ({**broken(), "type": "anomaly.merged", "time": None}, "time: Input should be a valid datetime"),
+        ({**broken(), "type": ["x"]}, "type: Input should be a valid string"),
+    ],
+)
+def test_a_broken_event_is_no_event(reader: Any, told: dict[str, Any], said: str) -> None:
+    """It says what is wrong and where, and shows neither the body nor what stood there. A consumer has one error to
+    catch, whatever came."""
+    for read in (reader.from_sqs, reader.from_http, lambda body: reader.from_lambda({"Records": [{"body": body}]})):
+        with pytest.raises(reader.NotAnEvent) as raised:
+            read(json.dumps(told))
+        assert isinstance(raised.value, ValueError)
+        assert said in str(raised.value)
+        assert len(str(raised.value)) < 700
+        assert told["id"] not in str(raised.value)
+        assert told["source"] not in str(raised.value)
+        assert raised.value.__suppress_context__
+
+
+def test_half_a_character_is_no_event(reader: Any) -> None:
+    """JSON can hold a lone surrogate, and no name of a device has one."""
+    with pytest.raises(reader.NotAnEvent, match="broken"):
+        reader.from_sqs(json.dumps(broken(device="\ud800")))
+
+
+def test_a_record_that_is_none_is_no_event(reader: Any) -> None:
+    """Among those of a call."""
+    with pytest.raises(reader.NotAnEvent):
+        reader.from_lambda({"Records": [3]})
 
 
 def test_a_client_takes_fields_that_were_added_later() -> None:
@@ -102,7 +139,7 @@ def test_a_client_takes_fields_that_were_added_later() -> None:
     told = json.loads(BODY)
     told["data"]["cell"] = told["data"]["evidence"]["cell"] = told["cell"] = 3
     assert load().from_sqs(json.dumps(told)).data.device == "bay-7"
-    with pytest.raises(ValidationError):
+    with pytest.raises(receiving.NotAnEvent, match=r"cell: Extra inputs are not permitted"):
         receiving.from_sqs(json.dumps(told))
 
 

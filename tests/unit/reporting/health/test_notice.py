@@ -87,6 +87,16 @@ def test_every_kind_has_its_severity_and_what_closes_is_low() -> None:
         assert message(replace(LATE, type=kind, state="closed")).severity == "low"
 
 
+def test_the_end_of_a_notice_passes_the_filters_that_its_beginning_passes() -> None:
+    """Who heard that a device is silent hears that it sends again, whatever severities a filter names."""
+    for kind, of in HEALTH_KINDS.items():
+        opened, closed = (message(replace(LATE, type=kind, state=state)) for state in ("opened", "closed"))
+        for told in (opened, closed):
+            event = json.loads(told.body)
+            assert (event["filterseverity"], told.attributes["filterseverity"]) == (of.severity, of.severity)
+        assert (closed.severity, json.loads(closed.body)["severitytext"]) == ("low", "low")
+
+
 def test_people_get_a_sentence_and_the_command() -> None:
     """One line each; no line for a command that there is not."""
     assert message().text.split("\n") == [

@@ -170,6 +170,7 @@ def test_rule_29_a_stub_has_nothing_of_what_was_refused() -> None:
     assert attributes == {
         "type": "anomaly.sample",
         "severity": "high",
+        "filterseverity": "high",
         "state": "sample",
         "schema": "urn:s",
         "undelivered": "m1",
@@ -190,6 +191,7 @@ def test_a_message_is_for_machines_and_for_people() -> None:
     assert {name: value["StringValue"] for name, value in entry["MessageAttributes"].items()} == {
         "type": "anomaly.sample",
         "severity": "high",
+        "filterseverity": "high",
         "device": "d3",
         "state": "sample",
         "schema": "urn:s",
