@@ -26,7 +26,7 @@ def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
     def lanes(scorer: Scorer, decoder: Decoder, before: list[Commit]) -> list[Lane]:
         heads = [one.head for one in before] or [Head(lane=n, owner="me", bundle="b") for n in ("table", "s", "t")]
         snapshots = [one.snapshot for one in before] or [None] * 3
-        names = NameTables(decoder._devices, decoder._shards)
+        names = NameTables(decoder.devices, decoder._shards)
         made = [Lane(scorer, h, REPORTING, names, s) for h, s in zip(heads, snapshots, strict=True)]
         for lane, shard in zip(made[1:], "st", strict=True):
             lane.take(ShardOpened(shard, 0, None), T)
