@@ -100,7 +100,7 @@ def test_a_sample_of_a_gap_that_the_stream_brings_as_well_is_a_duplicate(rig: Ri
     rig.turn(T + 80)
     books = rig.lane.ledger.days["2026-07-25"]["device4"]
     kept = {name: count for name, count in books.items() if count}
-    assert kept == {"read": 4, "scored": 3, "duplicate": 1, "backfilled": 3}
+    assert kept == {"read": 4, "scored": 3, "duplicate": 1, "backfilled": 3, "overwritten": 1}
     closed = [message for message in rig.messages if message.type == "health.gap"][-1]
     assert json.loads(closed.body)["data"]["count"] == 3
 
