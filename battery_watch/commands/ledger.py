@@ -50,7 +50,8 @@ def command(day: str | None, verify: bool, since: datetime | None, until: dateti
     """Print what became of every record, by day and device, from the bucket.
 
     Every record that was read is exactly one of scored, duplicate, late, quarantined, ignored. Muted counts messages
-    that were not published, not records.
+    that were not published, not records. Overwritten, where there are any, counts scored records that took the place of
+    a sample of the same ts with other readings.
 
     With --verify the table is the witness: each of its samples must have been scored. It prints the minutes (of the
     samples' ts) with samples that were not, and which these are where that can be told. Late and quarantined samples
@@ -166,18 +167,19 @@ def _table(rows: list[LedgerRow]) -> None:
     from consumer.state.classes import CLASSES
 
     console = Console()
+    shown = [name for name in CLASSES if name != "overwritten" or any(row.counts[name] for row in rows)]
     if not console.is_terminal:
-        console.width = 140
+        console.width = 170 if "overwritten" in shown else 140
     if not rows:
         console.print("The ledger is empty: the worker writes it every few seconds once it has read something.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("day", "device", *CLASSES, "balance"):
+    for heading in ("day", "device", *shown, "balance"):
         if heading == "device":  # a name may be long, and the counts must stay readable beside it
             table.add_column(heading, overflow="fold", max_width=NAME_WIDTH)
         else:
             table.add_column(heading, justify="left" if heading == "day" else "right", no_wrap=heading == "day")
     for row in rows:
         balance = "[green]yes[/]" if row.imbalance == 0 else f"[bold red]off by {row.imbalance}[/]"
-        table.add_row(row.day, Text(flat(row.device)), *(f"{row.counts[name]:,}" for name in CLASSES), balance)
+        table.add_row(row.day, Text(flat(row.device)), *(f"{row.counts[name]:,}" for name in shown), balance)
     console.print(table)

@@ -135,6 +135,7 @@ def _say(
     from rich.table import Table
     from rich.text import Text
 
+    from battery_watch.replay.overwritten import overwritten
     from reporting.duration import duration
     from reporting.names import flat
 
@@ -143,12 +144,20 @@ def _say(
         console.width = 120
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("device", overflow="fold")
-    for heading in ("samples", "sessions", "hours", "anomalies", "episodes", "quarantined", "in alarm"):
+    repeated = any(f.overwritten for f in found)
+    for heading in (
+        *(("rows", "overwritten") if repeated else ()),
+        *("samples", "sessions", "hours", "anomalies", "episodes", "quarantined", "in alarm"),
+    ):
         table.add_column(heading, justify="right")
     for f in found:
-        figures = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes, f.quarantined, duration(f.alarm_s))
+        read = (f.rows, f.overwritten) if repeated else ()
+        judged = (f.samples, f.sessions, f"{f.hours:.2f}", f.anomalies, f.episodes)
+        figures = (*read, *judged, f.quarantined, duration(f.alarm_s))
         table.add_row(Text(flat(f.device)), *(f"{each:,}" if isinstance(each, int) else each for each in figures))
     console.print(table)
+    for said in overwritten(recordings):
+        console.print(Text(str(said)), soft_wrap=True)  # as text: a name may hold what a terminal obeys
     for note in (note for recording in recordings for note in recording.notes):
         click.echo(note)
     messages = Counter(message.type for each in replayed for message in each.messages)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigures:
-    """The figures of one device. ``hours``: the time that its sessions cover. ``alarm_s``: from each anomalous sample
-    to the next sample of its session, summed up."""
+    """The figures of one device. ``rows``: how many records were replayed, ``samples``: how many times they have;
+    ``overwritten``: how many took the place of another with other readings. ``hours``: the time that its sessions
+    cover. ``alarm_s``: from each anomalous sample to the next sample of its session, summed up."""
 
     device: str
+    rows: int
     samples: int
+    overwritten: int
     sessions: int
     hours: float
     anomalies: int
@@ -33,6 +36,7 @@ def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[DeviceFi
     for each in replayed:
         judged = each.judged
         for code, device in enumerate(judged.devices):
+            counts = each.counts.get(device, {})
             rows = np.flatnonzero(judged.device == code)
             step_s = np.diff(judged.ts[rows])
             within = step_s <= session_gap_s
@@ -40,12 +44,14 @@ def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[DeviceFi
             found.append(
                 DeviceFigures(
                     device=device,
+                    rows=counts.get("read", 0),
                     samples=len(rows),
+                    overwritten=counts.get("overwritten", 0),
                     sessions=int((~within).sum()) + 1 if len(rows) else 0,
                     hours=float(step_s[within].sum()) / 3600.0,
                     anomalies=int(anomalous.sum()),
                     episodes=len(set(judged.episode[rows][anomalous])),
-                    quarantined=each.counts.get(device, {}).get("quarantined", 0),
+                    quarantined=counts.get("quarantined", 0),
                     alarm_s=float(step_s[within & anomalous[:-1]].sum()),
                 )
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,24 +11,28 @@ import numpy as np
 from consumer.findings import Finding, State
 from consumer.stream.client import Streams
 from consumer.stream.records import FUTURE_S, LATE_S, Decoder, Reject
+from reporting.health.overwritten import MOST, WITHIN, Reading, differs
 from scoring.bundle import Bundle
-from window.samples import Kind, Samples, concat
+from window.samples import Kind, Names, Samples, concat
 
 PAGES_A_SHARD = 20
 NEWEST = 300
 CLOCK_FINE_S = 5.0
 MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
 OUTSIDE_MOST = 0.2
+OVERWRITTEN_MOST = MOST / WITHIN
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
     """The newest records of the stream's open shards, in order of creation. ``rejects``: those that would be
-    quarantined. ``cut``: a shard was too long to read to its tip, so there are newer records."""
+    quarantined. ``cut``: a shard was too long to read to its tip, so there are newer records. ``devices``: the table of
+    device codes."""
 
     samples: Samples
     rejects: tuple[Reject, ...]
     cut: bool
+    devices: Names
 
 
 def read_newest(streams: Streams, decoder: Decoder) -> Newest:
@@ -51,7 +56,7 @@ def read_newest(streams: Streams, decoder: Decoder) -> Newest:
             cut = True
     samples = concat(pages)
     newest = np.argsort(samples.created, kind="stable")[-NEWEST:]
-    return Newest(samples.take(newest), tuple(rejects), cut)
+    return Newest(samples.take(newest), tuple(rejects), cut, decoder.devices)
 
 
 def judge_newest(newest: Newest, bundle: Bundle, *, time_keyed: bool) -> list[Finding]:
@@ -73,6 +78,7 @@ def judge_newest(newest: Newest, bundle: Bundle, *, time_keyed: bool) -> list[Fi
         unit = _unit(readable)
         # With times in another unit the other checks mean nothing.
         findings += [unit] if unit.state is State.FAULT else [unit, _clock(readable), _range(readable, bundle)]
+    findings += _overwritten(readable, newest.devices)
     if time_keyed and len(devices := np.unique(readable.device)) > 1:
         findings.append(
             Finding(
@@ -138,3 +144,29 @@ def _range(readable: Samples, bundle: Bundle) -> Finding:
             "train a bundle on your own charges, or it will always alarm",
         )
     return Finding("training range", State.FINE, f"{1 - outside:.0%} of the newest lie inside {trained}")
+
+
+def _overwritten(readable: Samples, devices: Names) -> list[Finding]:
+    """Samples that have the ``ts`` of another of their device, and other readings. Nothing where there are none."""
+    last: dict[tuple[int, float], Reading] = {}
+    seen, changed, material = Counter[int](), Counter[int](), Counter[int]()
+    usable = readable.take(readable.kind == Kind.SAMPLE)
+    columns = (usable.device, usable.ts, usable.current_a, usable.temperature_c)
+    for device, ts, current_a, temperature_c in zip(*(column.tolist() for column in columns), strict=True):
+        reading = Reading(current_a, temperature_c)
+        before = last.get((device, ts), reading)
+        last[device, ts] = reading
+        seen[device] += 1
+        changed[device] += before != reading
+        material[device] += differs(before, reading)
+    if not changed.total():
+        return []
+    worst = max(changed, key=lambda device: (material[device] / seen[device], changed[device]))
+    said = (
+        f"{changed[worst]} of the newest {seen[worst]} samples of {devices[worst]!r} overwrite another of the same ts "
+        "with other readings"
+    )
+    if material[worst] >= OVERWRITTEN_MOST * seen[worst]:
+        advice = "give each device a name of its own; write ts in UTC, and with its fractions"
+        return [Finding("overwritten", State.FAULT, f"{said}: do two devices write under one name?", advice)]
+    return [Finding("overwritten", State.NOTE, said, "a few corrections look like this, or two loggers of one battery")]

@@ -11,6 +11,7 @@ from consumer.lane.recovery import Recovery
 from consumer.lane.runs import MOST_NOTICES, Run, Runs
 from consumer.lane.timers import Timers
 from reporting.anomaly.episodes import CLOSED_AFTER_S
+from reporting.health.overwritten import Overwrite
 from scoring.scorer import Scored
 from window.released import Released
 from window.samples import Kind
@@ -41,15 +42,21 @@ class Processing:
         if run.sets_back:
             first_row = run.records.samples
             parts.scorer.windows.set_back(int(first_row.device[0]), float(first_row.ts[0]))
-        scored = None
+        scored = overwrite = None
         if run.kind.scored:
+            # The windows know it only before. A sample that is there already is a run of its own (`Scorer.take`).
+            overwrite = Overwrite.of(parts.scorer.windows, run.records.samples) if run.kind is Kind.SAMPLE else None
             scored, run = self._score(run, room)
         run = self._runs.settled(run)
         parts.watch.apply(run.seen)
+        if overwrite is not None:
+            run = run.told(parts.watch.overwrote(int(run.samples.device[0]), overwrite, float(run.times[0])))
         parts.single_device.seen(run.records.samples, run.records.stamp)
         parts.processed.count_out_of_order(run.records, reread=run.reread)
         if not run.reread:
             self._account(run, scored, now)
+            if overwrite is not None:
+                parts.ledger.overwritten(run.samples)
         elif scored is not None:
             parts.outbox.recall(scored, self._recovery.fresh)
             parts.observer.recalled(scored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from consumer.lane.parts import Parts
 from consumer.lane.timers import Timers
+from reporting.health.notice import Notice
 from reporting.health.watch import Observation
 from window.released import Released
 from window.samples import Codes, Floats, Kind, Samples
@@ -55,6 +57,11 @@ class Run:
     def sets_back(self) -> bool:
         """True if the first record shows that its device's clock is further behind than before."""
         return bool(self.seen.set_back) and self.seen.set_back[0] == 0
+
+    def told(self, notices: Iterable[Notice]) -> Run:
+        """With notices of its first record that only its scoring has shown."""
+        first = ((0, notice) for notice in notices)
+        return replace(self, seen=replace(self.seen, notices=(*self.seen.notices, *first)))
 
     def leading(self, count: int) -> Run:
         """The first ``count`` records. Then `Runs.settled` must update what is known of them."""

@@ -17,7 +17,7 @@ from reporting.anomaly.episodes import Episode, Episodes, Step
 from reporting.health.notice import Notice
 from reporting.mutes import Mutes
 
-LASTING = ("health.silence", "health.stuck", "health.clock_skew")
+LASTING = ("health.silence", "health.stuck", "health.clock_skew", "health.overwritten")
 """Kinds of notices that are closed one day. An opening that outlives its mute is published when the mute ends."""
 OPENS_AGAIN = "health.clock_skew"
 """This kind opens again without a closing when the offset changes: a muted opening may not have been the first, so its

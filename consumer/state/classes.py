@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-CLASSES = ("read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "muted")
+CLASSES = (
+    *("read", "scored", "duplicate", "late", "quarantined", "ignored"),
+    *("backfilled", "lost", "muted", "overwritten"),
+)
 ACCOUNTED = ("scored", "duplicate", "late", "quarantined", "ignored")
 """Every record that was read is exactly one of these."""

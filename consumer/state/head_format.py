@@ -22,6 +22,7 @@ from consumer.state.classes import ACCOUNTED
 
 COLUMNS = {
     "frozen": ["current_a", "temperature_c", "since - last", "count", "told"],
+    "overwriting": ["since - last", "until - last", "seen", "count", "told"],
     "episodes": [
         "opened",
         "last - opened",
@@ -41,6 +42,8 @@ COLUMNS = {
         "far",
     ],
 }
+OF_HEALTH = ("frozen", "overwriting")
+"""Fields of a device's health that are rows, with times relative to its last record."""
 LEVELS = {"positions": 1, "devices": 1, "gaps": 1, "outbox": 2}
 """How many levels of a field are broken into lines. Every other field is one line."""
 Tree = dict[str, Any]
@@ -61,8 +64,8 @@ def fold(head: Mapping[str, Any]) -> Tree:
     for name, state in health.items():
         line = devices.setdefault(name, {})
         line.update({"last": 0.0, **state})  # ``last`` even if it is the default: without it a line has no health
-        if "frozen" in line:
-            line["frozen"] = _row("frozen", line["frozen"], last=line["last"])
+        for field in [each for each in OF_HEALTH if each in line]:
+            line[field] = _row(field, line[field], last=line["last"])
         if place := asked.index(line.pop("asked", "")):
             line["asked"] = place
     for name, episodes in head.get("episodes", {}).items():
@@ -103,8 +106,8 @@ def unfold(folded: Mapping[str, Any]) -> Tree:
             for day, counts in zip(days, _counts(ledger_rows, len(days)), strict=True):
                 if counts:
                     ledger[day][name] = counts
-            if "frozen" in state:
-                state["frozen"] = _fields(columns["frozen"], state["frozen"], last=state["last"])
+            for field in [each for each in OF_HEALTH if each in state]:
+                state[field] = _fields(columns[field], state[field], last=state["last"])
             if state:
                 health[name] = {**state, "asked": asked[state.get("asked", 0)]}
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

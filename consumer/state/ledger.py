@@ -49,7 +49,8 @@ class Ledger:
     """Counts by day, device and class.
 
     Every record that was read is exactly one of scored, duplicate, late, quarantined, ignored. Backfilled and lost ones
-    were never read from the stream. Muted counts messages, not records, and is no part of the balance.
+    were never read from the stream. Muted counts messages, and overwritten counts scored records once more, those that
+    took the place of other readings of the same ``ts``: neither is a part of the balance.
     """
 
     def __init__(self, devices: Names, days: Days | None = None) -> None:
@@ -115,6 +116,10 @@ class Ledger:
         counts[origin] -= 1
         counts[to] += 1
         self._tally.update({origin: -1, to: 1})
+
+    def overwritten(self, samples: Samples) -> None:
+        """Records, counted in their classes too, overwrote a sample with other readings."""
+        self._add(samples, "overwritten")
 
     def tally(self) -> Counter[str]:
         """What was counted since the last call, over all days and devices."""

@@ -82,7 +82,7 @@ class Decoder:
     ) -> None:
         self._table = table
         self._device_key = device_key
-        self._devices = devices
+        self.devices = devices
         self._shards = shards
         self._plausible = plausible
 
@@ -106,7 +106,7 @@ class Decoder:
             if reason:
                 rejects[row] = Reject(reason, record)
             at = written if created is None else created
-            rows.append((ts, current_a, temperature_c, at, self._devices.code(device), kind))
+            rows.append((ts, current_a, temperature_c, at, self.devices.code(device), kind))
         columns = list(zip(*rows, strict=True)) or [()] * 6
         samples = Samples.of(
             columns[0],
@@ -173,7 +173,7 @@ class Decoder:
             ts, current, temperature = (float(column[row]) for column in (samples.ts, current_a, temperature_c))
             kind[row], reason = self._class(ts, current, temperature, ts)
             raw = {"ts": repr(ts), "current": repr(current), "temperature": repr(temperature)}
-            found[int(row)] = Reject(reason, {"device": self._devices[int(samples.device[row])], **raw})
+            found[int(row)] = Reject(reason, {"device": self.devices[int(samples.device[row])], **raw})
         shard = np.full(len(samples), self._shards.code(name), np.int32)
         sequence = np.arange(1, len(samples) + 1).astype(str).astype(object)
         return Decoded(replace(samples, shard=shard, kind=kind), sequence, found)

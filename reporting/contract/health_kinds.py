@@ -29,6 +29,7 @@ HealthType = Literal[
     "health.undelivered",
     "health.host_clock",
     "health.rewritten",
+    "health.overwritten",
 ]
 PREFIX = "health."
 EXAMPLE_S = 1_784_989_507.0
@@ -208,6 +209,23 @@ HEALTH_KINDS: dict[HealthType, HealthKind] = {
             "under epoch 9. Was state deleted or restored?",
             "since": EXAMPLE_S,
             "count": 2,
+        },
+    ),
+    "health.overwritten": HealthKind(
+        severity="medium",
+        meaning="many of its samples overwrite another of the same time with other readings",
+        example={
+            "summary": "30 of the last 60 samples of bay-7 overwrite another of the same ts with other readings (the "
+            "last one: 3 A and 22 °C, then 1.5 A and 18 °C): two devices under one name, or a clock that shows an hour "
+            "twice?",
+            "since": EXAMPLE_S,
+            "until": EXAMPLE_S + 29.0,
+            "count": 30,
+        },
+        counter="overwritten_notice",  # `overwritten` counts the samples themselves
+        many={
+            "opened": "overwrite their samples with other readings",
+            "closed": "overwrite no samples any more, or are watched no longer",
         },
     ),
 }

@@ -1,2 +1,2 @@
-"""The health of the data, one detector a file: silence, stuck readings, a wrong clock, late and quarantined records, a
-misfit. Pure; imports contract and message."""
+"""The health of the data, one detector a file: silence, stuck readings, a wrong clock, a misfit; late, quarantined and
+overwritten records. Pure; imports contract and message."""

@@ -43,6 +43,18 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class Overwriting:
+    """Samples that overwrite others with materially other readings: the stamps of the first of them and the last
+    (``until``), how many (``count``) of how many samples (``seen``, until it is told), and whether a notice said so."""
+
+    since: float
+    until: float
+    seen: int = 0
+    count: int = 0
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceHealth:
     """The state of one device.
 
@@ -51,6 +63,7 @@ class DeviceHealth:
     ``skew_s``: how far its clock is known to be ahead. ``suspect``: records that may show that its clock is wrong.
     ``late``: late records that wait for their notice, the last of them at ``late_stamp``. ``quarantine_told``: stamp of
     the last quarantine notice. ``asked``: the last bundle for which the fit is settled; ``fit``: the fit that is open.
+    ``overwriting``: samples that overwrite others, while they are counted or a notice about them is open.
     """
 
     last: float = 0.0
@@ -64,3 +77,4 @@ class DeviceHealth:
     quarantine_told: float | None = None
     asked: str = ""
     fit: Fit | None = None
+    overwriting: Overwriting | None = None

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reporting.health import clock, late, misfit, quarantine, silence, stuck
+from reporting.health import clock, late, misfit, overwritten, quarantine, silence, stuck
 from reporting.health.deadlines import Deadlines
 from reporting.health.device import Device, Record, Rows
 from reporting.health.late import LATE_QUIET_S
 from reporting.health.notice import Notice
+from reporting.health.overwritten import Overwrite
 from reporting.health.silence import SILENCE_S
 from reporting.health.state import DeviceHealth
 from scoring.succession import Succession
@@ -161,6 +162,13 @@ class Watch:
         late.follow(found, Record(0, ts, stamp, stamp), Kind.LATE)
         self._keep(device, found.state)
 
+    def overwrote(self, device: int, overwrite: Overwrite, stamp: float) -> list[Notice]:
+        """The sample that was applied last has overwritten another of its device."""
+        found = self._device(device)
+        overwritten.overwrote(found, overwrite, stamp)
+        self._keep(device, found.state)
+        return [notice for _, notice in found.notices]
+
     def expect(self, device: int, stamp: float) -> None:
         """A device is known from the table alone, its last sample at ``stamp``: its silence gets no notice."""
         if device not in self._states:
@@ -200,6 +208,7 @@ def _follow(device: Device, samples: Samples, stamp: Floats, rows: Rows, kind: K
     on_time = rows[kind[rows] == Kind.SAMPLE]
     if len(on_time):
         stuck.follow(device, samples, stamp, on_time)
+        overwritten.follow(device, stamp, on_time)
     device.update(last=max(device.state.last, float(stamp[rows].max())), context=False)
 
 
@@ -220,3 +229,4 @@ def _forget(device: Device, at: float) -> None:
         said = silence.forget(device, at)
         stuck.forget(device, at, said)
         clock.forget(device, at, said)
+        overwritten.forget(device, at, said)

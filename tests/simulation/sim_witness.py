@@ -132,6 +132,15 @@ class Witness:
                 last.update({row[:2]: row for row in (*recalled, *rows)})
         return seen, last
 
+    def overwritten(self) -> Counter[str]:
+        """By device: how many samples that were scored durably took the place of others with other readings."""
+        last: dict[tuple[str, float], tuple[float, float]] = {}
+        found: Counter[str] = Counter()
+        for row in (row for commit, _, rows in self.commits if commit in self.heads for row in rows):
+            found[row[0]] += last.get(row[:2], row[2:4]) != row[2:4]
+            last[row[:2]] = row[2:4]
+        return found
+
     def findings(self, world: World, *, before: float = inf) -> list[Finding]:
         """What may not be, of all that was written up to ``before`` (epoch seconds)."""
         told = _Told(world)

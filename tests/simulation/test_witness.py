@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from chaos import Chaos
@@ -92,6 +93,22 @@ def test_the_witness_finds_a_sample_that_a_commit_left_out(bundle: Bundle) -> No
     assert witness is not None
     witness.commits = [(at, again, [row for row in rows if row[2] != 5.0]) for at, again, rows in witness.commits]
     assert kinds(world)["lost"] == 1
+
+
+def test_the_witness_counts_what_was_overwritten(bundle: Bundle) -> None:
+    """Every fourth sample is written once more, every eighth with other readings; a worker is killed in between. The
+    ledger, which goes by the windows, says the same."""
+    first = charge(1.0, 320.0)
+    again = [replace(each, written=each.ts + 2.5) for each in first[::4]]
+    again[::2] = [replace(each, current_a=each.current_a + 1.0) for each in again[::2]]
+    world = World(stream([*first, *again], [shard(high=0.5), shard(low=0.5)]), bundle, live(), witness=Witness())
+    world.run(until=lambda w: w.clock.now >= BEGIN + 150.0)
+    world.kill()
+    assert kinds(world.run()) == {}
+    witness = world.edges.witness
+    assert witness is not None
+    assert witness.overwritten() == {"device4": 40}
+    assert ledger_totals(world) == {"read": 399, "scored": 399, "overwritten": 40}
 
 
 def test_the_witness_finds_late_samples_that_nobody_was_told_of(bundle: Bundle) -> None:

@@ -36,6 +36,7 @@ HealthType = Literal[
     "health.undelivered",
     "health.host_clock",
     "health.rewritten",
+    "health.overwritten",
 ]
 
 

@@ -13,9 +13,9 @@ from consumer.offline.ledger_reader import LedgerRow
 from consumer.state.classes import CLASSES
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, *devices: str) -> str:
+def shown(monkeypatch: pytest.MonkeyPatch, *devices: str, **more: int) -> str:
     """What the command prints of these devices."""
-    counts = dict.fromkeys(CLASSES, 0) | {"read": 123_456, "scored": 123_456}
+    counts = dict.fromkeys(CLASSES, 0) | {"read": 123_456, "scored": 123_456} | more
     rows = [LedgerRow("2026-11-22", "table", device, counts) for device in devices]
     settings: Any = SimpleNamespace(region="eu-central-1", bucket="b")
     monkeypatch.setattr("consumer.settings.load_settings", lambda: settings)
@@ -54,3 +54,12 @@ def test_bug_44_a_name_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch, 
     assert said in printed
     assert "\x1b" not in printed
     assert sum("123,456" in line for line in printed.splitlines()) == 1
+
+
+def test_overwritten_samples_have_a_column_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the counts have the width for themselves; the name can be read beside it."""
+    assert "overwritten" not in shown(monkeypatch, "bay-7")
+    printed = shown(monkeypatch, "a-name-of-thirty-two-characters-", overwritten=61_728)
+    assert "overwritten" in printed
+    (line,) = [line for line in printed.splitlines() if "61,728" in line]
+    assert "a-name-of-thirty-two-characters-" in line

@@ -241,6 +241,22 @@ def test_figures_of_a_device() -> None:
     assert line.alarm_s == 12.0
 
 
+def test_rows_that_fall_on_an_earlier_ts_are_said(run: Callable[..., Result], tmp_path: Path) -> None:
+    """In two columns of their own, and one sentence with the likely reason; the messages have one notice."""
+    rows = [f"{T + n},{a},{c}" for n in range(40) for a, c in ((2.5 + n % 7 / 1000, 25.0), (1.25, 21.0))]
+    path = tmp_path / "bay.csv"
+    path.write_text("ts,current,temperature\n" + "\n".join(rows) + "\n")
+    result = run("--input", path, "--out", "out", "--no-charts")
+    assert result.exit_code == 0, result.output
+    heading = next(line for line in result.output.splitlines() if line.startswith("device")).split()
+    assert heading[1:4] == ["rows", "overwritten", "samples"]
+    line = next(line for line in result.output.splitlines() if line.strip().startswith("bay")).split()
+    assert line[1:4] == ["80", "40", "40"]  # as many samples as times
+    assert "40 of 80 rows of bay fall on the ts of an earlier row, all with other readings" in result.output
+    assert "Do two devices, or two loggers of one, write under this name?" in result.output
+    assert "1 health.overwritten" in result.output
+
+
 def test_a_real_charge_with_a_glitch_of_its_logger(
     run: Callable[..., Result], recorded_data: Path, tmp_path: Path
 ) -> None:

@@ -115,6 +115,17 @@ def test_two_devices_in_a_table_keyed_by_time_are_told(judged: Judged, record: M
     assert "devices" not in judged(*rows, time_keyed=False)
 
 
+def test_two_devices_under_one_name_are_told(judged: Judged, record: Make) -> None:
+    """With the name and how many; slightly other readings are a note, the same ones nothing."""
+    for apart, state in ((1.0, State.FAULT), (0.01, State.NOTE)):
+        rows = [record(n, created=T + n // 2, ts=T + n // 2, current=2.5 - n % 2 * apart) for n in range(40)]
+        found = judged(*rows)["overwritten"]
+        assert found.state is state
+        assert "20 of the newest 40 samples of 'device4' overwrite another of the same ts" in found.found
+    again = [record(n, created=T + n // 2, ts=T + n // 2) for n in range(40)]
+    assert "overwritten" not in judged(*again)
+
+
 def test_open_shards_are_read_to_their_tips_within_bounds(record: Make) -> None:
     """Of the newest by creation; a shard that is too long is said to be cut."""
     decoder = Decoder(table="device4", device_key="device", devices=Names(), shards=Names())

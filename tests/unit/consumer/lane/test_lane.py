@@ -26,7 +26,7 @@ def test_the_first_windows_belong_to_the_lane_that_hears_of_their_device(
     def lanes(scorer: Scorer, decoder: Decoder, before: list[Commit]) -> list[Lane]:
         heads = [one.head for one in before] or [Head(lane=n, owner="me", bundle="b") for n in ("table", "s", "t")]
         snapshots = [one.snapshot for one in before] or [None] * 3
-        names = NameTables(decoder._devices, decoder._shards)
+        names = NameTables(decoder.devices, decoder._shards)
         made = [Lane(scorer, h, REPORTING, names, s) for h, s in zip(heads, snapshots, strict=True)]
         for lane, shard in zip(made[1:], "st", strict=True):
             lane.take(ShardOpened(shard, 0, None), T)
@@ -100,7 +100,7 @@ def test_a_sample_of_a_gap_that_the_stream_brings_as_well_is_a_duplicate(rig: Ri
     rig.turn(T + 80)
     books = rig.lane.ledger.days["2026-07-25"]["device4"]
     kept = {name: count for name, count in books.items() if count}
-    assert kept == {"read": 4, "scored": 3, "duplicate": 1, "backfilled": 3}
+    assert kept == {"read": 4, "scored": 3, "duplicate": 1, "backfilled": 3, "overwritten": 1}
     closed = [message for message in rig.messages if message.type == "health.gap"][-1]
     assert json.loads(closed.body)["data"]["count"] == 3
 

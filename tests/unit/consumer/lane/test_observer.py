@@ -40,7 +40,7 @@ def test_it_hears_of_every_sample_in_order_with_the_episodes_of_anomalies(
     """Also of those that are no anomaly, and again of those that are scored again; the commits are the same."""
     heard, alone = Heard(), Rig(plain_bundle).open("s")
     rig = Rig(plain_bundle)
-    names = NameTables(rig.decoder._devices, rig.decoder._shards)
+    names = NameTables(rig.decoder.devices, rig.decoder._shards)
     rig.lane = Lane(Scorer(plain_bundle), rig.head, replace(REPORTING), names, None, LaneOptions(observer=heard))
     rig.open("s")
     for each in (alone, rig):
@@ -61,7 +61,7 @@ def test_it_hears_apart_of_what_is_read_again(plain_bundle: Bundle, at: Callable
         Scorer(plain_bundle),
         rig.head,
         replace(REPORTING),
-        NameTables(rig.decoder._devices, rig.decoder._shards),
+        NameTables(rig.decoder.devices, rig.decoder._shards),
         None,
         LaneOptions(observer=heard),
     )

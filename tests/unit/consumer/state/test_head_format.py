@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from consumer.state.head import Gap, Head, Outbox, ShardPosition
 from reporting.anomaly.episodes import Episode, State
-from reporting.health.state import DeviceHealth, Fit, Frozen, Run
+from reporting.health.state import DeviceHealth, Fit, Frozen, Overwriting, Run
 from reporting.message import Message
 from scoring.faults import FaultKind
 from scoring.severity import Severity
@@ -131,6 +131,16 @@ def test_a_day_that_balances_does_not_say_what_was_read() -> None:
         assert Head.model_validate_json(head.encode()) == head
 
 
+def test_samples_that_overwrite_others_are_a_short_row() -> None:
+    """Beside the device's other health; times relative to its last record."""
+    state = DeviceHealth(last=T + 90.5, overwriting=Overwriting(T + 1.0, T + 89.25, 60, 1_234, told=True))
+    head = Head(lane="t", owner="o", bundle="b", health={"d": state, "e": DeviceHealth(last=T)})
+    text = head.encode()
+    assert b'"overwriting":[-89.5,-1.25,60,1234,true]' in text
+    assert text.count(b'"overwriting":[-') == 1
+    assert Head.decode(text) == head
+
+
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(max_size=8)
 few = {"max_size": 4}
@@ -150,8 +160,12 @@ states = st.builds(
     quarantine_told=st.none() | numbers,
     asked=names,
     fit=st.none() | st.builds(Fit, names, numbers, st.integers(0, 99), st.integers(0, 99)),
+    overwriting=st.none()
+    | st.builds(Overwriting, numbers, numbers, st.integers(0, 120), st.integers(0, 10**6), st.booleans()),
 )
-classes = st.sampled_from(["read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost"])
+classes = st.sampled_from(
+    ["read", "scored", "duplicate", "late", "quarantined", "ignored", "backfilled", "lost", "overwritten"]
+)
 books = st.dictionaries(classes, st.integers(1, 10**7), min_size=1)
 positions = st.builds(
     ShardPosition,

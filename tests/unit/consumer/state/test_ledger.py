@@ -115,6 +115,21 @@ def test_a_record_can_turn_out_to_be_of_another_class() -> None:
     assert ledger.imbalance() == 0
 
 
+def test_what_was_overwritten_is_counted_beside_the_balance() -> None:
+    """The record is scored too, and counts where it is: on its day, of its device; and in what the worker measures."""
+    ledger = Ledger(names())
+    for kind, device, created in [(Kind.SAMPLE, 0, DAY_1), (Kind.SAMPLE, 0, DAY_1), (Kind.SAMPLE, 1, DAY_2)]:
+        samples = written([(kind, device, created)])
+        ledger.read(samples)
+        ledger.classed(samples)
+    ledger.overwritten(written([(Kind.SAMPLE, 0, DAY_1)]))
+    assert ledger.days["2026-07-25"] == {"a": {"read": 2, "scored": 2, "overwritten": 1}}
+    assert ledger.imbalance() == 0
+    assert ledger.tally()["overwritten"] == 1
+    assert Ledger(names(), ledger.days).days == ledger.days
+    assert {d["overwritten"] for devices in told(ledger).values() for d in devices.values()} == {0, 1}
+
+
 def test_muted_messages_are_counted_beside_the_balance() -> None:
     """By the device and the day they are given with."""
     ledger = Ledger(names())

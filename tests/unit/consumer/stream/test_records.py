@@ -302,7 +302,7 @@ def test_items_of_the_table_come_in_order_of_time_and_have_numbers_that_grow(dec
         assert samples.kind.tolist() == [Kind.MALFORMED] + [Kind.BACKFILL] * 4
         assert samples.ts[1:].tolist() == [10.0, 10.0, 20.5, 30.0]
         assert samples.created[1:].tolist() == samples.ts[1:].tolist()
-        assert [decoder._devices[int(code)] for code in samples.device[1:3]] == ["a", "b"]
+        assert [decoder.devices[int(code)] for code in samples.device[1:3]] == ["a", "b"]
         numbers = [int(sequence) for sequence in page.sequence]
         assert numbers == sorted(set(numbers))
         assert page.rejects[0].reason == "attribute 'ts' is missing"
