@@ -18,15 +18,23 @@ from window.features import ROLLING
 _LEAST_SCATTER_C = 0.02
 _ALL = 10.0
 """A heating has ended where all but this part of it had come."""
+_WARMED_C_S = 6.0 * FASTEST_C_S
+"""A current of three times the capacity an hour warms a cell of 5 Ah by less than this."""
 _SURE = 5.0
 """The steps that show the end of a heating are so many that it would stand out from their noise so many times."""
 
 
 def goes_on(course: Course) -> bool:
     """Is the newest reading part of a fault? A cell that was heated stays warm: there the fault is that it warms."""
-    if not course.is_off:
-        return False
-    return course.reading == "current" or course.jumped or not _ended(course)
+    if course.reading == "current":
+        return course.is_off or course.swing is not None
+    return course.is_off and (course.jumped or not _ended(course))
+
+
+def is_own(course: Course, changed: Collection[ReadingName]) -> bool:
+    """Is the temperature off for itself, and not because a current that is off warms its cell a little?"""
+    far = abs(course.departed) > 2.0 * course.reach  # nearer than that the rate is that of the noise
+    return course.reading in changed or (far and abs(course.rate()) > _WARMED_C_S)
 
 
 def remaining(
@@ -34,13 +42,13 @@ def remaining(
 ) -> Stage:
     """The stages of a sample without those that alarm for samples before it alone.
 
-    ``changed``: the readings that a rule of policy `evidence` found changed. Where both readings were off, only such a
-    temperature goes on: a current warms its cell a little.
+    ``changed``: the readings that a rule of policy `evidence` found changed. Where both readings were off, only a
+    temperature that is off for itself goes on.
     """
     courses = [course for course in of.values() if course.excursions]
     going = [course for course in courses if goes_on(course)]
     if len(courses) > 1:
-        going = [course for course in going if course.reading == "current" or course.reading in changed]
+        going = [course for course in going if course.reading == "current" or is_own(course, changed)]
     if not courses or going or config.evidence is None:
         return stages
     since = min(_since(course) for course in courses)
@@ -70,17 +78,17 @@ def _ended(course: Course) -> bool:
     """Has the temperature stopped to go away from where it was? Its newest steps are no more than normal, and at most
     half as fast as those before."""
     ts, values = course.ts, course.values
-    first = max(course.onset - 1, 0)
-    most = len(values) - 1 - course.onset
-    if most < 1:
-        return False
+    first, last = max(course.onset - 1, 0), len(values) - 1
+    rise = course.now - values[first]
+    if rise == 0.0:
+        return True
+    way = 1.0 if rise > 0.0 else -1.0
     scatter = max(course.scatter, _LEAST_SCATTER_C) * sqrt(2.0)
-    fastest = abs(course.departed) / (ts[-1] - ts[first])
-    steps = min(most, ceil(_SURE * scatter / (fastest * (ts[-1] - ts[first]) / (len(values) - 1 - first))))
-    at = len(values) - 1 - steps
-    before = (values[at] - values[first]) / (ts[at] - ts[first])
-    elapsed_s = ts[-1] - ts[at]
-    recent = (values[-1] - values[at]) / elapsed_s
-    if before < 0.0:
-        before, recent = -before, -recent
-    return recent <= before / 2 and recent <= 2.0 * FASTEST_C_S + 3.0 * scatter / elapsed_s
+    least = ceil(_SURE * scatter * (last - first) / abs(rise))
+    for at in range(min(max(last - least, course.onset), last - 1), first, -1):
+        elapsed_s = ts[last] - ts[at]
+        before = way * (values[at] - values[first]) / (ts[at] - ts[first])
+        recent = way * (values[last] - values[at]) / elapsed_s
+        if recent <= before / 2 and recent <= 2.0 * FASTEST_C_S + scatter / elapsed_s:
+            return True
+    return False

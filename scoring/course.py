@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 from statistics import median_low
 from typing import Literal
@@ -35,6 +36,8 @@ _AT_FIRST = 15
 """The median of so many samples is what is usual, until enough of them have been seen to be normal."""
 _REST = 3
 """More samples than this in their place end a swing."""
+_AGAIN = 4
+"""A reading that is off so many times, with little rest between, swings."""
 _SLOPE_FROM = _RATE_OVER = 10
 """The slope of fewer samples than this is their noise."""
 
@@ -102,16 +105,18 @@ class Course:
 
     @property
     def swing(self) -> int | None:
-        """Where a reading that was off to either side, without rest between, began to be so; None where it was not."""
-        first = len(self.values)
+        """Where a reading began to be off to either side, or again and again, without rest between; None where it does
+        not so now."""
+        first, times = len(self.values), 0
         off: list[float] = []
         for begun, end in reversed(self.excursions):
             if first - end > _REST:
                 break
-            first = begun
+            first, times = begun, times + 1
             off += self.values[begun:end]
         low, high = min(off, default=self.expected), max(off, default=self.expected)
-        return first if low < self.expected - self.reach / 2 and high > self.expected + self.reach / 2 else None
+        both = low < self.expected - self.reach / 2 and high > self.expected + self.reach / 2
+        return first if both or times >= _AGAIN else None
 
     def rate(self) -> float:
         """The slope since the last excursion began, over its newest ten samples at most, per second: by least squares.
@@ -156,6 +161,9 @@ def _course(
     samples are normal."""
     normal = _Normal(reading, ts[0], values[0], floor, limit)
     usual = median_low(values[:_AT_FIRST])
+    if reading == "temperature" and _is_ramp(ts[:_AT_FIRST], values[:_AT_FIRST], limit * floor):
+        # The tail begins within a heating: all of it is off from where it began.
+        return Course(reading, ts, values, values[0], limit * floor, floor, ((0, len(ts)),))
     excursions: list[tuple[int, int]] = []
     doubtful: int | None = None
     begun: int | None = None
@@ -181,6 +189,14 @@ def _course(
     if normal.count < LEAST:
         return None
     return Course(reading, ts, values, normal.at(ts[-1]), normal.reach, normal.scatter, tuple(excursions))
+
+
+def _is_ramp(ts: Sequence[float], values: Sequence[float], reach: float) -> bool:
+    """Do temperatures go one way, faster than in a normal charge and not in one step?"""
+    if len(values) < _AT_FIRST or abs(_slope(ts, values)) <= 2.0 * FASTEST_C_S:
+        return False
+    steps = [abs(after - before) for before, after in pairwise(values)]
+    return abs(values[-1] - values[0]) > max(reach, 2.0 * max(steps))
 
 
 class _Normal:

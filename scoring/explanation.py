@@ -13,7 +13,7 @@ from scoring.config import BundleConfig
 from scoring.course import ReadingName, courses
 from scoring.detectors import DETECTORS, Stage
 from scoring.evidence import Past
-from scoring.faults import FaultKind, Forecast, forecast, kinds_of
+from scoring.faults import KINDS_OF, FaultKind, Forecast, forecast, kinds_of
 from scoring.graph import Scores
 from scoring.rules import Rule, rules_of
 from scoring.sentence import View, band, normal, sentence
@@ -97,7 +97,9 @@ def explain(features_row: Floats, scores_row: Scores, past: Past, stages: Stage,
     of = courses(past, 0, config)
     rules = rules_of(past, scores_row, [stages], config)[0]
     kinds = kinds_of(stages, of, readings, _changed(rules), config) if stages else ()
-    leads = forecast(of.get("temperature"), config) or forecast(of.get("current"), config)
+    # Only of a reading that is told to be wrong.
+    told = {name: of.get(name) if any(kind in kinds for kind in about) else None for name, about in KINDS_OF.items()}
+    leads = forecast(told["temperature"], config) or forecast(told["current"], config)
     view = View(of, readings, rules, leads, config)
     expected = scores_row.reconstruction[0]
     return Explanation(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scoring.aftermath import goes_on
+from scoring.aftermath import goes_on, is_own
 from scoring.config import BundleConfig
 from scoring.course import FASTEST_C_S, Course, ReadingName
 from scoring.detectors import Stage
@@ -74,9 +74,11 @@ def kinds_of(
 ) -> tuple[FaultKind, ...]:
     """The kinds of an anomalous sample, in the order of `FaultKind`, at least one. ``readings``: its own; ``changed``:
     the readings that a rule of policy `evidence` found changed."""
-    found = _of_current(courses.get("current"), changed, config)
-    warmed = bool(found) and "temperature" not in changed  # a current warms its cell a little
-    found |= _of_temperature(None if warmed else courses.get("temperature"), readings["temperature"], changed, config)
+    found = _of_current(courses.get("current"), readings["current"], changed, config)
+    warm = courses.get("temperature")
+    if found and warm is not None and not is_own(warm, changed) and not critical_soon(warm, config):
+        warm = None
+    found |= _of_temperature(warm, readings["temperature"], changed, config)
     if Stage.STUCK in stages:
         found.add(FaultKind.FROZEN_READING)
     if Stage.RANGE in stages and not _explained(found, readings, config):
@@ -118,16 +120,19 @@ def critical_soon(course: Course | None, config: BundleConfig) -> bool:
     return limit - abs(course.now) <= found.rate * NEAR_S
 
 
-def _of_current(course: Course | None, changed: Collection[ReadingName], config: BundleConfig) -> set[FaultKind]:
-    if course is None:
-        return set()
-    if course.swing is not None:
-        return {FaultKind.UNSTEADY_CURRENT}
-    if not _is_at_fault(course, config):
-        return {FaultKind.CURRENT_DRIFT} if "current" in changed and not course.excursions else set()
-    if not course.jumped:
-        return {FaultKind.CURRENT_DRIFT}
-    return {FaultKind.OVER_CURRENT if abs(course.extreme) > abs(course.before) else FaultKind.DROP_OUT}
+def _of_current(
+    course: Course | None, current_a: float, changed: Collection[ReadingName], config: BundleConfig
+) -> set[FaultKind]:
+    if course is not None:
+        if course.swing is not None:
+            return {FaultKind.UNSTEADY_CURRENT}
+        if _is_at_fault(course, config):
+            if not course.jumped:
+                return {FaultKind.CURRENT_DRIFT}
+            return {FaultKind.OVER_CURRENT if abs(course.extreme) > abs(course.before) else FaultKind.DROP_OUT}
+        if "current" in changed and not course.excursions:
+            return {FaultKind.CURRENT_DRIFT}
+    return {FaultKind.OVER_CURRENT} if abs(current_a) >= config.severity.medium.current_a else set()
 
 
 def _of_temperature(

@@ -64,7 +64,7 @@ def rules_of(past: Past, scores: Scores, stages: list[Stage], config: BundleConf
                 if values[row] > change.limit
             ]
         if Stage.STUCK in of:
-            rules += _of_stuck(past, row, config.evidence)
+            rules += _of_stuck(past, row, session.near[row], config.evidence)
         if Stage.RANGE in of:
             rules += _of_range(past, row, config.evidence)
         found.append(tuple(rules))
@@ -86,15 +86,16 @@ def _of_errors(error: float, often: int, by: Evidence, config: BundleConfig) -> 
         yield Rule("repeated_errors", float(often), float(by.of))
 
 
-def _of_stuck(past: Past, row: int, by: Evidence) -> Iterator[Rule]:
+def _of_stuck(past: Past, row: int, near: Flags, by: Evidence) -> Iterator[Rule]:
     readings: tuple[tuple[ReadingName, Floats, int | None], ...] = (
         ("current", past.tails.current_a[row], by.stuck.current),
         ("temperature", past.tails.temperature_c[row], by.stuck.temperature),
     )
     for reading, values, limit in readings:
-        other = np.flatnonzero(values != values[-1])
+        other = np.flatnonzero(~near | (values != values[-1]))
         times = len(values) - (int(other[-1]) + 1 if len(other) else 0)
-        if limit is not None and times >= limit:
+        flows = reading != "current" or values[-1] != 0.0  # a current of 0 A may repeat: none flows
+        if limit is not None and times >= limit and flows:
             yield Rule("stuck", float(times), float(limit), reading)
 
 

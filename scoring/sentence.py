@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scoring.config import BundleConfig
-from scoring.course import FASTEST_C_S, Course, ReadingName
+from scoring.course import FASTEST_C_S, LEAST, Course, ReadingName
 from scoring.faults import FaultKind, Forecast
 from scoring.rules import Rule
 
@@ -89,6 +89,9 @@ def _back(course: Course) -> str:
 
 
 def _over_current(view: View) -> str:
+    course = view.courses.get("current")
+    if course is None or not (course.is_off or course.is_back):
+        return _beyond("current", view)
     return _moved("current", view, "jumped", "fell") + _leading(view, "current")
 
 
@@ -101,7 +104,8 @@ def _unsteady(view: View) -> str:
     first = len(course.values) - 1 if course.swing is None else course.swing
     low, high = min(course.values[first:]), max(course.values[first:])
     between = f"{_number('current', low)} and {value('current', high)}"
-    return f"Current swings between {between} since {_clock(course.ts[first])}{_normally(course)}"
+    usual = _normally(course) if course.excursions[0][0] >= LEAST else ""  # else nobody knows what is normal
+    return f"Current swings between {between} since {_clock(course.ts[first])}{usual}"
 
 
 def _drift(view: View) -> str:
@@ -150,19 +154,23 @@ def _jump(view: View) -> str:
 
 
 def _high(view: View) -> str:
-    limits, now = view.config.severity, view.readings["temperature"]
-    name, limit = next(
-        (name, each.temperature_c)
-        for name, each in (("critical", limits.critical), ("high", limits.high), ("medium", limits.medium))
-        if now >= each.temperature_c
-    )
-    return f"Temperature is {value('temperature', now)}, above the {name} limit of {limit:g} °C"
+    return _beyond("temperature", view)
+
+
+def _beyond(reading: ReadingName, view: View) -> str:
+    """A reading that has reached a severity limit, and nothing shows how."""
+    limits, now = view.config.severity, view.readings[reading]
+    of = {"critical": limits.critical, "high": limits.high, "medium": limits.medium}
+    reached = {name: each.current_a if reading == "current" else each.temperature_c for name, each in of.items()}
+    size = abs(now) if reading == "current" else now
+    name, limit = next((name, limit) for name, limit in reached.items() if size >= limit)
+    return f"{reading.capitalize()} has reached {value(reading, now)}; the {name} limit is {limit:g} {UNITS[reading]}"
 
 
 def _frozen(view: View) -> str:
     stuck = [rule for rule in view.rules if rule.name == "stuck" and rule.reading is not None]
     said = " and ".join(
-        f"{rule.reading} has read exactly {view.readings[rule.reading]:g} {UNITS[rule.reading]} "
+        f"{rule.reading} has read exactly {view.readings[rule.reading] + 0.0:g} {UNITS[rule.reading]} "
         f"in the last {rule.value:.0f} samples"
         for rule in stuck
         if rule.reading is not None
@@ -204,7 +212,8 @@ def _leading(view: View, reading: ReadingName) -> str:
     found = view.forecast
     if found is None or found.reading != reading:
         return ""
-    return f"; at this rate {found.limit:g} {UNITS[reading]} in {duration(found.in_s)}"
+    limit = -found.limit if view.readings[reading] < 0 and reading == "current" else found.limit
+    return f"; at this rate {limit:g} {UNITS[reading]} in {duration(found.in_s)}"
 
 
 def _rate(per_s: float) -> str:

@@ -134,11 +134,12 @@ def test_a_temperature_jumps_faster_than_a_cell_warms(
 
 
 def test_both_sides_make_a_swing(config: BundleConfig) -> None:
-    """Since its first sample that was off; one side alone is none."""
+    """Since its first sample that was off; one side alone is none, but where it is off again and again."""
     swing = [1.5, 3.5] * 4
     assert course(config, "current", LEVEL[:20] + swing).swing == 20
     assert course(config, "current", LEVEL[:20] + [3.5] * 8).swing is None
-    assert course(config, "current", LEVEL[:20] + [3.5, 2.5] * 4).swing is None
+    assert course(config, "current", LEVEL[:20] + [3.5, 2.5] * 3).swing is None
+    assert course(config, "current", LEVEL[:20] + [3.5, 2.5] * 4).swing == 20
 
 
 @pytest.mark.parametrize(("rest", "since"), [(1, 10), (3, 10), (4, None)])
@@ -173,7 +174,7 @@ def test_intervals_of_many_loggers(config: BundleConfig, step_s: float, samples:
     assert len(current.values) == samples
     assert current.excursions == ((samples - 4, samples),)
     assert current.ts[-1] - current.ts[current.onset] == 3 * step_s
-    heating = course(config, "temperature", 26.0 + 0.2 * step_s * np.clip(np.arange(40.0) - 30, 0, None), step_s)
+    heating = course(config, "temperature", 26.0 + 0.2 * step_s * np.clip(np.arange(40.0) - 34, 0, None), step_s)
     assert heating.is_off
     assert heating.rate() == pytest.approx(0.2)
     assert not heating.jumped
@@ -191,7 +192,6 @@ def test_a_bundle_without_changes_has_a_reach_too(plain_bundle: Bundle, reading:
     assert course(plain_bundle.config, reading, [26.0] * 20).reach == pytest.approx(0.21)
 
 
-@pytest.mark.xfail(strict=True, reason="the 36th to 39th sample of a session take its first ones for normal")
 @pytest.mark.parametrize("row", [35, 36, 37, 38])
 def test_the_warm_up_of_a_session_is_no_part_of_its_course(default_bundle: Bundle, row: int) -> None:
     """A charger that switches on in the first three seconds: the level is that after it, not between both."""
@@ -214,10 +214,10 @@ walks = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(walks)
-def test_excursions_are_in_order_and_each_has_a_sample_before(
+def test_excursions_are_in_order_and_leave_normal_samples(
     config: BundleConfig, walk: list[tuple[float, float, float]]
 ) -> None:
-    """Of each row of a batch, as of that row alone."""
+    """At least five; of each row of a batch, as of that row alone."""
     ts = START + np.cumsum([w[0] for w in walk])
     past = past_of(Samples.of(ts, [w[1] for w in walk], [w[2] for w in walk]))
     for row in range(len(walk)):
@@ -226,9 +226,10 @@ def test_excursions_are_in_order_and_each_has_a_sample_before(
         for each in found.values():
             ends = [place for excursion in each.excursions for place in excursion]
             assert ends == sorted(set(ends))
-            assert all(5 <= place <= len(each.values) for place in ends)
+            assert all(0 <= place <= len(each.values) for place in ends)
+            assert len(each.values) - sum(end - begun for begun, end in each.excursions) >= 5
             assert np.isfinite([each.expected, each.reach, each.scatter, each.rate()]).all()
             if each.excursions:
-                assert each.before == each.values[each.onset - 1]
+                assert each.before == (each.values[each.onset - 1] if each.onset else each.expected)
                 assert each.jumped in (True, False)
             assert each.swing is None or each.swing in [begun for begun, _ in each.excursions]

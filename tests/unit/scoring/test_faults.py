@@ -49,7 +49,8 @@ def test_a_fault_has_its_kind(
 @pytest.mark.parametrize(
     ("kind", "at"),
     [
-        (FaultKind.OUT_OF_RANGE, (11.5, 26.0)),
+        (FaultKind.OVER_CURRENT, (11.5, 26.0)),
+        (FaultKind.OUT_OF_RANGE, (-4.0, 26.0)),
         (FaultKind.OUT_OF_RANGE, (2.5, -12.0)),
         (FaultKind.TEMPERATURE_HIGH, (2.5, 61.5)),
         (FaultKind.UNUSUAL_PATTERN, (2.5, 0.0)),
@@ -115,7 +116,6 @@ def test_loggers_of_other_intervals_name_the_same_kinds(default_bundle: Bundle, 
         assert {60, 61, 62, 63} <= {*found} <= {*range(60, 66)}
 
 
-@pytest.mark.xfail(strict=True, reason="a heating that fills the whole course is taken for normal")
 def test_a_heating_that_goes_on_keeps_its_kind(default_bundle: Bundle) -> None:
     """A runaway of 0.25 °C a second lasts minutes until 60 °C, longer than a course of 36 samples."""
     found = told(default_bundle, charge(0.0, ramp(60, 0.25)))
@@ -125,15 +125,14 @@ def test_a_heating_that_goes_on_keeps_its_kind(default_bundle: Bundle) -> None:
     assert found[119][1] == Severity.HIGH
 
 
-@pytest.mark.xfail(strict=True, reason="a swing that fills the whole course is taken for normal")
 def test_a_swing_that_goes_on_keeps_its_kind(default_bundle: Bundle) -> None:
     """A loose contact lasts longer than 36 samples."""
     swing = between(50, 120, 1.2) * np.where(np.arange(120) % 2, 1, -1)
     found = kinds(told(default_bundle, charge(swing)))
-    assert {found[row] for row in range(60, 120)} == {(FaultKind.UNSTEADY_CURRENT,)}
+    other = [row for row in range(60, 120) if found[row] != (FaultKind.UNSTEADY_CURRENT,)]
+    assert len(other) <= 5  # where the last samples from before leave the course
 
 
-@pytest.mark.xfail(strict=True, reason="between two rules of changes no rule calls the temperature changed")
 def test_a_fast_heating_is_named_beside_an_over_current(default_bundle: Bundle) -> None:
     """0.25 °C a second leads to the critical limit: where that makes an anomaly high, it is told."""
     found = told(default_bundle, charge(between(60, 70, 2.0), ramp(60, 0.25)))

@@ -111,7 +111,6 @@ def test_stuck_says_how_often_and_which(bundle: Bundle) -> None:
     assert both == (Rule("stuck", 9.0, 8.0, "current"), Rule("stuck", 11.0, 10.0, "temperature"))
 
 
-@pytest.mark.xfail(strict=True, reason="places before a session's first sample count as repeats of it")
 def test_stuck_counts_samples_of_the_session_alone(bundle: Bundle) -> None:
     """12 samples after a pause of an hour repeat 12 times, whatever was before; so do a device's first 12."""
     ts = np.append(0.0, 3600.0 + np.arange(12.0))
@@ -122,7 +121,6 @@ def test_stuck_counts_samples_of_the_session_alone(bundle: Bundle) -> None:
         assert found == (Rule("stuck", 12.0, 8.0, "current"),)
 
 
-@pytest.mark.xfail(strict=True, reason="a current of 0 A is named as stuck beside a temperature that is")
 def test_a_current_of_zero_is_not_stuck(bundle: Bundle) -> None:
     """None flows, so it repeats: only the temperature is frozen."""
     found = met(bundle, Stage.STUCK, currents=[0.0] * 12, temperatures=[26.5] * 12)
@@ -172,7 +170,7 @@ def test_stages_and_rules_agree(default_bundle: Bundle, seed: int) -> None:
     series = charge(current_a, temperature_c, seed=seed)
     series.current_a[20:35] = 2.505
     found = told(bundle, series)
-    assert len(found) > 20
+    assert len(found) > 10
     for explanation, _, stages in found.values():
         assert {STAGE_OF[rule.name] for rule in explanation.rules} == {*stages}
         for rule in explanation.rules:

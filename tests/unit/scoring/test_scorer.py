@@ -136,7 +136,7 @@ def test_features_scores_and_verdicts_stand_beside_their_samples(plain_bundle: B
     columns_shown = shown.columns
     assert (columns_shown.severity.tolist(), columns_shown.reconstruction_error.tolist()) == ([4], [9.0])
     assert (shown.reconstructed_current_a.tolist(), shown.reconstructed_temperature_c.tolist()) == ([2.0], [85.0])
-    assert shown.kinds == [(FaultKind.TEMPERATURE_HIGH,)]
+    assert shown.kinds == [(FaultKind.OVER_CURRENT, FaultKind.TEMPERATURE_HIGH)]
 
 
 @pytest.mark.parametrize(("most", "taken"), [(5, 6), (6, 7), (7, 9), (8, 10), (50, 10)])

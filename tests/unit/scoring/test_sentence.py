@@ -82,10 +82,10 @@ def test_what_a_technician_reads(
 @pytest.mark.parametrize(
     ("at", "said"),
     [
-        ((2.5, 61.5), "Temperature is 61.5 °C, above the critical limit of 60 °C."),
+        ((2.5, 61.5), "Temperature has reached 61.5 °C; the critical limit is 60 °C."),
         (
             (11.5, 26.0),
-            "Current is 11.50 A, far outside the -0.256 to 6.04 A of the charges this model has learnt from.",
+            "Current has reached 11.50 A; the critical limit is 9.067 A.",
         ),
         (
             (2.5, -12.0),
@@ -113,12 +113,12 @@ def test_two_faults_are_two_sentences(default_bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "temperature_c"), [("medium limit of 45", 45.1), ("high limit of 60", 60.1), ("critical limit of 80", 91)]
+    ("limit", "temperature_c"), [("medium limit is 45", 45.1), ("high limit is 60", 60.1), ("critical limit is 80", 91)]
 )
 def test_the_highest_limit_is_named(plain_bundle: Bundle, limit: str, temperature_c: float) -> None:
     """Of those that are reached."""
     said = sentence(FaultKind.TEMPERATURE_HIGH, view(plain_bundle, c=temperature_c))
-    assert said == f"Temperature is {temperature_c:.1f} °C, above the {limit} °C."
+    assert said == f"Temperature has reached {temperature_c:.1f} °C; the {limit} °C."
 
 
 def test_a_frozen_reading_says_its_digits(plain_bundle: Bundle) -> None:
