@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from reporting.keys import MINUTE_S, minute_key
+import numpy as np
+
+from reporting.anomaly.evidence import Evidence
+from reporting.keys import MINUTE_S, minute_key, minute_of
 from reporting.sinks.archive import StoredObject
 from scoring.faults import FaultKind
+from scoring.scorer import Scored
+from scoring.succession import Succession
 from window.rolling import RETAINED_S
+from window.samples import Names
 
 Minute = tuple[str, int]
 """A device and the start of a minute, epoch seconds."""
@@ -26,6 +32,17 @@ Lines = dict[float, Line]
 """By ``ts``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row whose line in the archive changed. ``evidence``: None where it is no anomaly any more; ``before``: its
+    kinds of fault until now; ``judged``: its verdict, its scores or its kinds are others than before."""
+
+    row: int
+    evidence: Evidence | None
+    before: tuple[FaultKind, ...]
+    judged: bool
+
+
 class ArchiveLines:
     """Keeps the lines of each minute, and makes its object."""
 
@@ -36,6 +53,26 @@ class ArchiveLines:
     def of(self, device: str, minute: int) -> Lines:
         """The lines of a minute, to be changed."""
         return self._lines.setdefault(device, {}).setdefault(minute, {})
+
+    def update(self, scored: Scored, devices: Names, bundles: Succession) -> Iterator[Change]:
+        """Bring the lines up to date with rows that were scored. Yields what changed: also of a row whose scores are as
+        they were, where a sample out of order changed what was expected there."""
+        verdicts = scored.verdicts
+        for row in np.flatnonzero(verdicts.anomaly | (scored.changed & scored.was_anomaly)):
+            device, ts = devices[int(scored.device[row])], float(scored.ts[row])
+            lines = self.of(device, minute_of(ts))
+            before = lines.get(ts)
+            kinds = before.kinds if before is not None else ()
+            if not verdicts.anomaly[row]:
+                lines.pop(ts, None)
+                yield Change(int(row), None, kinds, judged=True)
+                continue
+            bundle = bundles.at(int(scored.device[row]), ts)
+            evidence = Evidence.of(scored, int(row), device=device, bundle=bundle)
+            lines[ts] = Line(evidence.line(), evidence.explanation.kinds)
+            if lines[ts] != before:
+                judged = bool(scored.changed[row]) or lines[ts].kinds != kinds
+                yield Change(int(row), evidence, kinds, judged)
 
     def object(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from consumer.outgoing.archive_lines import ArchiveLines, Line, Lines, Minute
+from consumer.outgoing.archive_lines import ArchiveLines, Change, Lines, Minute
 from consumer.outgoing.muting import Muting
 from consumer.outgoing.told import Told
 from consumer.outgoing.waiting import Waiting
@@ -26,7 +24,6 @@ from reporting.health.notice import Notice
 from reporting.keys import chart_key, minute_of
 from reporting.message import Message, Publish
 from reporting.sinks.archive import StoredObject
-from scoring.faults import FaultKind
 from scoring.scorer import Scored
 from scoring.succession import Succession
 from window.released import Released
@@ -80,17 +77,6 @@ class _Record:
     stamp: float
     created: float
     position: StreamPosition | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A row whose line in the archive changed. ``evidence``: None where it is no anomaly any more; ``before``: its
-    kinds of fault until now; ``judged``: its verdict, its scores or its kinds are others than before."""
-
-    row: int
-    evidence: Evidence | None
-    before: tuple[FaultKind, ...]
-    judged: bool
 
 
 class LaneOutbox:
@@ -159,7 +145,7 @@ class LaneOutbox:
         found: list[tuple[int, Message | Notice]] = [
             (row, notice) for row, notice in notices if not self._muting.notice(notice)
         ]
-        for change in self._update_lines(scored):
+        for change in self._lines.update(scored, self._devices, self._bundles):
             row = change.row
             self._minutes.add((self._devices[int(scored.device[row])], minute_of(float(scored.ts[row]))))
             if change.evidence is not None:
@@ -196,7 +182,7 @@ class LaneOutbox:
         """Restore the archive lines of rows that were published before a restart. Adds no message. ``between``: devices
         of which new records came between those that are read again. Their rows may be judged otherwise than they were
         published, so their minutes are written again."""
-        for _ in self._update_lines(scored):
+        for _ in self._lines.update(scored, self._devices, self._bundles):
             pass
         for device, ts in zip(scored.device.tolist(), scored.ts.tolist(), strict=True) if between else ():
             if self._devices[device] in between:
@@ -253,32 +239,12 @@ class LaneOutbox:
         the minute and all samples that its features reach back to."""
         return minute[1] >= newest - RETAINED_S + REACH_S
 
-    def _update_lines(self, scored: Scored) -> Iterator[_Change]:
-        """Bring the archive lines up to date. Yields what changed: also of a row whose scores are as they were, where a
-        sample out of order changed what was expected there."""
-        verdicts = scored.verdicts
-        for row in np.flatnonzero(verdicts.anomaly | (scored.changed & scored.was_anomaly)):
-            device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
-            lines = self._lines.of(device, minute_of(ts))
-            before = lines.get(ts)
-            kinds = before.kinds if before is not None else ()
-            if not verdicts.anomaly[row]:
-                lines.pop(ts, None)
-                yield _Change(int(row), None, kinds, judged=True)
-                continue
-            bundle = self._bundles.at(int(scored.device[row]), ts)
-            evidence = Evidence.of(scored, int(row), device=device, bundle=bundle)
-            lines[ts] = Line(evidence.line(), evidence.explanation.kinds)
-            if lines[ts] != before:
-                judged = bool(scored.changed[row]) or lines[ts].kinds != kinds
-                yield _Change(int(row), evidence, kinds, judged)
-
     def _record(self, run: Released, times: Floats, row: int) -> _Record:
         shard = self._shards[int(run.samples.shard[row])]
         position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[row]))
         return _Record(float(times[row]), float(run.samples.created[row]), position)
 
-    def _anomaly(self, scored: Scored, change: _Change, record: _Record, now: float) -> Iterator[Message]:
+    def _anomaly(self, scored: Scored, change: Change, record: _Record, now: float) -> Iterator[Message]:
         """The messages of a row that is an anomaly now, or that is none any more."""
         row, evidence = change.row, change.evidence
         device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])

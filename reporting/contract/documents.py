@@ -46,6 +46,8 @@ ATTRIBUTES = {
     "kind": "The kind of fault; not there for a notice.",
     "stale": '"true" where it was published more than 10 minutes after its time; not there otherwise.',
 }
+OPTIONAL = ("kind", "stale")
+"""Attributes that are not always there."""
 
 
 def documents() -> dict[str, str]:
@@ -184,7 +186,7 @@ def _asyncapi() -> str:
       payload: {{$ref: './schemas/{kind}.json'}}"""
         for kind in TYPES
     )
-    required = ", ".join(name for name in ATTRIBUTES if name != "stale")
+    required = ", ".join(name for name in ATTRIBUTES if name not in OPTIONAL)
     return _ASYNCAPI.format(
         version=version("battery-watch"), messages=messages, components=components, headers=headers, required=required
     )

@@ -248,7 +248,7 @@ def test_rows_that_fall_on_an_earlier_ts_are_said(run: Callable[..., Result], tm
     path.write_text("ts,current,temperature\n" + "\n".join(rows) + "\n")
     result = run("--input", path, "--out", "out", "--no-charts")
     assert result.exit_code == 0, result.output
-    heading = next(line for line in result.output.splitlines() if line.startswith("device")).split()
+    heading = next(line for line in result.output.splitlines() if line.strip().startswith("device")).split()
     assert heading[1:4] == ["rows", "overwritten", "samples"]
     line = next(line for line in result.output.splitlines() if line.strip().startswith("bay")).split()
     assert line[1:4] == ["80", "40", "40"]  # as many samples as times
