@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reporting.health.overwritten import Reading, differs
+from reporting.names import flat
 
 if TYPE_CHECKING:
     from models.data.recordings import Recording
@@ -34,7 +35,7 @@ class Overwritten:
     reason: str
 
     def __str__(self) -> str:
-        said = f"{self.repeated:,} of {self.rows:,} rows of {self.device} fall on the ts of an earlier row"
+        said = f"{self.repeated:,} of {self.rows:,} rows of {flat(self.device)} fall on the ts of an earlier row"
         if self.changed == 0:
             return f"{said}, with the same readings: {self.reason}"
         others = "all" if self.changed == self.repeated else f"{self.changed:,} of them"

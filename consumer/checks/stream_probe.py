@@ -12,6 +12,7 @@ from consumer.findings import Finding, State
 from consumer.stream.client import Streams
 from consumer.stream.records import FUTURE_S, LATE_S, Decoder, Reject
 from reporting.health.overwritten import MOST, WITHIN, Reading, differs
+from reporting.names import flat
 from scoring.bundle import Bundle
 from window.samples import Kind, Names, Samples, concat
 
@@ -163,7 +164,7 @@ def _overwritten(readable: Samples, devices: Names) -> list[Finding]:
         return []
     worst = max(changed, key=lambda device: (material[device] / seen[device], changed[device]))
     said = (
-        f"{changed[worst]} of the newest {seen[worst]} samples of {devices[worst]!r} overwrite another of the same ts "
+        f"{changed[worst]} of the newest {seen[worst]} samples of {flat(devices[worst])!r} overwrite another of the same ts "
         "with other readings"
     )
     if material[worst] >= OVERWRITTEN_MOST * seen[worst]:

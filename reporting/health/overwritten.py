@@ -14,6 +14,7 @@ from reporting.contract.events import utc
 from reporting.health.device import Device, Rows
 from reporting.health.notice import Notice
 from reporting.health.state import Overwriting
+from reporting.names import flat
 from window.ring import Columns
 from window.rolling import CONTEXT, Windows
 from window.samples import Floats, Samples
@@ -95,7 +96,7 @@ def follow(device: Device, stamp: Floats, rows: Rows) -> None:
     if quiet.any():
         row = int(rows[int(quiet.argmax())])
         said = (
-            f"{device.name} overwrites samples with other readings no more: "
+            f"{flat(device.name)} overwrites samples with other readings no more: "
             f"{state.count:,} since {utc(state.since):%H:%M:%S} UTC."
         )
         _close(device, row, float(stamp[row]), said, state)
@@ -111,8 +112,8 @@ def overwrote(device: Device, overwrite: Overwrite, at: float) -> None:
     state = replace(state, count=state.count + 1, until=max(state.until, at))
     if not state.told and state.count >= MOST:
         said = (
-            f"{state.count} of the last {state.seen} samples of {device.name} overwrite another of the same ts with "
-            f"other readings (the last one: {overwrite.before}, then {overwrite.after}): two devices under one name, "
+            f"{state.count} of the last {state.seen} samples of {flat(device.name)} overwrite another of the same ts "
+            f"with other readings (the last one: {overwrite.before}, then {overwrite.after}): two devices under one name, "
             "or a clock that shows an hour twice?"
         )
         notice = Notice(

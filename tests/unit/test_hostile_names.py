@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from explained import explained
 from repository import ROOT
 from rich.console import Console
 
@@ -44,7 +45,7 @@ from reporting.health.notice import Notice
 from reporting.health.state import Fit
 from reporting.message import Message
 from scoring.detectors import Stage
-from scoring.explanation import Explanation
+from scoring.faults import FaultKind
 from scoring.verdict import Severity
 from window.samples import Kind
 
@@ -55,7 +56,7 @@ from health_rig import BUNDLE, Row, Watched, sample
 T = 1_784_989_500.0
 NOW = datetime(2026, 7, 25, 14, 25, 8, tzinfo=UTC)
 PUBLICATION = Publication("urn:battery-watch:t", "b", NOW)
-EXPLANATION = Explanation({"current": 1.0}, 2.5, 25.5, "rare", "Hot.")
+EXPLANATION = explained(sentences=("Hot.",))
 NAMES = {
     "newline": "rack 7\nCRITICAL: other",
     "tab and return": "a\tb\r",
@@ -98,10 +99,11 @@ def evidence(name: str) -> Evidence:
 def anomalies(name: str) -> Iterator[Message]:
     """A message of each kind about anomalies."""
     yield sample_message(evidence(name), PUBLICATION, episode="e", revision=0)
-    episode = Episode(name, T, T + 65, T + 20, int(T + 65), Severity.HIGH, State.OPEN, samples=12, steps=2)
-    for kind in ("opened", "escalated", "ongoing", "closed"):
-        of = evidence(name) if kind in ("opened", "escalated") else None
-        yield episode_message(Step(kind, T + 70, episode), PUBLICATION, evidence=of, model="bw-x")
+    kind = FaultKind.OVER_CURRENT
+    episode = Episode(name, T, T + 65, T + 20, int(T + 65), Severity.HIGH, State.OPEN, samples=12, steps=2, kind=kind)
+    for step in ("opened", "escalated", "ongoing", "closed"):
+        of = evidence(name) if step in ("opened", "escalated") else None
+        yield episode_message(Step(step, T + 70, episode), PUBLICATION, evidence=of, model="bw-x")
 
 
 def notices(name: str) -> list[Notice]:
@@ -143,7 +145,8 @@ def test_a_notice_is_a_sentence_whatever_its_device_is_called(name: str) -> None
     """Of every detector, when it opens and when it ends, and of many devices together."""
     found = [*notices(name), gathered(name)]
     assert {each.type for each in found} == {kind for kind, of in HEALTH_KINDS.items() if of.many} - {
-        "health.undelivered"
+        "health.undelivered",
+        "health.overwritten",
     }
     assert {each.type for each in found if each.state == "closed"} == {
         "health.silence",
@@ -312,7 +315,7 @@ def test_explain_heads_its_answer_with_one_line(name: str) -> None:
 @every_name
 def test_replay_has_a_name_in_its_cell(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In the table of its figures."""
-    _say([], [], [DeviceFigures(name, 7_654, 1, 1.0, 0, 0, 0, 0.0)], "bw-x", ROOT)
+    _say([], [], [DeviceFigures(name, 7_654, 7_654, 0, 1, 1.0, 0, 0, 0, 0.0)], "bw-x", ROOT)
     printed = capsys.readouterr().out
     safe(printed, name)
     assert "7,654" in printed

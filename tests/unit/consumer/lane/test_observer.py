@@ -48,7 +48,8 @@ def test_it_hears_of_every_sample_in_order_with_the_episodes_of_anomalies(
         each.batch("s", at(5, number=2000, created=T + 21)).idle("s", at=T + 40).until_quiet(T + 1)
     assert heard.ts[:3] == [T, T + 10.0, T + 20.0]
     assert heard.ts[3:] == [T + 5.0, T + 10.0, T + 20.0]
-    assert len(set(heard.episodes)) == 1
+    assert len(heard.episodes) == 4
+    assert heard.episodes[:2] == heard.episodes[2:]  # each sample stays in the episode of its kind
     assert [message.body for message in rig.messages] == [message.body for message in alone.messages]
 
 

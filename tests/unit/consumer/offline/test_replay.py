@@ -120,7 +120,7 @@ def test_the_events_of_a_table_name_its_account(plain_bundle: Bundle) -> None:
 def test_what_is_told_of_episodes(plain_bundle: Bundle) -> None:
     """Each from its opening to its end, with the ids of the rows and the sample that speaks for it; the one that goes
     on at the end of the recording is not told to be over."""
-    samples = charge(1200, strange=(100, 103, 300, 900, *range(1150, 1200, 3)))
+    samples = charge(1200, strange=(100, 103, 300, 900, *range(1150, 1200, 9)))
     found = replayed(samples, plain_bundle)
     events = [event for event in told(found) if event["type"].startswith("anomaly.")]
     states = [(event["data"]["state"], event["time"][11:19], event["data"]["reopened"]) for event in events]

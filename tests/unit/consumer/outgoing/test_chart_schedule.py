@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from consumer.outgoing.chart_schedule import AT_ONCE, BEHIND_S, ChartSchedule
-from reporting.charts.data import CURRENT, TEMPERATURE
+from reporting.charts.data import CURRENT
 from scoring.bundle import Bundle
 from scoring.detectors import Stage
 from scoring.scorer import Scorer
@@ -135,7 +135,7 @@ def test_a_chart_shows_what_the_window_shows(charted: Charted) -> None:
     assert (data.temperature_c.tolist(), data.reconstructed_temperature_c.tolist()) == ([25.0, 25.0], [25.0, 25.0])
     assert (data.reconstruction_error.tolist(), data.forest_score.tolist()) == ([7.0, 3.0], [-0.4, -0.4])
     assert data.severity.tolist() == [2, 0]
-    assert (data.stages.tolist(), data.blamed.tolist()) == ([Stage.RECONSTRUCTION, 0], [CURRENT | TEMPERATURE, 0])
+    assert (data.stages.tolist(), data.blamed.tolist()) == ([Stage.RECONSTRUCTION, 0], [CURRENT, 0])
     assert (data.error_limit, data.forest_limit) == (5.0, -0.7)
 
 

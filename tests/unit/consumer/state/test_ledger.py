@@ -194,6 +194,6 @@ def test_no_records_change_nothing() -> None:
 
 def test_the_classes_of_a_record_read_are_known() -> None:
     """Backfilled and lost ones were not read, and what is muted is a message."""
-    assert set(CLASSES) - set(ACCOUNTED) == {"read", "backfilled", "lost", "muted"}
+    assert set(CLASSES) - set(ACCOUNTED) == {"read", "backfilled", "lost", "muted", "overwritten"}
     assert {CLASS_OF[k] for k in Kind if k is not Kind.BACKFILL} <= set(ACCOUNTED)
     assert np.isnan(written([(Kind.LATE, 0, DAY_1)]).ts).all()

@@ -19,6 +19,7 @@ from models.legacy.convert import convert
 from models.legacy.errors import Unanswered
 from scoring.bundle import Bundle, load
 from scoring.detectors import Stage
+from scoring.evidence import LENGTH, Past
 from scoring.explanation import explain
 from scoring.verdict import judge
 from window.features import FeatureRules, features, tails
@@ -95,7 +96,9 @@ def check_config(bundle: Bundle, old: Any) -> None:
         assert seen.min() - 1e-3 <= low < high <= seen.max() + 1e-3
         assert high - low > 0.7 * np.ptp(seen)
     row = unlike()[350]
-    assert explain(row, bundle.graph.score(row[None]), bundle).rarity == "how rare this is was not measured"
+    nothing_before = Past(tails(*(np.ones(1),) * 3, length=LENGTH), np.ones((1, 1)))
+    told = explain(row, bundle.graph.score(row[None]), nothing_before, Stage.NONE, bundle)
+    assert told.rarity == "how rare this is was not measured"
 
 
 def check_manifest(bundle: Bundle, folder: Path) -> None:

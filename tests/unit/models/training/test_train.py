@@ -18,9 +18,12 @@ from models.detectors.forest import Forest
 from models.evaluation.evaluate import Exam, judge, of_bundle
 from models.training.train import Recipe, pictures, train
 from scoring.bundle import CARD, FILES, MANIFEST, load
+from scoring.detectors import Stage
+from scoring.evidence import LENGTH, Past
 from scoring.explanation import explain
 from scoring.graph import Scores
 from scoring.scorer import Scorer
+from window.features import tails
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -79,7 +82,8 @@ def test_the_error_is_weighed_as_the_bundle_says(small: Any, series: Callable[[i
     residual = (scored.features - scored.scores.reconstruction) / small.bundle.scaler.scale
     assert np.allclose(scored.scores.reconstruction_error, (residual**2 * weights).sum(axis=1), rtol=1e-9)
     one = Scores(*(getattr(scored.scores, name)[400:401] for name in Scores.__slots__))
-    shares = explain(scored.features[400], one, small.bundle).shares
+    nothing_before = Past(tails(*(np.ones(1),) * 3, length=LENGTH), np.ones((1, 1)))
+    shares = explain(scored.features[400], one, nothing_before, Stage.NONE, small.bundle).shares
     expected = residual[400] ** 2 * weights / (residual[400] ** 2 * weights).sum()
     assert list(shares.values()) == pytest.approx(expected.tolist())
     assert sum(shares.values()) == pytest.approx(1.0)

@@ -114,6 +114,7 @@ def test_the_message_is_a_cloudevent(cloudevent: Callable[[str], dict[str, Any]]
         "sequence": "4200",
         "partitionkey": "rack/7",
         "recordedtime": "2026-07-25T14:25:08Z",
+        "filterseverity": "high",
     }
     line = json.loads(EVIDENCE.line())
     line.pop("datetime")

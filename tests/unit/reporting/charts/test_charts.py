@@ -342,12 +342,13 @@ def test_closing_ends_a_drawing_and_tells_who_waits() -> None:
 PARENT = """
 import sys
 import numpy as np
-from reporting.charts.data import CURRENT, TEMPERATURE, ChartData, blame
+from reporting.charts.data import ChartData
 from reporting.charts.process import ChartProcess
 
 def main():
     none = np.zeros(0)
-    data = ChartData("d", none, none, none, none, none, none, none, none.astype(np.int8), 1.0, 0.0, "m")
+    codes = none.astype(np.int8)
+    data = ChartData("d", none, none, none, none, none, none, none, codes, codes, codes, 1.0, 0.0, "m")
     process = ChartProcess()
     png = process.submit(lambda: data).result(60)
     print(process.pid, len(png), "matplotlib" in sys.modules, flush=True)
