@@ -113,8 +113,8 @@ def overwrote(device: Device, overwrite: Overwrite, at: float) -> None:
     if not state.told and state.count >= MOST:
         said = (
             f"{state.count} of the last {state.seen} samples of {flat(device.name)} overwrite another of the same ts "
-            f"with other readings (the last one: {overwrite.before}, then {overwrite.after}): two devices under one name, "
-            "or a clock that shows an hour twice?"
+            f"with other readings (the last one: {overwrite.before}, then {overwrite.after}): two devices under one "
+            "name, or a clock that shows an hour twice?"
         )
         notice = Notice(
             "health.overwritten", device.name, at, "opened", said, since=state.since, until=at, count=state.count
