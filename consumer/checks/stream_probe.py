@@ -164,8 +164,8 @@ def _overwritten(readable: Samples, devices: Names) -> list[Finding]:
         return []
     worst = max(changed, key=lambda device: (material[device] / seen[device], changed[device]))
     said = (
-        f"{changed[worst]} of the newest {seen[worst]} samples of {flat(devices[worst])!r} overwrite another of the same "
-        "ts with other readings"
+        f"{changed[worst]} of the newest {seen[worst]} samples of {flat(devices[worst])!r} overwrite another of the "
+        "same ts with other readings"
     )
     if material[worst] >= OVERWRITTEN_MOST * seen[worst]:
         advice = "give each device a name of its own; write ts in UTC, and with its fractions"

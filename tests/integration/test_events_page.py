@@ -53,7 +53,7 @@ def test_the_code_on_the_page_runs(
     exec(compile(by_lambda, "lambda", "exec"), names)
     names["handler"]({"Records": [{"Sns": {"Message": told[0].body}}, {"Sns": {"Message": told[3].body}}]}, None)
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("bay-7 needs somebody: Current 6.31 A")
+    assert line.startswith("bay-7 needs somebody: Current jumped from 2.52 to 6.31 A")
 
     exec(compile(by_http, "http", "exec"), names)
     names["posted"](json.dumps({"Type": "Notification", "Message": told[0].body}).encode())

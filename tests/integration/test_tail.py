@@ -171,7 +171,7 @@ def test_archived_anomalies_are_read(account: Any) -> None:
     done = account.ask(*interval, "--json", "--severity", "high", "--device", "rack/7", "--device", "nobody")
     assert done.stdout == lines[0] + lines[2]
     done = account.ask(*interval, "--severity", "critical")
-    assert done.stdout.startswith("2026-07-25 14:25:20.000  CRITICAL  rack/7  2.50 A (2.50 expected), 61.5 °C")
+    assert done.stdout.startswith("2026-07-25 14:25:20.000  CRITICAL  rack/7  over current: 2.50 A (2.50")
     assert len(done.stdout.splitlines()) == 1
     assert "4 anomalous samples" in done.stderr
     assert "1 shown (critical)" in done.stderr

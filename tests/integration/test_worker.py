@@ -62,7 +62,7 @@ def test_a_fault_becomes_message_archive_line_and_chart(account: Any, worker: Wo
     assert "61.5 °C" in event["data"]["summary"]
     eventually(lambda: books(account).get("scored") == 100)
     attributes = {name: value["StringValue"] for name, value in found[0]["MessageAttributes"].items()}
-    assert {"type", "severity", "filterseverity", "device", "state", "schema"} == set(attributes)
+    assert {"type", "severity", "filterseverity", "device", "state", "schema", "kind"} == set(attributes)
     assert (attributes["device"], attributes["state"]) == ("device4", "opened")
 
     assert worker.stop() == 0
