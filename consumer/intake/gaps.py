@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 
-from consumer.state.head import PREFIX, Gap
+from consumer.state.head import PREFIX, Gap, ShardPosition
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 
@@ -30,12 +30,18 @@ class Gaps:
     """The gaps of a lane that are not closed yet, and the intervals that were ``filled`` last: the stream may still
     deliver a sample of these.
 
-    If the last owner's ``watermark`` had not passed a gap, the gap waits again for the stream to resume. The records
-    behind it are re-read, and more of them may have been trimmed since.
+    If the last owner's ``watermark`` had not passed a gap, or had but not a shard that lost records and begins at the
+    horizon again (``horizon``: the positions of such shards in the head), the gap waits again for the stream to resume.
+    The records behind it are read again, and more of them may have been trimmed since.
     """
 
     def __init__(
-        self, open_gaps: Iterable[Gap] = (), filled: Iterable[Interval] = (), *, watermark: float | None = None
+        self,
+        open_gaps: Iterable[Gap] = (),
+        filled: Iterable[Interval] = (),
+        *,
+        watermark: float | None = None,
+        horizon: Mapping[str, ShardPosition] | None = None,
     ) -> None:
         self._open = {gap.name: gap for gap in open_gaps}
         self._filled = list(filled)
@@ -46,7 +52,10 @@ class Gaps:
         self._waiting_since: dict[str, float] = {}
         self._closed: dict[str, Gap] = {}
         for gap in [*self._open.values()]:
-            if not gap.closed and gap.until is not None and watermark is not None and watermark <= gap.until:
+            if gap.until is None or gap.closed:
+                continue
+            read = [at.stamp for shard in gap.shards if (at := (horizon or {}).get(shard)) is not None and not at.ended]
+            if any(until is not None and until <= gap.until for until in (watermark, *read)):
                 self._ends[gap.name] = gap.until
                 self._open[gap.name] = replace(gap, until=None)
 

@@ -98,6 +98,10 @@ class CommitBuilder:
             del context[device]
         return Snapshot.windows_of(windows, context)
 
+    def store_windows(self) -> None:
+        """The next commit has the windows."""
+        self._last_snapshot = -inf
+
     def raise_epoch(self, epoch: int) -> None:
         """The head has been written with this epoch since it was cut."""
         self.head = self.head.model_copy(update={"epoch": max(epoch, self.head.epoch)})

@@ -3,7 +3,7 @@ device changes lanes (rule 32)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +34,12 @@ class Handover:
 
 
 class Custody:
-    """What a lane has of devices, and for how long."""
+    """What a lane has of devices, and for how long. ``store_windows``: has the next commit store them."""
 
-    def __init__(self, parts: Parts, recovery: Recovery) -> None:
+    def __init__(self, parts: Parts, recovery: Recovery, store_windows: Callable[[], None]) -> None:
         self._parts = parts
         self._recovery = recovery
+        self._store_windows = store_windows
         self._followed: float | None = None
 
     @property
@@ -110,6 +111,7 @@ class Custody:
         parts.outbox.episodes.adopt(device, given.episodes)
         parts.muting.adopt(given.suppressed, given.deferred)
         parts.outbox.adopt(given.pending)
+        self._store_windows()
 
     def _own_rows(self, ready: Released) -> Released | None:
         return ready.taken(np.isin(ready.samples.device, list(self.owned)))

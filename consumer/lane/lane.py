@@ -67,8 +67,8 @@ class Lane:
         """How the windows are restored, or filled at a first start."""
         self._timers = Timers(self._parts, self.recovery)
         self._processing = Processing(self._parts, self.recovery, self._timers)
-        self.custody = Custody(self._parts, self.recovery)
         self._commits = CommitBuilder(self._parts, head, options)
+        self.custody = Custody(self._parts, self.recovery, self._commits.store_windows)
         self._ready: Released | None = None
         self._full = False
         self.unfinished = False

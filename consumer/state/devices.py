@@ -27,8 +27,8 @@ class LaneState:
 
 def settle(states: Mapping[str, LaneState]) -> dict[str, LaneState]:
     """The states, by lane, so that each device is in one of them: the one whose head has its latest record, and of two
-    that are equal the one of the higher epoch. Where that lane's windows lack the device, it gets the other's: the
-    device was claimed after they were stored."""
+    that are equal the one whose watermark is higher, then the one of the higher epoch. Where that lane's windows lack
+    the device, it gets the other's: the device was claimed after they were stored."""
     settled = dict(states)
     for device in sorted(_named_twice(states)):
         owner = max(states, key=lambda lane: _claim(states[lane], lane, device))
@@ -52,12 +52,14 @@ def _named_twice(states: Mapping[str, LaneState]) -> set[str]:
     return twice
 
 
-def _claim(state: LaneState, lane: str, device: str) -> tuple[float, float, int, str]:
-    """How good a lane's claim is. A head that does not name a device has let it go, whatever older windows say."""
+def _claim(state: LaneState, lane: str, device: str) -> tuple[float, float, float, int, str]:
+    """How good a lane's claim is. A head that does not name a device has let it go, whatever older windows say. One
+    that got the device without a record yet has gone on with its timers, and may have told what they say."""
     known = state.head.health.get(device)
     stored = state.snapshot.health.get(device) if state.snapshot is not None else None
     return (
         known.last if known is not None else -inf,
+        state.head.watermark if known is not None and state.head.watermark is not None else -inf,
         stored.last if stored is not None else -inf,
         state.head.epoch,
         lane,

@@ -20,18 +20,31 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A device that has changed lanes in this process, while a restart would still find it where it was."""
+    """A device that has changed lanes in this process, while a restart would still find it where it was. ``given`` and
+    ``commit``: the last commits that were cut of the two lanes."""
 
     giver: OwnedLane
     taker: OwnedLane
+    given: int
     commit: int
+
+    @property
+    def stored(self) -> bool:
+        """Has the lane that takes stored the device, with its windows?"""
+        return self.taker.stored_windows > self.commit
+
+    @property
+    def over(self) -> bool:
+        """Has then the lane that gives stored that it has it no more?"""
+        return self.stored and (self.giver.durable > self.given or self.giver.retired is True)
 
 
 class Claims:
     """Moves devices between lanes, so that a crash at any moment leaves each in the state of at least one lane.
 
     The lane that gives takes part in no claim before all that it has promised is durable, and commits nothing after it
-    until the lane that takes has stored the device with its windows.
+    until the lane that takes has stored the device with its windows. That one processes nothing before the other's next
+    commit: it might tell what the device's timers say, forget the device, and find it again after a crash where it was.
     """
 
     def __init__(self) -> None:
@@ -52,7 +65,7 @@ class Claims:
 
     def settle(self, lanes: Mapping[str, OwnedLane]) -> None:
         """Move the claimed devices that can be moved now. A lane that waits for one processes nothing meanwhile."""
-        self._moves = [move for move in self._moves if move.taker.stored_windows <= move.commit]
+        self._moves = [move for move in self._moves if not move.over]
         for device, name in [*self._claimed.items()]:
             giver = lanes.get(self._lane_of[device])
             if giver is None or giver.quiet:
@@ -61,13 +74,14 @@ class Claims:
                 if giver is not None:
                     self._move(device, giver, lanes[name])
         waiting = set(self._claimed.values())
-        givers = {id(move.giver) for move in self._moves}
+        givers = {id(move.giver) for move in self._moves if not move.stored}
+        takers = {id(move.taker) for move in self._moves}
         for name, owned in lanes.items():
-            owned.waits = name in waiting
+            owned.waits = name in waiting or id(owned) in takers
             # One that takes too commits all the same: two lanes that waited for each other would wait for ever.
-            owned.holds = id(owned) in givers and all(move.taker is not owned for move in self._moves)
+            owned.holds = id(owned) in givers and id(owned) not in takers
 
     def _move(self, device: int, giver: OwnedLane, taker: OwnedLane) -> None:
         log.info("a device has changed lanes", device=device, lane=giver.lane.name, to=taker.lane.name)
         taker.lane.custody.adopt(giver.lane.hand_over(device))
-        self._moves.append(_Move(giver, taker, taker.last_cut))
+        self._moves.append(_Move(giver, taker, giver.last_cut, taker.last_cut))

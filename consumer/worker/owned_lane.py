@@ -49,8 +49,8 @@ class OwnedLane:
         self.waits = self.holds = False
         """Another lane has a device that this one needs first, or has taken one and not stored it: nothing is
         processed, or committed, meanwhile (`consumer.worker.claims`)."""
-        self.last_cut = self.stored_windows = -1
-        """The numbers of the last commit, and of the last durable one with windows."""
+        self.last_cut = self.durable = self.stored_windows = -1
+        """The numbers of the last commit, of the last durable one, and of the last durable one with windows."""
         self.stored_devices: frozenset[str] = frozenset()
         """The devices in those windows."""
         self.retired: bool | None = None
@@ -151,6 +151,7 @@ class OwnedLane:
             self._count([message for message in commit.messages if message.id not in left])
 
     def _written(self, commit: Commit, now: float) -> None:
+        self.durable = commit.head.commit
         if commit.snapshot is not None:
             self.stored_windows = commit.snapshot.commit
             self.stored_devices = frozenset(commit.snapshot.devices)

@@ -55,7 +55,7 @@ def test_rule_22_a_muted_anomaly_is_archived_and_not_heard(account: Any, eventua
     with Worker(account.environment) as second:
         second.wait_until_watching()
         again = strange + 45.0  # of the same episode, however long the second start took
-        account.put(again, "2.5", "61.5")  # graver than before
+        account.put(again, "15.0", "25.0")  # graver than before
         heard = eventually(account.messages)
         assert second.stop() == 0
     event = json.loads(heard[0]["Body"])

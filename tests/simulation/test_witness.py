@@ -115,7 +115,7 @@ def test_the_witness_finds_late_samples_that_nobody_was_told_of(bundle: Bundle) 
     """The ledger has them: they are silent, not lost."""
     world = watched(hour(), bundle)
     world.edges.subscriber.heard = [h for h in world.edges.subscriber.heard if b"health.late" not in h.body]
-    assert kinds(world) == {"silent late": 3}
+    assert kinds(world) == {"silent late": 3, "untold": 1}
 
 
 def test_the_witness_finds_a_silence_that_was_none(bundle: Bundle) -> None:

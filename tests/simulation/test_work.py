@@ -30,7 +30,7 @@ from window.samples import Floats
 
 BEGIN = 1_767_225_600
 HOT_EVERY_S, HOT_C = 500, 61.5
-"""One such reading is an anomaly, one sample in five hundred; its four followers are looked at closely, and are none."""
+"""One such reading is an anomaly, one sample in five hundred; its four followers are looked at, and are none."""
 OURS = tuple(f"{ROOT / name}/" for name in ("consumer", "reporting", "scoring", "window"))
 BOUNDS = {
     (1, 6000): {

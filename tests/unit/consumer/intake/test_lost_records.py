@@ -139,6 +139,15 @@ def test_a_gap_that_was_not_passed_waits_again_for_where_the_stream_goes_on(reco
     assert ([gap.until for gap in rig.shards.gaps.to_read()], rig.told) == ([T + 121], [])
 
 
+def test_a_gap_that_its_shard_was_not_read_past_waits_again(record: Callable[..., Any]) -> None:
+    """The watermark had passed it, as all of it was processed, but the records that showed its end may be trimmed."""
+    gap = TableGap("backfill-1", T, "trimmed", T, until=T + 100, shards=("a",))
+    positions = {"a": read(55, T + 99), gap.name: ShardPosition(stamp=T + 99)}
+    rig = Rig(head(T + 109, (gap,), **positions), stood(a=ShardPosition(stamp=T), **{gap.name: positions[gap.name]}))
+    rig.open("a").batch("a", record(60, created=T + 120))
+    assert ([gap.until for gap in rig.shards.gaps.to_read()], rig.told) == ([T + 121], [])
+
+
 def test_a_closed_gap_is_kept_until_the_windows_that_have_it_are_stored() -> None:
     """Or a crash before that would leave windows without it, and its minutes would be written again, empty."""
     gap = TableGap("backfill-1", T, "trimmed", T, until=T + 100)

@@ -20,14 +20,16 @@ def columns(*ts: float) -> Columns:
     return Columns(times, times, times, times, times, none, none)
 
 
-def state(lane: str, *, epoch: int = 1, windows: tuple[str, ...] | None = (), **last: float) -> LaneState:
+def state(
+    lane: str, *, epoch: int = 1, watermark: float = 0.0, windows: tuple[str, ...] | None = (), **last: float
+) -> LaneState:
     """A lane whose head has these devices, by the stamp of their last record, and whose windows have those."""
     health = {device: DeviceHealth(last=at) for device, at in last.items()}
     episodes = {device: [Episode(device, at, at, at, int(at))] for device, at in last.items()}
     held = [Notice("health.silence", device, at, "opened", "silent") for device, at in last.items()]
     outbox = Outbox(minutes=[(device, 60) for device in last])
     more: dict[str, Any] = {"health": health, "episodes": episodes, "held": held, "outbox": outbox}
-    head = Head(lane=lane, owner="me", bundle="b", epoch=epoch, commit=9, **more)
+    head = Head(lane=lane, owner="me", bundle="b", epoch=epoch, commit=9, watermark=watermark, **more)
     snapshot = None
     if windows is not None:
         stored = {device: DeviceHealth(last=last.get(device, 1.0) - 1.0) for device in windows}
@@ -56,6 +58,16 @@ def test_rule_32_of_equal_records_the_higher_epoch_counts() -> None:
     low, high = state("low", a=50.0, epoch=3, windows=("a",)), state("high", a=50.0, epoch=4, windows=("a",))
     for found in ({"low": low, "high": high}, {"high": high, "low": low}):
         assert named(settle(found)) == {"low": (set(), set()), "high": ({"a"}, {"a"})}
+
+
+def test_rule_32_of_equal_records_the_higher_watermark_counts() -> None:
+    """The lane that got the device has gone on with its timers, and has no record of it yet."""
+    given, taken = (
+        state("given", watermark=60.0, a=50.0, epoch=8, windows=("a",)),
+        state("taken", watermark=90.0, a=50.0),
+    )
+    settled = settle({"given": given, "taken": taken})
+    assert (named(settled)["given"], named(settled)["taken"][0]) == ((set(), set()), {"a"})
 
 
 def test_rule_32_a_device_claimed_after_the_windows_were_stored_brings_its_window() -> None:

@@ -21,7 +21,8 @@ class Lanes:
     def _lane(self, name: str) -> Any:
         adopt = SimpleNamespace(adopt=lambda given: self.moved.append((given[0], name, given[1])))
         lane = SimpleNamespace(name=name, custody=adopt, hand_over=lambda device: (name, device))
-        return SimpleNamespace(lane=lane, quiet=True, last_cut=7, stored_windows=-1, waits=False, holds=False)
+        commits = {"last_cut": 7, "durable": 7, "stored_windows": -1, "retired": None}
+        return SimpleNamespace(lane=lane, quiet=True, waits=False, holds=False, **commits)
 
     def delivered(self, lane: str, *devices: int) -> None:
         count = len(devices)
@@ -57,17 +58,32 @@ def test_rule_32_what_the_last_lane_has_promised_leaves_first() -> None:
     assert lanes.turn() == {"old": QUIET, "new": (True, False), "other": QUIET}
     assert lanes.moved == []
     lanes.all["old"].quiet = True
-    assert lanes.turn() == {"old": (False, True), "new": QUIET, "other": QUIET}
+    assert lanes.turn() == {"old": (False, True), "new": (True, False), "other": QUIET}
     assert lanes.moved == [("old", "new", 1)]
 
 
 def test_rule_32_the_last_lane_commits_again_once_the_device_is_stored() -> None:
-    """With windows of a commit after the claim; until then its own head and windows still have the device."""
+    """With windows of a commit after the claim; until then its own head and windows still have the device. And until
+    they have it no more the new lane processes nothing: it could forget the device, and find it again after a crash."""
     lanes = Lanes()
     lanes.delivered("new", 1)
-    for stored, holds in ((-1, True), (7, True), (8, False)):
-        lanes.all["new"].stored_windows = stored
-        assert lanes.turn()["old"] == (False, holds)
+    for stored, durable, holds, waits in (
+        (-1, 7, True, True),
+        (7, 7, True, True),
+        (8, 7, False, True),
+        (8, 8, False, False),
+    ):
+        lanes.all["new"].stored_windows, lanes.all["old"].durable = stored, durable
+        assert (lanes.turn()["old"], lanes.turn()["new"]) == ((False, holds), (waits, False))
+
+
+def test_rule_32_a_lane_that_is_over_has_the_device_no_more() -> None:
+    """Its last commit was that of its end."""
+    lanes = Lanes()
+    lanes.delivered("new", 1)
+    lanes.turn()
+    lanes.all["new"].stored_windows, lanes.all["old"].retired = 8, True
+    assert lanes.turn() == dict.fromkeys(lanes.all, QUIET)
 
 
 def test_rule_32_two_lanes_do_not_wait_for_each_other() -> None:
@@ -76,5 +92,8 @@ def test_rule_32_two_lanes_do_not_wait_for_each_other() -> None:
     lanes.claims.restored("new", {5})
     lanes.delivered("new", 1)
     lanes.delivered("old", 5)
-    assert lanes.turn() == dict.fromkeys(lanes.all, QUIET)
+    assert lanes.turn() == {"old": (True, False), "new": (True, False), "other": QUIET}
     assert len(lanes.moved) == 2
+    for name in ("old", "new"):
+        lanes.all[name].stored_windows = lanes.all[name].durable = 8
+    assert lanes.turn() == dict.fromkeys(lanes.all, QUIET)
