@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from math import inf
 
-from consumer.state.head import PREFIX, Gap, ShardPosition
+from consumer.state.head import PREFIX, Gap, Head, ShardPosition
 from reporting.contract.events import utc
 from reporting.health.notice import Notice
 
@@ -58,6 +58,12 @@ class Gaps:
             if any(until is not None and until <= gap.until for until in (watermark, *read)):
                 self._ends[gap.name] = gap.until
                 self._open[gap.name] = replace(gap, until=None)
+
+    @classmethod
+    def restore(cls, head: Head, positions: Mapping[str, ShardPosition]) -> Gaps:
+        """Those of a head. ``positions``: by shard, where reading begins."""
+        horizon = {shard: at for shard, at in head.positions.items() if positions[shard].sequence is None}
+        return cls(head.gaps, head.filled, watermark=head.watermark, horizon=horizon)
 
     @property
     def open(self) -> list[Gap]:

@@ -75,9 +75,7 @@ class Shards:
         """The shards at the positions of the windows (``snapshot``). They are those of the head or earlier ones."""
         before = {shard: at.model_copy() for shard, at in head.positions.items()}
         positions = {shard: at.model_copy() for shard, at in beginning(head.positions, snapshot).items()}
-        horizon = {shard: before[shard] for shard, at in positions.items() if at.sequence is None and shard in before}
-        gaps = Gaps(head.gaps, head.filled, watermark=head.watermark, horizon=horizon)
-        shards = cls(names, before, positions, gaps)
+        shards = cls(names, before, positions, Gaps.restore(head, positions))
         shards.losses.resume({gap.name for gap in head.gaps if gap.closed})
         return shards
 

@@ -27,8 +27,8 @@ has one more still, shortly before the end of the second charge."""
 
 
 def readings(end: float = 4300.0) -> list[Reading]:
-    """Ten minutes of a charge, three short charges while nobody reads, of the second of which (until ``end``) the stream
-    then has the end alone, and a last one while someone does."""
+    """Ten minutes of a charge, three short charges while nobody reads, of the second of which (until ``end``) the
+    stream then has the end alone, and a last one while someone does."""
     last = end + BELIEVED_S
     return [
         *charge(1.0, 600.0, period_s=5.0, strange=STRANGE),
