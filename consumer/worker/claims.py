@@ -45,6 +45,7 @@ class Claims:
     The lane that gives takes part in no claim before all that it has promised is durable, and commits nothing after it
     until the lane that takes has stored the device with its windows. That one processes nothing before the other's next
     commit: it might tell what the device's timers say, forget the device, and find it again after a crash where it was.
+    A lane that still reads again what was committed before a restart goes on: it commits nothing before that is done.
     """
 
     def __init__(self) -> None:
@@ -77,7 +78,7 @@ class Claims:
         givers = {id(move.giver) for move in self._moves if not move.stored}
         takers = {id(move.taker) for move in self._moves}
         for name, owned in lanes.items():
-            owned.waits = name in waiting or id(owned) in takers
+            owned.waits = name in waiting or (id(owned) in takers and not owned.lane.recovery.holds_commits)
             # One that takes too commits all the same: two lanes that waited for each other would wait for ever.
             owned.holds = id(owned) in givers and id(owned) not in takers
 

@@ -20,7 +20,8 @@ class Lanes:
 
     def _lane(self, name: str) -> Any:
         adopt = SimpleNamespace(adopt=lambda given: self.moved.append((given[0], name, given[1])))
-        lane = SimpleNamespace(name=name, custody=adopt, hand_over=lambda device: (name, device))
+        recovery = SimpleNamespace(holds_commits=False)
+        lane = SimpleNamespace(name=name, custody=adopt, recovery=recovery, hand_over=lambda device: (name, device))
         commits = {"last_cut": 7, "durable": 7, "stored_windows": -1, "retired": None}
         return SimpleNamespace(lane=lane, quiet=True, waits=False, holds=False, **commits)
 
@@ -97,3 +98,14 @@ def test_rule_32_two_lanes_do_not_wait_for_each_other() -> None:
     for name in ("old", "new"):
         lanes.all[name].stored_windows = lanes.all[name].durable = 8
     assert lanes.turn() == dict.fromkeys(lanes.all, QUIET)
+
+
+def test_rule_32_a_lane_that_reads_again_goes_on() -> None:
+    """It commits only once that is done. If it waited for its own commit to take what the other gives, it would wait
+    for ever."""
+    lanes = Lanes()
+    lanes.all["new"].lane.recovery.holds_commits = True
+    lanes.delivered("new", 1)
+    assert lanes.turn() == {"old": (False, True), "new": QUIET, "other": QUIET}
+    lanes.all["new"].lane.recovery.holds_commits = False
+    assert lanes.turn()["new"] == (True, False)
