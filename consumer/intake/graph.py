@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from consumer.stream.source import Topology
+from window.ancestry import Ancestry
 
 ENDED_LISTINGS, CHILDLESS_LISTINGS = 5, 8
 """After this many listings with a child, all children of a shard are known; after this many without one, it has none.
@@ -17,20 +18,22 @@ class ShardGraph:
     """The parents of shards, and how many listings showed each ended shard with a child and without."""
 
     def __init__(self) -> None:
-        self._parents: dict[str, str | None] = {}
+        self._known: set[str] = set()
+        self._ancestry = Ancestry()
         self._with_child: Counter[str] = Counter()
         self._childless: Counter[str] = Counter()
 
     def add(self, shard: str, parent: str | None) -> None:
         """A shard was opened."""
-        self._parents[shard] = parent
+        self._known.add(shard)
+        self._ancestry.note(shard, parent)
 
     def listed(self, listing: Topology, ended: Collection[str]) -> None:
         """A complete listing. ``ended``: the shards that were read to their end and still hold the watermark."""
         parents = {node.parent for node in listing.shards}
         for node in listing.shards:
-            if node.parent is not None and node.shard in self._parents:
-                self._parents[node.shard] = node.parent  # unknown if it was opened while a listing missed it
+            if node.shard in self._known:
+                self._ancestry.note(node.shard, node.parent)  # unknown if it was opened while a listing missed it
         for shard in ended:
             (self._with_child if shard in parents else self._childless)[shard] += 1
 
@@ -45,13 +48,9 @@ class ShardGraph:
 
     def lineage(self, shard: str) -> list[str]:
         """The shard and its ancestors, as far as they are known, nearest first."""
-        found: list[str] = []
-        at: str | None = shard
-        while at is not None and at not in found:
-            found.append(at)
-            at = self._parents.get(at)
-        return found
+        return self._ancestry.of(shard)
 
     def forget(self, shard: str) -> None:
         """The stream does not have the shard any more."""
-        self._parents.pop(shard, None)
+        self._known.discard(shard)
+        self._ancestry.forget(shard)
