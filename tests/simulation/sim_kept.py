@@ -64,9 +64,10 @@ def charge(seed: int, seconds: int = 3600, *, faults: bool = False) -> list[Read
 
 def written(readings: Sequence[Reading], upload: Upload, seed: int) -> Records:
     """The records that the uploads leave in the shards."""
-    rng = Random(seed)
+    # Each of its own: how long a write takes does not depend on how many shards there are.
+    rng, clocks = Random(seed), Random(seed)
     shards = [f"shardId-{number:03d}" for number in range(upload.shards)]
-    clock = {shard: rng.uniform(-upload.apart_s, upload.apart_s) for shard in shards}
+    clock = {shard: clocks.uniform(-upload.apart_s, upload.apart_s) for shard in shards}
     writes: list[tuple[float, Reading]] = []
     for start in range(0, len(readings), upload.every_s):
         kept = readings[start : start + upload.every_s]
