@@ -43,12 +43,14 @@ def remaining(
     """The stages of a sample without those that alarm for samples before it alone.
 
     ``changed``: the readings that a rule of policy `evidence` found changed. Where both readings were off, only a
-    temperature that is off for itself goes on.
+    temperature that is off for itself goes on, and not what a current that is over has warmed.
     """
     courses = [course for course in of.values() if course.excursions]
     going = [course for course in courses if goes_on(course)]
     if len(courses) > 1:
-        going = [course for course in going if course.reading == "current" or is_own(course, changed)]
+        current, warm = of["current"], of["temperature"]
+        own = is_own(warm, changed) and not _left_warm(current, warm)
+        going = [course for course in going if own or course is current]
     if not courses or going or config.evidence is None:
         return stages
     since = min(_since(course) for course in courses)
@@ -57,6 +59,14 @@ def remaining(
     if since < ROLLING - 1 + config.evidence.out_of:
         stages &= ~Stage.RECONSTRUCTION
     return stages & ~Stage.CHANGE
+
+
+def _left_warm(current: Course, warm: Course) -> bool:
+    """Is the temperature no further off than a current that was off, and is back, can have brought it?"""
+    if current.is_off or warm.onset < current.excursions[0][0]:
+        return False
+    off_s = sum(current.ts[end] - current.ts[first] for first, end in current.excursions)
+    return abs(warm.departed) <= _WARMED_C_S * off_s
 
 
 def beyond(course: Course, config: BundleConfig) -> bool:

@@ -155,6 +155,22 @@ def test_beside_a_current_a_warmth_goes_on_only_where_it_changed(
     assert (remaining(Stage.CHANGE, of, names, config) == Stage.CHANGE) == goes
 
 
+@pytest.mark.parametrize(
+    ("back", "first_c", "rate_c_s", "goes"), [(6, 20, 0.05, False), (0, 24, 0.06, True), (6, 10, 0.06, True)]
+)
+def test_what_a_current_has_warmed_is_no_fault_of_its_own(
+    config: BundleConfig, back: int, first_c: int, rate_c_s: float, goes: bool
+) -> None:
+    """12 s of too much current may leave a cell 0.8 degrees warmer, and a rule calls that changed. While the current
+    lasts it counts, and where the warming began before it."""
+    amps = [2.5] * (24 - back) + [7.0] * 12 + [2.5] * back
+    warm = [26.0] * first_c + [26.0 + rate_c_s * k for k in range(1, 37 - first_c)]
+    of = courses(past_of(Samples.of(np.arange(36.0), amps, warm)), 35, config)
+    assert of["temperature"].is_off
+    assert of["current"].is_off == (back == 0)
+    assert (remaining(Stage.CHANGE, of, {"temperature"}, config) == Stage.CHANGE) == goes
+
+
 def test_a_heated_cell_stays_warm(config: BundleConfig) -> None:
     """A temperature that rises goes on, one that has risen does not; a sensor that jumped, and a current that has
     risen, are still off."""
