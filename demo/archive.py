@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from demo.world import ARCHIVE, CHARTS, LEDGER, World
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """An anomalous sample in the archive. ``model``: the id of the bundle that found it; ``kinds``: of its faults."""
+
+    device: str
+    ts: float
+    severity: str
+    model: str
+    kinds: tuple[str, ...] = ()
 
 
 def ledger(world: World) -> dict[str, int]:
@@ -18,9 +30,13 @@ def ledger(world: World) -> dict[str, int]:
     return dict(sums)
 
 
-def anomalies(world: World) -> int:
-    """The number of samples in the archive: one per line."""
-    return sum(len(body.splitlines()) for _, body in world.objects(ARCHIVE))
+def anomalies(world: World) -> list[Anomaly]:
+    """The archive's samples in order of time: one per line."""
+    lines = [json.loads(line) for _, body in world.objects(ARCHIVE) for line in body.splitlines()]
+    found = [
+        Anomaly(line["device"], line["ts"], line["severity"], line["model"], tuple(line["kinds"])) for line in lines
+    ]
+    return sorted(found, key=lambda anomaly: anomaly.ts)
 
 
 def charts(world: World) -> list[str]:

@@ -15,9 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.interrupt import Interrupted
+from demo.message import Message
 from demo.outage import Outage
-from demo.score import Message
-from demo.script import Fault
 from demo.view import FaultState, View, clock, milliseconds
 from reporting.names import flat
 
@@ -69,7 +68,6 @@ class PlainBoard:
         self._begun = 0
         self._charts = 0
         self._phase = ""
-        self._topics: set[tuple[str, Fault | None]] = set()
 
     def step(self, text: str) -> None:
         """One line."""
@@ -88,19 +86,12 @@ class PlainBoard:
             if fault.part == "live":
                 self._line(Text(f"the charger's fault: {fault.kind}, {fault.says}", "bold"))
         for message in view.messages[self._messages :]:
-            self._line(self._message_line(view, message))
+            self._line(_event(message))
         self._messages = len(view.messages)
         if view.charts > self._charts:
             self._charts = view.charts
             # The embedded AWS needs no signature, and without it a link fits on a line.
             self._line(Text(f"chart {view.charts}: {view.link.partition('?')[0]}"))
-
-    def _message_line(self, view: View, message: Message) -> Text:
-        # After the first message about a fault, print only its first part: the rest would repeat the same words.
-        topic = (message.episode, view.script.begun(message.ts - view.epoch_s))
-        line = _event(message, brief=topic in self._topics and message.step != "closed")
-        self._topics.add(topic)
-        return line
 
     def close(self) -> None:
         """Nothing to do."""
@@ -225,13 +216,18 @@ def _events(view: View, rows: int) -> Panel:
     return Panel(body, title="events on the topic", title_align="left")
 
 
-def _event(message: Message, *, brief: bool = False) -> Text:
+def _event(message: Message) -> Text:
     style = SEVERITY_STYLES.get(message.severity, "")
-    summary = flat(message.summary, longest=None)
-    says = summary.partition(";")[0] if brief else summary
     again = "sent again, same id: " if message.again else ""
-    step = (f"episode {message.step}: " if message.step else "", "bold")
-    return Text.assemble((f"{message.severity:<8}", style), " ", (clock(message.ts), "dim"), " ", again, step, says)
+    return Text.assemble(
+        (f"{message.severity:<8}", style),
+        " ",
+        (clock(message.ts), "dim"),
+        " ",
+        again,
+        (f"{message.step}: ", "bold"),
+        flat(message.summary, longest=None),
+    )
 
 
 def _outage_style(outage: Outage) -> str:

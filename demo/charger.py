@@ -85,11 +85,13 @@ class Charger:
         fault = self.script.at(offset_s)
         noise = np.random.default_rng([self.seed, 1, offset_s + self.charging_s]).standard_normal(2)
         spike_c = fault.strength if fault and fault.kind is FaultKind.TEMPERATURE_SPIKE else 0.0
+        # A sample stands for its second: what flowed in it has warmed the cell by its end.
+        true_c = self.temperature_c(offset_s + 1)
         return Measurement(
             offset_s=offset_s,
             # Adding zero turns a negative zero into zero; no logger writes "-0.0".
             current_a=round(self.current_a(fault) + self.current_noise_a * float(noise[0]), 3) + 0.0,
-            temperature_c=round(self.temperature_c(offset_s) + spike_c + self.temperature_noise_c * float(noise[1]), 2),
+            temperature_c=round(true_c + spike_c + self.temperature_noise_c * float(noise[1]), 2),
             fault=fault,
         )
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from consumer.errors import AWS_ERRORS
-from demo.score import Message
+from demo.message import Message
 from demo.world import World
 from reporting.contract import events
 
@@ -79,17 +79,18 @@ class Listener:
 
 
 def parse(body: str, received_s: float) -> Message | None:
-    """The message of a sample or an episode; None for a health notice. Raw delivery makes the body the bare event.
+    """The message of an episode; None for a health notice. Raw delivery makes the body the bare event.
 
     Raises pydantic's ValidationError if the body does not follow the contract.
     """
     event = events.parse(body)
-    if isinstance(event, events.HealthEvent):
+    if not isinstance(event, events.EpisodeEvent):
         return None
     data = event.data
     return Message(
         id=event.id,
-        type=event.type,
+        step=data.state,
+        kind=data.kind,
         device=data.device,
         ts=event.time.timestamp(),
         severity=data.severity,
@@ -97,5 +98,4 @@ def parse(body: str, received_s: float) -> Message | None:
         summary=data.summary,
         received_s=received_s,
         body=body,
-        model=data.model if isinstance(data, events.AnomalySample) else "unknown",
     )

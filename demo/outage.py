@@ -1,4 +1,4 @@
-"""Kills the worker in the middle of a fault, and starts another in its place."""
+"""Kills the worker as a fault begins, and starts another in its place."""
 
 from __future__ import annotations
 
@@ -67,10 +67,11 @@ class Outage:
 
 
 def planned(script: Script) -> Outage:
-    """A kill in the middle of the first live cooling failure, or of the last live fault if there is none."""
+    """A kill at the first sample of the first live cooling failure, or of the last live fault if there is none: nobody
+    has told of the fault yet."""
     live = [fault for fault in script.faults if fault.part == "live"]
     fault = next((fault for fault in live if fault.kind is FaultKind.COOLING_FAILURE), live[-1])
-    return Outage(fault, (fault.start_s + fault.end_s) // 2)
+    return Outage(fault, fault.start_s)
 
 
 class Crash:
@@ -89,8 +90,7 @@ class Crash:
         self._worker.kill()
         self.outage = replace(self.outage, killed_s=time.monotonic())
         self._say(
-            f"The worker (process {pid}) is killed with SIGKILL in the middle of the {self.outage.fault.kind}. "
-            "Nobody watches."
+            f"The worker (process {pid}) is killed with SIGKILL as the {self.outage.fault.kind} begins. Nobody watches."
         )
 
     def look(self) -> None:

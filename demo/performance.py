@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -12,9 +11,11 @@ from demo.board import Board
 from demo.charger import Charger, Measurement
 from demo.interrupt import Interrupted
 from demo.listener import Listener
+from demo.message import Message
 from demo.outage import Crash
-from demo.score import Message, RunRecord, latency
-from demo.script import UPLOAD_S, Fault, Script
+from demo.score import RunRecord, latency
+from demo.script import UPLOAD_S, Script
+from demo.told import Told
 from demo.view import View
 from demo.worker import Worker
 from demo.world import BATCH, World
@@ -47,18 +48,18 @@ class Stage:
 
 @dataclass(slots=True)
 class _Inbox:
-    """The messages in the order they came, their ids, and how many samples of each fault they are about."""
+    """The messages in the order they came, their ids, and which faults they tell of."""
 
     messages: list[Message] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    found: Counter[Fault] = field(default_factory=Counter)
+    told: Told = field(default_factory=Told)
 
-    def add(self, message: Message, fault: Fault | None) -> None:
+    def add(self, message: Message, script: Script, epoch_s: int) -> None:
         again = message.id in self.ids
         self.ids.add(message.id)
         self.messages.append(replace(message, again=again))
-        if fault is not None and not again and not message.step:
-            self.found[fault] += 1
+        if not again:
+            self.told.add(message, script, epoch_s)
 
 
 class Performance:
@@ -129,7 +130,7 @@ class Performance:
                 self._measure(offset_s)
                 offset_s += 1
         except Interrupted:
-            self._charger = self._charger.playing(self.script.cut(offset_s, self._inbox.found))
+            self._charger = self._charger.playing(self.script.cut(offset_s, self._inbox.told.found))
             raise
 
     def settle(self) -> None:
@@ -191,7 +192,7 @@ class Performance:
             written=self._written,
             messages=self._inbox.messages,
             distinct=len(self._inbox.ids),
-            found=self._inbox.found,
+            found=self._inbox.told.found,
             charts=len(self._charts),
             link=self._stage.world.link(self._charts[-1]) if self._charts else "",
             latency=latency(self._inbox.messages[-RECENT:], self._put_s, outage),
@@ -207,7 +208,7 @@ class Performance:
         self._measurement = measurement
         self._written += 1
         if self._crash is not None:
-            # Show the fault before the kill that happens in the middle of it.
+            # Show the fault before the kill that happens at its beginning.
             self._stage.board.show(self.view())
             self._crash.strike(offset_s)
         self._tick(0.0)
@@ -219,7 +220,7 @@ class Performance:
         if self._crash is not None:
             self._crash.look()
         for message in self._stage.listener.take():
-            self._inbox.add(message, self.script.at(message.ts - self.epoch_s))
+            self._inbox.add(message, self.script, self.epoch_s)
         if time.monotonic() - self._looked_s >= LOOK_S:
             self._look()
         self._stage.board.show(self.view())

@@ -1,4 +1,4 @@
-"""A picture of the kill: the charge, its faults, the messages about them, and the time in which nobody watched."""
+"""A picture of the kill: the charge, its faults, the anomalous samples, and the time in which nobody watched."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ from demo.charger import Charger
 from demo.outage import Outage
 from demo.score import RunRecord, Summary
 from demo.script import UPLOAD_S
-from reporting.charts.data import CURRENT, SEVERITIES, TEMPERATURE, ChartData
+from reporting.charts.data import SEVERITIES, ChartData, blame
+from scoring.faults import FaultKind
 
 AROUND_S = 60
 """Seconds to show before and after the outage, if there are so many."""
 
 
 def recovery(record: RunRecord, summary: Summary, outage: Outage, charger: Charger) -> ChartData:
-    """The chart around an outage. It has no scores of normal samples, as no message holds them."""
+    """The chart around an outage. It has no scores of normal samples, as the archive does not hold them."""
     epoch_s = record.epoch_s
     killed_s = (outage.killed_s or 0.0) - record.zero_s
     back_s = outage.back_s - record.zero_s if outage.back_s is not None else float(record.written - UPLOAD_S)
     shown = range(max(-UPLOAD_S, int(killed_s) - AROUND_S), min(record.written - UPLOAD_S, int(back_s) + AROUND_S))
     measured = [charger.measure(offset_s) for offset_s in shown]
     severity = np.zeros(len(shown), np.int8)
+    kinds: list[tuple[FaultKind, ...]] = [()] * len(shown)
     model = "unknown"
-    for message in (message for message in record.messages if not message.step):
-        row = int(message.ts) - epoch_s - shown.start
+    for anomaly in record.anomalies:
+        row = int(anomaly.ts) - epoch_s - shown.start
         if 0 <= row < len(shown):
-            severity[row] = SEVERITIES.index(message.severity)
-            model = message.model
+            severity[row] = SEVERITIES.index(anomaly.severity)
+            kinds[row] = tuple(map(FaultKind, anomaly.kinds))
+            model = anomaly.model
     marks = [(epoch_s + killed_s, "worker killed (SIGKILL)")]
     if outage.recovery_s is not None:
         marks.append((epoch_s + back_s, f"back after {outage.recovery_s:.1f} s"))
     unknown = np.full(len(shown), np.nan)
     return ChartData(
-        device=f"{record.messages[0].device if record.messages else 'demo'}, across a kill",
+        device=f"{record.anomalies[0].device if record.anomalies else 'demo'}, across a kill",
         ts=np.array([epoch_s + offset_s for offset_s in shown], float),
         current_a=np.array([each.current_a for each in measured]),
         temperature_c=np.array([each.temperature_c for each in measured]),
@@ -43,7 +46,7 @@ def recovery(record: RunRecord, summary: Summary, outage: Outage, charger: Charg
         forest_score=unknown,
         severity=severity,
         stages=np.zeros(len(shown), np.int8),
-        blamed=np.where(severity > 0, CURRENT | TEMPERATURE, 0).astype(np.int8),
+        blamed=blame(kinds),
         error_limit=np.nan,
         forest_limit=np.nan,
         model=model,

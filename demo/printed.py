@@ -35,7 +35,7 @@ def print_script(console: Console, view: View) -> None:
     if view.outage is not None:
         console.print(
             f"  {clock(view.epoch_s + view.outage.at_s)}  live    SIGKILL: the worker itself is killed, "
-            f"in the middle of the {view.outage.fault.kind}",
+            f"as the {view.outage.fault.kind} begins",
             highlight=False,
             soft_wrap=True,
         )
@@ -50,7 +50,7 @@ def print_summary(console: Console, summary: Summary, left: Left) -> None:
         words = ", nothing lost over the kill" if summary.kills else ""
         console.print(
             Text(
-                f"Passed: every record accounted for, every fault found, no false alarm, no false episode{words}.",
+                f"Passed: every record accounted for, every fault told as what it is, no false alarm{words}.",
                 "bold green",
             ),
             soft_wrap=True,
@@ -68,7 +68,8 @@ def _rows(summary: Summary, left: Left) -> Iterator[tuple[str, str]]:
     )
     yield (
         "anomalies",
-        f"{summary.anomalies} samples archived, {summary.time_in_alarm:.1%} of the time in alarm",
+        f"{summary.anomalies} samples archived, {summary.behind:.1%} of them behind the end of a fault; "
+        f"{summary.time_in_alarm:.1%} of the time in alarm",
     )
     yield (
         "messages",
@@ -78,7 +79,11 @@ def _rows(summary: Summary, left: Left) -> Iterator[tuple[str, str]]:
     words = ", ".join(f"{count} {kind}" for kind, count in summary.episodes.items() if count)
     yield "episodes", f"{words or 'none'}; {summary.false_episodes} that no fault explains"
     found = summary.faults_injected - summary.faults_missed
-    yield "faults", f"{found} of {summary.faults_injected} found, {summary.false_alarms} false alarms"
+    yield (
+        "faults",
+        f"{found} of {summary.faults_injected} found by their kinds, {summary.most_messages} messages a fault at most; "
+        f"{summary.false_alarms} false alarms",
+    )
     yield (
         "latency",
         f"put to message: p50 {milliseconds(summary.latency_ms.p50)}, p99 {milliseconds(summary.latency_ms.p99)}"

@@ -61,8 +61,7 @@ def run(options: Options, console: Console) -> Outcome:
     with interrupts() as interrupt, Emulator(pause=interrupt.pause) as emulator:
         world = World.create(clients(emulator.environment()))
         # A killed worker tidies nothing: its liveness file and its libraries' files go with the emulator's folder.
-        # People read episodes; the score counts and times every sample. So publish both.
-        own = {"TAKE_OVER_S": str(TAKE_OVER_S), "TMPDIR": str(emulator.folder), "PUBLISH": "both"}
+        own = {"TAKE_OVER_S": str(TAKE_OVER_S), "TMPDIR": str(emulator.folder)}
         environment = scrubbed(os.environ) | emulator.environment() | world.worker_settings() | own
         with (
             BoardOn(console) as board,

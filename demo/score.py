@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from demo.archive import Anomaly
+from demo.message import Message
 from demo.outage import Outage
 from demo.script import Fault, Script
+from demo.told import TOLD_AS, Told
 
-SAMPLE = "anomaly.sample"
 QUIET_S = 60.0
 """As in `reporting.anomaly.episodes`, which is not imported: it loads the ONNX runtime, which leaves a file behind."""
+MOST_BEHIND = 0.05
+"""The end of a fault is its end: at most this share of the anomalous samples may lie behind one."""
+MOST_MESSAGES = 3
+"""So many messages may tell of one fault."""
+SOON = ("opened", "escalated")
+"""These steps come with the sample they are about; the others come when nothing does."""
 STEPS = ("opened", "escalated", "ongoing", "closed")
 ACCOUNTS = ("scored", "duplicate", "late", "quarantined", "ignored")
 """Every record that was read is in exactly one of these classes of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A message from the queue, with its ``body``: about a sample, or a step of an episode. ``ts``: its event time.
-    ``received_s``: on the clock of the puts. ``again``: its id came before.
-    """
-
-    id: str
-    type: str
-    device: str
-    ts: float
-    severity: str
-    episode: str
-    summary: str
-    received_s: float
-    body: str = ""
-    model: str = "unknown"
-    again: bool = False
-
-    @property
-    def step(self) -> str:
-        """The step of an episode: opened, escalated, ongoing or closed. Empty for a sample."""
-        return "" if self.type == SAMPLE else self.type.removeprefix("anomaly.")
-
-
-@dataclass(frozen=True, slots=True)
 class Latency:
-    """From put to received message, milliseconds. None if the live part had no message."""
+    """From put to received message, milliseconds, of openings and escalations. None if the live part had none."""
 
     p50: float | None
     p99: float | None
@@ -64,7 +48,7 @@ class RunRecord:
     """Everything that a run left behind. Times are epoch seconds, except those of puts, messages and the outage, which
     share a monotonic clock; ``zero_s`` is the first live sample's second on it.
 
-    ``ledger``: its sums by class. ``anomalies``: samples in the archive. ``put_s``: when each live sample was put, by
+    ``ledger``: its sums by class. ``anomalies``: those in the archive. ``put_s``: when each live sample was put, by
     its ``ts``.
     """
 
@@ -73,7 +57,7 @@ class RunRecord:
     written: int
     messages: Sequence[Message]
     ledger: Mapping[str, int]
-    anomalies: int
+    anomalies: Sequence[Anomaly]
     charts: int
     put_s: Mapping[int, float]
     unreadable: int = 0
@@ -86,8 +70,10 @@ class RunRecord:
 class Summary:
     """The figures of a run.
 
-    ``episodes`` counts their messages by step. ``false_episodes`` counts openings that no fault explains,
-    ``false_alarms`` such samples. ``time_in_alarm``: share of the written charge between anomalous samples that are at
+    A fault is found by an episode of its kind that opens inside it. ``episodes`` counts their messages by step.
+    ``most_messages``: of the fault that has most. ``false_episodes`` counts openings that no fault explains,
+    ``false_alarms`` such samples of the archive. ``behind``: the share of its samples that lie behind the end of a
+    fault. ``time_in_alarm``: share of the written charge between anomalous samples that are at
     most a quiet minute apart. ``unaccounted``: records written but in no class of the ledger. ``lost``: what the worker
     itself calls lost. ``messages`` counts ids; ``duplicate_messages`` counts repetitions; an id with two different
     bodies is ``conflicting``. ``latency_ms`` leaves out what waited for the recovery from a kill, which is ``waited``.
@@ -103,6 +89,8 @@ class Summary:
     charts: int
     faults_injected: int
     faults_missed: int
+    most_messages: int
+    behind: float
     false_alarms: int
     episodes: Mapping[str, int]
     false_episodes: int
@@ -133,13 +121,13 @@ def summarise(record: RunRecord) -> Summary:
     script, ledger = record.script, record.ledger
     # A topic may deliver a message twice, with the same id.
     messages = list({message.id: message for message in reversed(record.messages)}.values())[::-1]
-    # Only a message about a sample inside a fault finds it.
-    samples = [message for message in messages if not message.step]
-    steps = [message for message in messages if message.step]
-    found = {script.at(message.ts - record.epoch_s) for message in samples}
-    missed = [fault for fault in script.faults if fault not in found]
-    begun = [message for message in messages if message.step in ("", "opened")]
-    false = [message for message in begun if not script.explains(message.ts - record.epoch_s)]
+    told = Told()
+    for message in messages:
+        told.add(message, script, record.epoch_s)
+    missed = [fault for fault in script.faults if fault not in told.found]
+    offsets_s = [anomaly.ts - record.epoch_s for anomaly in record.anomalies]
+    false = [offset_s for offset_s in offsets_s if not script.explains(offset_s)]
+    behind = [offset_s for offset_s in offsets_s if script.explains(offset_s) and not script.at(offset_s)]
     outage = record.outage
     bodies: dict[str, set[str]] = defaultdict(set)
     for message in record.messages:
@@ -151,15 +139,17 @@ def summarise(record: RunRecord) -> Summary:
         duplicate=ledger.get("duplicate", 0),
         quarantined=ledger.get("quarantined", 0),
         late=ledger.get("late", 0),
-        anomalies=record.anomalies,
+        anomalies=len(record.anomalies),
         messages=len(messages),
         charts=record.charts,
         faults_injected=len(script.faults),
         faults_missed=len(missed),
-        false_alarms=sum(not message.step for message in false),
-        episodes={kind: Counter(message.step for message in steps)[kind] for kind in STEPS},
-        false_episodes=sum(bool(message.step) for message in false),
-        time_in_alarm=time_in_alarm(samples, record.written),
+        most_messages=max(told.found.values(), default=0),
+        behind=round(len(behind) / len(offsets_s), 4) if offsets_s else 0.0,
+        false_alarms=len(false),
+        episodes={step: sum(message.step == step for message in messages) for step in STEPS},
+        false_episodes=len(told.false),
+        time_in_alarm=time_in_alarm(record.anomalies, record.written),
         latency_ms=latency(messages, record.put_s, outage),
         lost=ledger.get("lost", 0),
         unaccounted=record.written - _accounted(record),
@@ -168,12 +158,12 @@ def summarise(record: RunRecord) -> Summary:
         kills=int(outage is not None and outage.killed_s is not None),
         recovery_s=outage.recovery_s if outage else None,
         waited=waited(messages, record.put_s, outage),
-        failures=tuple(_failures(record, messages, conflicting, missed, false)),
+        failures=(*_uncounted(record, conflicting), *_mistold(record, messages, told, missed, false, behind)),
     )
 
 
 def latency(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None = None) -> Latency:
-    """Percentiles over the messages about live samples, without those that `waited`."""
+    """Percentiles over the openings and escalations of the live part, without those that `waited`."""
     waits = [wait_s * 1000.0 for wait_s, delayed in _waits(messages, put_s, outage) if not delayed]
     if not waits:
         return Latency(None, None)
@@ -182,17 +172,17 @@ def latency(messages: Iterable[Message], put_s: Mapping[int, float], outage: Out
 
 
 def waited(messages: Iterable[Message], put_s: Mapping[int, float], outage: Outage | None) -> Waited:
-    """The messages of the live part that had to wait for the recovery."""
+    """The openings and escalations of the live part that had to wait for the recovery."""
     waits_s = [wait_s for wait_s, delayed in _waits(messages, put_s, outage) if delayed]
     return Waited(len(waits_s), round(max(waits_s), 1) if waits_s else None)
 
 
-def time_in_alarm(messages: Iterable[Message], written: int) -> float:
+def time_in_alarm(anomalies: Iterable[Anomaly], written: int) -> float:
     """Seconds with an anomalous sample, and those until the device's next one unless a quiet minute lies between, as a
     share of the seconds written."""
     times: dict[str, set[float]] = defaultdict(set)
-    for message in messages:
-        times[message.device].add(message.ts)
+    for anomaly in anomalies:
+        times[anomaly.device].add(anomaly.ts)
     alarmed_s = 0.0
     for each in times.values():
         gaps = np.diff(sorted(each), append=np.inf)
@@ -205,7 +195,7 @@ def _waits(
 ) -> Iterator[tuple[float, bool]]:
     """The seconds from put to message, and whether the message waited for a worker."""
     for message in messages:
-        if not message.step and message.ts in put_s:
+        if message.step in SOON and message.ts in put_s:
             begin_s = put_s[int(message.ts)]
             yield message.received_s - begin_s, bool(outage and outage.delayed(begin_s, message.received_s))
 
@@ -214,13 +204,8 @@ def _accounted(record: RunRecord) -> int:
     return sum(record.ledger.get(account, 0) for account in ACCOUNTS)
 
 
-def _failures(
-    record: RunRecord,
-    messages: Sequence[Message],
-    conflicting: int,
-    missed: Sequence[Fault],
-    false: Sequence[Message],
-) -> Iterator[str]:
+def _uncounted(record: RunRecord, conflicting: int) -> Iterator[str]:
+    """What is wrong with the books, the messages' ids and the worker."""
     accounted = _accounted(record)
     if accounted != record.written:
         yield (
@@ -229,28 +214,48 @@ def _failures(
         )
     if lost := record.ledger.get("lost", 0):
         yield f"The ledger says that {lost} records are lost."
-    published = {(message.device, message.ts) for message in messages if not message.step}
-    if (unpublished := record.anomalies - len(published)) > 0:
-        yield f"{unpublished} of the archive's anomalies never reached the topic."
     if conflicting:
         yield f"Messages that came in two versions under one id: {conflicting}."
     if record.outage is not None and record.outage.killed_s is not None and record.outage.back_s is None:
         yield "After the kill no other worker took over."
-    for fault in missed:
-        yield f"No message about the {fault.kind} in the {fault.part} part ({fault.start_s:+d} to {fault.end_s:+d} s)."
-    opened = {message.episode for message in messages if message.step == "opened"}
-    if unopened := {message.episode for message in messages if message.step} - opened:
-        yield f"Episodes whose opening was never published: {len(unopened)}."
-    for what, found in (
-        ("false alarms", [message for message in false if not message.step]),
-        ("false episodes", [message for message in false if message.step]),
-    ):
-        if found:
-            at_s = found[0].ts - record.epoch_s
-            yield f"{len(found)} {what}, the first about the sample at {at_s:+.0f} s: {found[0].summary}"
     if not record.charts:
         yield "No chart was made."
     if record.unreadable:
         yield f"{record.unreadable} messages on the queue are not what the topic's contract says."
     if record.worker_exit:
         yield f"The worker ended with exit code {record.worker_exit} instead of 0."
+
+
+def _mistold(
+    record: RunRecord,
+    messages: Sequence[Message],
+    told: Told,
+    missed: Sequence[Fault],
+    false: Sequence[float],
+    behind: Sequence[float],
+) -> Iterator[str]:
+    """What is wrong with what was told of the faults."""
+    for fault in missed:
+        yield (
+            f"No episode of kind {TOLD_AS[fault.kind]} opened in the {fault.kind} of the {fault.part} part "
+            f"({fault.start_s:+d} to {fault.end_s:+d} s)."
+        )
+    for fault, count in told.found.items():
+        if count > MOST_MESSAGES:
+            yield f"{count} messages told of the {fault.kind} at {fault.start_s:+d} s: {MOST_MESSAGES} at most should."
+    if len(behind) > MOST_BEHIND * len(record.anomalies):
+        yield (
+            f"{len(behind)} of {len(record.anomalies)} anomalous samples lie behind the end of a fault, the first at "
+            f"{behind[0]:+.0f} s: at most {MOST_BEHIND:.0%} should."
+        )
+    opened = {message.episode for message in messages if message.step == "opened"}
+    if unopened := {message.episode for message in messages} - opened:
+        yield f"Episodes whose opening was never published: {len(unopened)}."
+    if false:
+        yield f"{len(false)} false alarms in the archive, the first about the sample at {false[0]:+.0f} s."
+    if told.false:
+        first = told.false[0]
+        yield (
+            f"{len(told.false)} false episodes, the first of kind {first.kind} about the sample at "
+            f"{first.ts - record.epoch_s:+.0f} s: {first.summary}"
+        )

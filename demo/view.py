@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from demo.charger import Measurement
+from demo.message import Message
 from demo.outage import Outage
-from demo.score import Latency, Message
+from demo.score import Latency
 from demo.script import Fault, Script
 
 

@@ -44,7 +44,7 @@ false alarm or no chart; 2 could not run; 130 ended by Ctrl-C; 141 the reader le
 @click.option("--forever", is_flag=True, help="Go on until Ctrl-C; --seconds is ignored.")
 @click.option("--json", "as_json", is_flag=True, help="Progress on stderr, the figures as the last line of stdout.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of noise and script.")
-@click.option("--kill/--no-kill", default=True, show_default=True, help="Kill the worker in the middle of a fault.")
+@click.option("--kill/--no-kill", default=True, show_default=True, help="Kill the worker as a fault begins.")
 def command(seconds: int, keep: Path, forever: bool, as_json: bool, seed: int, kill: bool) -> None:
     """Run the whole product on this machine and watch it find faults.
 

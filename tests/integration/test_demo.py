@@ -105,16 +105,20 @@ def test_a_message_to_the_topic_is_heard_and_a_broken_one_counted(world: World) 
 def test_what_the_bucket_holds_is_counted_linked_and_copied(world: World, tmp_path: Path) -> None:
     """Ledgers are summed over all days and devices; charts come in order of time; a link needs no credentials."""
     accounts = {"read": 3, "scored": 2, "late": 1}
+
+    def line(ts: int) -> str:
+        return json.dumps({"device": "a", "ts": ts, "severity": "low", "model": "m", "kinds": ["heating"]})
+
     for key, body in (
         (f"{LEDGER}2026-01-01/lane.json", json.dumps({"devices": {"a": accounts, "b": accounts}})),
         (f"{LEDGER}2026-01-02/lane.json", json.dumps({"devices": {"a": accounts}})),
-        (f"{ARCHIVE}device=a/dt=2026-01-01/hour=00/0001.ndjson", '{"ts": 1}\n{"ts": 2}\n'),
+        (f"{ARCHIVE}device=a/dt=2026-01-01/hour=00/0001.ndjson", f"{line(2)}\n{line(1)}\n"),
         (f"{CHARTS}b/20260101T000000Z.png", "first"),
         (f"{CHARTS}a/20260101T000500Z.png", "second"),
     ):
         world.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
     assert archive.ledger(world) == {"read": 9, "scored": 6, "late": 3}
-    assert archive.anomalies(world) == 2
+    assert archive.anomalies(world) == [archive.Anomaly("a", ts, "low", "m", ("heating",)) for ts in (1, 2)]
     assert [key.rsplit("/", 1)[1] for key in archive.charts(world)] == ["20260101T000000Z.png", "20260101T000500Z.png"]
     with build_opener(ProxyHandler({})).open(world.link(f"{CHARTS}a/20260101T000500Z.png"), timeout=10) as answer:
         assert answer.read() == b"second"
@@ -162,7 +166,7 @@ def gone(pids: set[int]) -> bool:
 
 def test_the_whole_demo_passes(tmp_path: Path) -> None:
     """The main job, end to end, over a kill of the worker: every record accounted for, nothing lost or told in two
-    versions, every fault found, nothing else called one, in time."""
+    versions, every fault told as what it is in three messages at most, nothing else called one, in time."""
     with start_demo(tmp_path, "--seconds", "30", "--json") as demo:
         out, err = demo.communicate(timeout=110)
     figures = json.loads(out.splitlines()[-1])
@@ -177,12 +181,13 @@ def test_the_whole_demo_passes(tmp_path: Path) -> None:
     assert figures["faults_injected"] == 6
     assert figures["faults_missed"] == 0
     assert figures["false_alarms"] == figures["false_episodes"] == 0
-    assert figures["episodes"]["opened"] >= 4
-    assert figures["episodes"]["closed"] >= 3
-    assert figures["messages"] >= 6
+    assert figures["behind"] <= 0.05
+    assert 2 <= figures["most_messages"] <= 3
+    assert figures["episodes"]["opened"] == 6
+    assert figures["episodes"]["closed"] >= 4
     assert figures["charts"] >= 1
     assert 0.0 < figures["time_in_alarm"] < 0.2
-    assert 0.0 < figures["latency_ms"]["p50"] < 1000.0
+    assert 0.0 < figures["latency_ms"]["p50"] < figures["recovery_s"] * 1000.0
     (folder,) = (tmp_path / "kept").iterdir()
     told = (folder / "messages.ndjson").read_text().splitlines()
     assert len(told) >= figures["messages"]

@@ -12,15 +12,18 @@ from rich.console import Console
 from demo.board import Audience, BoardOn, LiveBoard, PlainBoard, picture
 from demo.charger import Charger
 from demo.interrupt import Interrupted
+from demo.message import Message
 from demo.outage import Outage, planned
 from demo.printed import Left, print_script, print_summary
-from demo.score import Latency, Message, RunRecord, summarise
+from demo.score import Latency, RunRecord, summarise
 from demo.script import Fault, write
 from demo.view import View
 
 SCRIPT = write(1, 60)
 LIVE_FAULT = next(fault for fault in SCRIPT.faults if fault.part == "live")
-MESSAGE = Message("1", "anomaly.sample", "device4", 1_700_000_000.0, "critical", "e", "7 A [bold] of 2.5 A.", 0.0)
+MESSAGE = Message(
+    "1", "opened", "over_current", "device4", 1_700_000_000.0, "critical", "e", "7 A [bold] of 2.5 A.", 0.0
+)
 
 
 def view(
@@ -88,13 +91,13 @@ def test_the_picture_shows_charge_script_and_events(height: int) -> None:
 def test_the_summary_says_passed_or_why_not() -> None:
     """One sentence a reason; paths are printed whole."""
     console, out = plain()
-    record = RunRecord(SCRIPT, 0, 10, [], {"scored": 10}, 0, 1, {})
+    record = RunRecord(SCRIPT, 0, 10, [], {"scored": 10}, [], 1, {})
     folder = Path("/somewhere/with/a/name/that/is/longer/than/the/console/is/wide/20260101T000000Z")
     print_script(console, view(0))
     print_summary(console, summarise(record), Left(folder, folder / "chart.png"))
     text = out.getvalue()
     assert f"{folder}/chart.png" in text
-    assert text.count("Failed: No message about the") == len(SCRIPT.faults)
+    assert text.count("Failed: No episode of kind") == len(SCRIPT.faults)
     assert "Passed" not in text
     assert "kill" not in text
 
@@ -111,32 +114,21 @@ def test_the_kill_is_in_the_script_on_the_board_and_in_the_summary() -> None:
     assert board.getvalue().count("killed, nobody watches") == 2
     back = replace(down, owned_s=113.5, back_s=114.0)
     put_s = {1_700_000_000: 105.0}
-    record = RunRecord(SCRIPT, 0, 10, [replace(MESSAGE, received_s=114.2)], {"scored": 10}, 1, 1, put_s, outage=back)
+    record = RunRecord(SCRIPT, 0, 10, [replace(MESSAGE, received_s=114.2)], {"scored": 10}, [], 1, put_s, outage=back)
     print_summary(console, summarise(record), Left(Path("out"), None, Path("out/recovery.png")))
     assert "watching again after 14.0 s; 1 message waited for that, 9.2 s at most" in out.getvalue()
     assert "out/recovery.png" in out.getvalue()
 
 
-def test_only_the_first_sentence_about_a_fault_is_printed_whole_and_a_repetition_is_called_one() -> None:
-    """A page of the same words tells nothing; a message sent again after a kill is no second fault."""
+def test_each_step_is_told_whole_and_a_repetition_is_called_one() -> None:
+    """A message sent again after a kill is no second fault."""
     console, out = plain()
-    long = replace(MESSAGE, summary="It is hot; what stands out: much.")
-    board = PlainBoard(console)
-    board.show(view(0, [long, replace(long, id="2"), replace(long, again=True)]))
-    lines = [line for line in out.getvalue().splitlines() if "It is hot" in line]
-    assert ["what stands out" in line for line in lines] == [True, False, False]
-    assert ["sent again" in line for line in lines] == [False, False, True]
-
-
-def test_steps_of_episodes_are_called_so() -> None:
-    """The end is told whole, though the fault was before."""
-    console, out = plain()
-    opened = replace(MESSAGE, id="2", type="anomaly.opened", summary="It is hot; what stands out: much.")
-    closed = replace(opened, id="3", type="anomaly.closed", summary="Over after 9 s; high at worst.")
-    PlainBoard(console).show(view(0, [MESSAGE, opened, closed]))
-    text = out.getvalue()
-    assert "episode opened: It is hot\n" in text
-    assert "episode closed: Over after 9 s; high at worst.\n" in text
+    closed = replace(MESSAGE, id="2", step="closed", summary="Over after 9 s; high at worst.")
+    PlainBoard(console).show(view(0, [MESSAGE, closed, replace(MESSAGE, again=True)]))
+    lines = out.getvalue().splitlines()[-3:]
+    assert lines[0].endswith("opened: 7 A [bold] of 2.5 A.")
+    assert lines[1].endswith("closed: Over after 9 s; high at worst.")
+    assert lines[2].endswith("sent again, same id: opened: 7 A [bold] of 2.5 A.")
 
 
 def test_a_closed_pipe_ends_the_demo_as_a_signal_does() -> None:

@@ -60,7 +60,7 @@ def test_noise_is_that_of_a_bench_logger(charger: Charger) -> None:
     """About 4 mA and 0.03 degrees Celsius, so that the models are tried with what they were trained for."""
     calm = [s for s in range(-UPLOAD_S, LIVE_S) if not charger.script.explains(s)]
     current = np.array([charger.measure(s).current_a for s in calm]) - 2.5
-    temperature = np.array([charger.measure(s).temperature_c - charger.temperature_c(s) for s in calm])
+    temperature = np.array([charger.measure(s).temperature_c - charger.temperature_c(s + 1) for s in calm])
     assert current.std() == pytest.approx(0.004, rel=0.15)
     assert temperature.std() == pytest.approx(0.03, rel=0.15)
 

@@ -44,12 +44,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ("live_s", "kind"),
     [(30, FaultKind.OVER_CURRENT), (60, FaultKind.COOLING_FAILURE), (900, FaultKind.COOLING_FAILURE)],
 )
-def test_the_kill_is_planned_inside_a_live_fault(live_s: int, kind: FaultKind) -> None:
-    """In the cooling failure where one fits, and never in the upload; some of the fault lies on either side."""
+def test_the_kill_is_planned_at_the_first_sample_of_a_live_fault(live_s: int, kind: FaultKind) -> None:
+    """That of the cooling failure where one fits, and never in the upload: nobody has told of it then."""
     plan = planned(write(1, live_s))
     assert plan.fault.part == "live"
     assert plan.fault.kind is kind
-    assert plan.fault.start_s < plan.at_s < plan.fault.end_s
+    assert plan.at_s == plan.fault.start_s
 
 
 def test_the_worker_is_killed_once_and_the_next_one_followed_until_it_watches(clock: Clock) -> None:

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from demo.archive import Anomaly
 from demo.charger import Charger
 from demo.outage import planned
 from demo.picture import AROUND_S, recovery
-from demo.score import Message, RunRecord, summarise
+from demo.score import RunRecord, summarise
 from demo.script import UPLOAD_S, write
+from reporting.charts.data import TEMPERATURE
 from reporting.charts.figure import render
 
 EPOCH_S, ZERO_S = 1_700_000_000, 5_000.0
@@ -16,9 +18,9 @@ SCRIPT = write(1, 75)
 CHARGER = Charger(1, SCRIPT)
 PLAN = planned(SCRIPT)
 OUTAGE = replace(PLAN, killed_s=ZERO_S + PLAN.at_s + 0.2, started_s=0.0, owned_s=0.0, back_s=ZERO_S + PLAN.at_s + 14.2)
-MESSAGE = Message("1", "anomaly.sample", "device4", EPOCH_S + PLAN.at_s, "high", "e", "Hot.", 0.0)
+ANOMALY = Anomaly("device4", EPOCH_S + PLAN.at_s, "high", "bw-test", ("heating",))
 EVIDENCE = RunRecord(
-    SCRIPT, EPOCH_S, UPLOAD_S + 80, [MESSAGE], {"scored": UPLOAD_S + 80}, 1, 1, {}, zero_s=ZERO_S, outage=OUTAGE
+    SCRIPT, EPOCH_S, UPLOAD_S + 80, [], {"scored": UPLOAD_S + 80}, [ANOMALY], 1, {}, zero_s=ZERO_S, outage=OUTAGE
 )
 
 
@@ -27,8 +29,9 @@ def test_the_picture_shows_the_samples_as_written_and_the_outage_where_it_was() 
     chart = recovery(EVIDENCE, summarise(EVIDENCE), OUTAGE, CHARGER)
     assert chart.ts[0] == EPOCH_S + PLAN.at_s - AROUND_S
     assert chart.ts[-1] == EPOCH_S + 79
-    assert np.array_equal(chart.ts[chart.severity > 0], [MESSAGE.ts])
+    assert np.array_equal(chart.ts[chart.severity > 0], [ANOMALY.ts])
     assert chart.severity.max() == 3
+    assert chart.blamed.max() == TEMPERATURE
     assert [round(ts - EPOCH_S - PLAN.at_s, 1) for ts, _ in chart.marks] == [0.2, 14.2]
     assert [label for _, label in chart.marks] == ["worker killed (SIGKILL)", "back after 14.0 s"]
     assert chart.current_a[AROUND_S] == CHARGER.measure(PLAN.at_s).current_a
@@ -37,9 +40,9 @@ def test_the_picture_shows_the_samples_as_written_and_the_outage_where_it_was() 
 
 
 def test_a_worker_that_never_came_back_leaves_the_rest_of_the_picture_unwatched() -> None:
-    """Also when no message came at all."""
+    """Also when no anomaly was found at all."""
     dead = replace(OUTAGE, owned_s=None, back_s=None, failed=True)
-    chart = recovery(replace(EVIDENCE, messages=[]), summarise(EVIDENCE), dead, CHARGER)
+    chart = recovery(replace(EVIDENCE, anomalies=[]), summarise(EVIDENCE), dead, CHARGER)
     assert len(chart.marks) == 1
     ((_, until),) = chart.blind
     assert until == EPOCH_S + 80
