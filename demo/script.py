@@ -20,9 +20,10 @@ AFTERMATH_S = 15
 it, and a heated cell stays warm."""
 CALM_S = 11
 LEAD_S = 2
-ROUND_S = 300
-"""Live parts of at least twice this length, and the endless one, repeat all faults in rounds. In shorter rounds the
-cell would not cool down between two cooling failures, and in the end even the calm would be too hot to be normal."""
+ROUND_S = 660
+"""Live parts of at least twice this length, and the endless one, repeat all faults in rounds. What comes back within
+ten minutes is not told at once (rule 30). In shorter rounds the cell would not cool down between two cooling failures
+either, and in the end even the calm would be too hot to be normal."""
 
 
 class FaultKind(StrEnum):
@@ -118,10 +119,10 @@ def write(seed: int, live_s: int) -> Script:
 def _upload(seed: int) -> Iterator[Fault]:
     shifts = np.random.default_rng([seed, 0]).integers(-40, 41, size=4)
     plan = (
-        (FaultKind.OVER_CURRENT, -1020, 12, 4.5),
-        (FaultKind.TEMPERATURE_SPIKE, -780, 4, 12.0),
-        (FaultKind.DROP_OUT, -540, 10, 1.0),
-        (FaultKind.COOLING_FAILURE, -300, 18, 0.25),
+        (FaultKind.OVER_CURRENT, -1100, 12, 4.5),
+        (FaultKind.TEMPERATURE_SPIKE, -970, 4, 12.0),
+        (FaultKind.DROP_OUT, -840, 10, 1.0),
+        (FaultKind.COOLING_FAILURE, -710, 18, 0.25),
     )
     for (kind, start_s, lasts_s, strength), shift in zip(plan, shifts, strict=True):
         begin = start_s + int(shift)

@@ -12,7 +12,7 @@ from consumer.lane.parts import Parts
 from consumer.lane.recovery import Recovery
 from consumer.outgoing.outbox import Pending
 from consumer.state.head import Suppressed, is_backfill
-from reporting.anomaly.episodes import Episode
+from reporting.anomaly.episode import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
 from window.merge import MOST_AHEAD_S

@@ -25,7 +25,6 @@ from consumer.state.ledger import Ledger
 from consumer.state.scored_minutes import ScoredMinutes
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import NameTables
-from reporting.anomaly.episodes import Episodes
 from reporting.health.watch import Watch
 from scoring.scorer import Scorer
 
@@ -98,7 +97,7 @@ class Parts:
             shards=Shards.restore(head, snapshot, names.shards),
             single_device=SingleDevice.restore(head, names.devices, required=options.one_device),
             watch=Watch(to.table, names.devices, scorer.bundles),
-            outbox=LaneOutbox(scorer.bundles, to, Episodes(head.episodes), muting, waiting, names),
+            outbox=LaneOutbox(scorer.bundles, to, head.episodes, muting, waiting, names),
             muting=muting,
             waiting=waiting,
             quarantine=Quarantine.restore(head, names.shards, names.devices),

@@ -10,7 +10,7 @@ from consumer.lane.parts import Parts
 from consumer.lane.recovery import Recovery
 from consumer.lane.runs import MOST_NOTICES, Run, Runs
 from consumer.lane.timers import Timers
-from reporting.anomaly.episodes import CLOSED_AFTER_S
+from reporting.anomaly.episode import CLOSED_AFTER_S
 from reporting.health.overwritten import Overwrite
 from scoring.scorer import Scored
 from window.released import Released

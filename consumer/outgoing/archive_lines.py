@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reporting.anomaly.episode import Anomaly
 from reporting.anomaly.evidence import Evidence
+from reporting.anomaly.faults import reading
 from reporting.keys import MINUTE_S, minute_key, minute_of
 from reporting.sinks.archive import StoredObject
 from scoring.faults import FaultKind
 from scoring.scorer import Scored
+from scoring.severity import Severity
 from scoring.succession import Succession
 from window.rolling import RETAINED_S
 from window.samples import Names
@@ -22,10 +25,13 @@ Minute = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An anomalous sample in the archive: its text, newline included, and its kinds of fault."""
+    """An anomalous sample in the archive: its text, newline included, its kinds of fault, its severity, and for each of
+    its kinds the reading and what was usual."""
 
     text: bytes
     kinds: tuple[FaultKind, ...]
+    severity: Severity
+    readings: tuple[tuple[float, float] | None, ...]
 
 
 Lines = dict[float, Line]
@@ -69,10 +75,23 @@ class ArchiveLines:
                 continue
             bundle = bundles.at(int(scored.device[row]), ts)
             evidence = Evidence.of(scored, int(row), device=device, bundle=bundle)
-            lines[ts] = Line(evidence.line(), evidence.explanation.kinds)
+            now = evidence.explanation.kinds
+            readings = tuple(reading(kind, evidence) for kind in now)
+            lines[ts] = Line(evidence.line(), now, evidence.severity, readings)
             if lines[ts] != before:
-                judged = bool(scored.changed[row]) or lines[ts].kinds != kinds
+                judged = bool(scored.changed[row]) or now != kinds
                 yield Change(int(row), evidence, kinds, judged)
+
+    def between(self, device: str, kind: FaultKind, first: float, last: float) -> list[Anomaly]:
+        """The samples that show a kind of fault now, from one time to another, in order of time."""
+        minutes = self._lines.get(device, {})
+        found = []
+        for at in sorted(at for at in minutes if minute_of(first) <= at <= last):
+            for ts, line in sorted(minutes[at].items()):
+                if first <= ts <= last and kind in line.kinds:
+                    read = line.readings[line.kinds.index(kind)]
+                    found.append(Anomaly(ts, ts, line.severity, strong=True, kind=kind, reading=read))
+        return found
 
     def object(self, minute: Minute) -> StoredObject:
         """The archive object of a minute as the window now has it."""

@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 
 from consumer.state.head import Head, Suppressed
-from reporting.anomaly.episodes import Episode, Episodes, Step
+from reporting.anomaly.episode import Episode
+from reporting.anomaly.episodes import Episodes, Step
 from reporting.health.notice import Notice
 from reporting.mutes import Mutes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +13,11 @@ from consumer.outgoing.waiting import Waiting
 from consumer.state.delivery import Delivered
 from consumer.state.head import Suppressed, is_backfill
 from consumer.stream.records import NameTables
+from reporting.anomaly.episode import Anomaly, Episode
 from reporting.anomaly.episode_message import episode_message
-from reporting.anomaly.episodes import Anomaly, Episode, Episodes, Step, strong
+from reporting.anomaly.episodes import Episodes, Step, strong
 from reporting.anomaly.evidence import Evidence
-from reporting.anomaly.faults import extent
+from reporting.anomaly.faults import reading
 from reporting.anomaly.publication import ChartLinker, Publication
 from reporting.anomaly.sample_message import sample_message
 from reporting.contract.events import MutedBefore, StreamPosition, utc
@@ -89,7 +90,7 @@ class LaneOutbox:
         self,
         bundles: Succession,
         to: Reporting,
-        episodes: Episodes,
+        episodes: Mapping[str, Iterable[Episode]],
         muting: Muting,
         waiting: Waiting,
         names: NameTables,
@@ -98,10 +99,10 @@ class LaneOutbox:
         self._to = to
         self._devices = names.devices
         self._shards = names.shards
-        self.episodes = episodes
         self._muting = muting
         self._waiting = waiting
         self._lines = ArchiveLines()
+        self.episodes = Episodes(episodes, self._lines.between)
         self._minutes: set[Minute] = set()
         self._opened: list[tuple[str, float]] = []
         self.told: dict[int, Told] = {}
@@ -142,6 +143,7 @@ class LaneOutbox:
         device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
         self.told = {}
+        self.episodes.record()
         found: list[tuple[int, Message | Notice]] = [
             (row, notice) for row, notice in notices if not self._muting.notice(notice)
         ]
@@ -153,7 +155,8 @@ class LaneOutbox:
                 self.told[row] = Told("", why.kinds, why.rules)
             if change.judged:
                 record = self._record(run, times, row if row < len(run) else 0)
-                found += [(row, message) for message in self._anomaly(scored, change, record, now)]
+                alone = len(run) == 1
+                found += [(row, message) for message in self._anomaly(scored, change, record, now, alone=alone)]
         found.sort(key=lambda each: each[0])
         for row, item in found:
             self._waiting.add([item], now=now, stamp=float(run.stamp[row if row < len(run) else 0]))
@@ -244,8 +247,11 @@ class LaneOutbox:
         position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[row]))
         return _Record(float(times[row]), float(run.samples.created[row]), position)
 
-    def _anomaly(self, scored: Scored, change: Change, record: _Record, now: float) -> Iterator[Message]:
-        """The messages of a row that is an anomaly now, or that is none any more."""
+    def _anomaly(
+        self, scored: Scored, change: Change, record: _Record, now: float, *, alone: bool
+    ) -> Iterator[Message]:
+        """The messages of a row that is an anomaly now, or that is none any more. ``alone``: all rows are of one
+        record."""
         row, evidence = change.row, change.evidence
         device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
         kinds = () if evidence is None else evidence.explanation.kinds
@@ -261,16 +267,16 @@ class LaneOutbox:
             record.stamp,
             evidence.severity,
             strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
-            late=bool(scored.rescored[row]),
+            late=bool(scored.rescored[row]) or (alone and bool(scored.rescored.any())),
         )
         for kind in kinds:
-            anomaly = replace(seen, kind=kind, again=kind in change.before, extent=extent(kind, evidence))
+            anomaly = replace(seen, kind=kind, again=kind in change.before, reading=reading(kind, evidence))
             episode, steps = self.episodes.see(device, anomaly)
             if kind == kinds[0]:
                 self.told[row] = replace(self.told[row], episode=episode.id)
                 if self._to.publish != "episodes":
                     yield from self._sample(evidence, episode, record, int(scored.rescored[row]), now)
-            if episode.opened == ts:
+            if episode.start == ts:
                 self._opened.append((device, ts))
             for step in steps:
                 about = evidence if step.episode.id == episode.id and step.kind != "closed" else None
@@ -283,14 +289,14 @@ class LaneOutbox:
         if self._muting.sample(episode, evidence.ts, record.created, mentioned=mentions):
             return
         suppressed = self._muting.catch_up(episode, evidence.ts) if mentions else None
-        to = self._publication(episode, episode.opened, record.position, suppressed, now)
+        to = self._publication(episode, episode.start, record.position, suppressed, now)
         yield sample_message(evidence, to, episode=episode.id, revision=revision)
 
     def _step(
         self, step: Step, evidence: Evidence | None, position: StreamPosition | None, now: float
     ) -> Iterator[Message]:
         episode = step.episode
-        if step.kind == "opened" and episode.shown != episode.opened:
+        if step.kind == "opened" and episode.shown != episode.start:
             self._opened.append((episode.device, episode.shown))
         if self._to.publish == "samples" or self._muting.step(step):
             return

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from consumer.state import head_format
 from consumer.state.formats import FORMAT, lift
 from consumer.version import VERSION
-from reporting.anomaly.episodes import Episode
+from reporting.anomaly.episode import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
 from reporting.message import Message

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.data.recordings import Series
 from models.data.sessions import hours
 from models.evaluation.faults import CATALOGUE, Grade, Trial, trials
-from reporting.anomaly.episodes import QUIET_S
+from reporting.anomaly.episode import QUIET_S
 from scoring.bundle import Bundle
 from scoring.config import Range
 from scoring.scorer import Scorer

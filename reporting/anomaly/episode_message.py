@@ -29,6 +29,7 @@ def episode_message(
     episode = step.episode
     kind = publish_as or step.kind
     severity = SEVERITIES[episode.severity]
+    loudest = max(episode.severity, episode.loudest or episode.severity)
     finding = None if evidence is None else evidence.finding()
     summary = _summary(kind, step, "" if evidence is None else evidence.explanation.about(episode.kind))
     ts = episode.peak if evidence is None else evidence.ts
@@ -42,7 +43,7 @@ def episode_message(
         dataschema=schema_uri(f"anomaly.{kind}"),
         severitytext=severity,
         severitynumber=SEVERITY_NUMBERS[severity],
-        filterseverity=filter_severity(f"anomaly.{kind}", severity),
+        filterseverity=filter_severity(f"anomaly.{kind}", SEVERITIES[loudest]),
         sequence=to.position.sequence if to.position else None,
         partitionkey=episode.device,
         recordedtime=to.recorded,
@@ -102,6 +103,14 @@ def _summary(kind: Kind, step: Step, sentence: str) -> str:
     worst = f"{severity} at worst" if episode.worst is None else f"{worst_words(episode.kind, episode.worst)} at worst"
     words = WORDS[episode.kind]
     seen = f"{worst}, at {utc(episode.peak):%H:%M:%S} UTC; {samples}"
+    name, back = f"{words[0].upper()}{words[1:]}", _back(episode.reopened)
     if kind == "closed":
-        return f"{words[0].upper()}{words[1:]} over after {duration(episode.last - episode.opened)}: {seen}."
-    return f"{words[0].upper()}{words[1:]} for {duration(step.at - episode.opened)} so far: {seen}."
+        return f"{name} over after {duration(episode.last - episode.opened)}{back}: {seen}."
+    if kind == "opened":
+        return f"Again: {words} since {utc(episode.opened):%H:%M:%S} UTC{back}: {seen}."
+    return f"{name} for {duration(step.at - episode.opened)} so far{back}: {seen}."
+
+
+def _back(count: int) -> str:
+    """How often something came back."""
+    return f", came back {'once' if count == 1 else f'{count} times'}" if count else ""

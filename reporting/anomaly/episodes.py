@@ -1,127 +1,50 @@
-"""Episodes: adjacent anomalous samples of a device that show one kind of fault are one incident, with the steps opened,
-escalated, ongoing, closed.
+"""The episodes of every device, with the steps opened, escalated, ongoing, closed.
 
 Pure. The samples' own times decide which of them belong together. The stamps of their records decide when a step is due
-because nothing comes (rule 15): a device may send an hour of samples in one second.
+because nothing comes (rule 15): a device may send an hour of samples in one second. A fault that comes and goes is told
+at most once in ten minutes, unless it is worse than what was told (rule 30).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from math import ceil, inf
 from typing import Literal
 
+from reporting.anomaly.episode import (
+    CLOSED_AFTER_S,
+    COOL_DOWN_S,
+    QUIET_S,
+    WEAK_SAMPLES,
+    Anomaly,
+    Episode,
+    State,
+    begun,
+    grown,
+    joined,
+    judged,
+    shrunk,
+)
 from scoring.config import BundleConfig
 from scoring.detectors import Stage
 from scoring.faults import FaultKind
 from scoring.severity import Severity
 
-QUIET_S = 60.0
-"""An anomalous sample further from an episode than this does not belong to it."""
-CLOSED_AFTER_S = QUIET_S + 5.0
-"""An episode closes when its last record is so old: a device may send once a minute, and not quite on time."""
-COOL_DOWN_S = 300.0
-"""An episode that comes back within so long after its quiet minute opens again: it is no new incident."""
-ONGOING_S = 300.0
-"""How often an open episode has a step ``ongoing``."""
 LIFT_S = 7.0
 """By stamps, a record is processed at most so long after its own time: others in its shard may lift its stamp by that
 much (rule 3). A step that time causes waits so long, and so comes in the same place whatever the shards are."""
-WEAK_SAMPLES = 3
-"""So many weak anomalies in a row open an episode."""
 CLEARLY_ABOVE = 1.5
 """A reconstruction error above this many times its threshold opens an episode alone."""
 Kind = Literal["opened", "escalated", "ongoing", "closed"]
-
-
-class State(StrEnum):
-    """The state of an episode. Suspected: weak evidence alone so far, and no message. Closed: it may open again."""
-
-    SUSPECTED = "suspected"
-    OPEN = "open"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """An anomalous sample. ``stamp``: of its record alone, whatever its shard holds besides. ``strong``: it opens an
-    episode by itself. ``again``: it was anomalous before and was scored again. ``late``: it was scored again, or came
-    out of order. ``kind``: what is wrong; ``extent``: how far the sample went, and its reading; None where no reading
-    grades the kind (`reporting.anomaly.faults`)."""
-
-    ts: float
-    stamp: float
-    severity: Severity
-    strong: bool
-    again: bool = False
-    late: bool = False
-    kind: FaultKind = FaultKind.UNUSUAL_PATTERN
-    extent: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """One episode. Times are epoch seconds. The head stores it by the names of its fields.
-
-    ``opened``, ``last`` and ``peak``: time of its first anomalous sample, of its latest, and of its worst: the first of
-    its highest ``severity`` that went furthest. ``far`` and ``worst``: how far that one went, and its reading; None
-    where no reading grades the ``kind``. ``stamp``: of the record of its latest sample; ``told``: of its latest step;
-    both in whole seconds. ``samples``: how many are anomalous; ``weak``: how many in a row could not open it.
-    ``steps``: how many it had. ``opened_last``: when it opened last, None if with its first sample; ``reopened``: how
-    often it opened again. ``revision``: how often a sample that came late or was written again has changed it.
-    """
-
-    device: str
-    opened: float
-    last: float
-    peak: float
-    stamp: int
-    severity: Severity = Severity.LOW
-    state: State = State.SUSPECTED
-    samples: int = 0
-    weak: int = 0
-    told: int = 0
-    steps: int = 0
-    opened_last: float | None = None
-    reopened: int = 0
-    revision: int = 0
-    kind: FaultKind = FaultKind.UNUSUAL_PATTERN
-    far: float = 0.0
-    worst: float | None = None
-
-    @property
-    def id(self) -> str:
-        """The id: a function of the device, the kind and the time of the first sample."""
-        return hashlib.sha256(f"{self.device}\n{self.kind}\n{self.opened!r}".encode()).hexdigest()[:16]
-
-    @property
-    def due(self) -> float:
-        """The stamp of its next step if no anomalous sample comes before; infinite where none is due."""
-        if self.state is not State.OPEN:
-            return inf
-        return min(self.stamp + CLOSED_AFTER_S, self.told + ONGOING_S)
-
-    @property
-    def shown(self) -> float:
-        """When it opened last: the chart shows that time."""
-        return self.opened if self.opened_last is None else self.opened_last
-
-    def spans(self, ts: float) -> bool:
-        """Does a sample at ``ts`` belong to it?"""
-        return self.opened - QUIET_S <= ts <= self.until
-
-    @property
-    def until(self) -> float:
-        """Samples up to here may belong to it, epoch seconds."""
-        return self.last + (QUIET_S if self.state is State.SUSPECTED else QUIET_S + COOL_DOWN_S)
+Between = Callable[[str, FaultKind, float, float], Sequence[Anomaly]]
+"""The anomalous samples of a device that show a kind of fault now, from one time to another, in order of time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of an episode, which gets a message. ``at``: event time of the step; ``episode``: as it is afterwards."""
+    """A step of an episode, which gets a message. ``at``: event time of the step, which never runs backwards among
+    those of a device; ``episode``: as it is afterwards."""
 
     kind: Kind
     at: float
@@ -129,7 +52,7 @@ class Step:
 
 
 class Episodes:
-    """The episodes of every device that can still change.
+    """The episodes of every device that can still change. ``between``: gives the samples that episodes are made of.
 
     >>> episodes = Episodes(); strong = lambda ts: Anomaly(ts, ts, Severity.LOW, strong=True)
     >>> first, steps = episodes.see("d", strong(0.0)); [step.kind for step in steps]
@@ -138,8 +61,10 @@ class Episodes:
     (72.0, ['closed'], inf)
     """
 
-    def __init__(self, stored: Mapping[str, Iterable[Episode]] | None = None) -> None:
-        self._of = {device: list(episodes) for device, episodes in (stored or {}).items()}
+    def __init__(self, stored: Mapping[str, Iterable[Episode]] | None = None, between: Between = lambda *_: ()) -> None:
+        self._between = between
+        self._of = {device: [_lifted(each) for each in episodes] for device, episodes in (stored or {}).items()}
+        self._revised: set[str] = set()
 
     def __iter__(self) -> Iterator[Episode]:
         """By device, in order of time."""
@@ -155,34 +80,52 @@ class Episodes:
         """The stamp at which the next step fires if nothing comes before; infinite where none is due."""
         return min((episode.due for each in self._of.values() for episode in each), default=inf) + LIFT_S
 
+    def record(self) -> None:
+        """What is seen and withdrawn from now on belongs to another record: an episode counts each once."""
+        self._revised.clear()
+
     def see(self, device: str, anomaly: Anomaly) -> tuple[Episode, list[Step]]:
         """Take an anomalous sample. Returns its episode and the steps that follow from it, in order."""
         steps = [*self._due_by(device, anomaly.stamp), *self._overtaken(device, anomaly)]
-        there = [e for e in self._of.get(device, []) if e.kind == anomaly.kind and e.spans(anomaly.ts)]
-        before = there[-1] if there else None
-        if before is None:
-            before = Episode(device, anomaly.ts, anomaly.ts, anomaly.ts, ceil(anomaly.stamp), kind=anomaly.kind)
-        after, kind = _grown(before, anomaly)
-        if kind is not None:
-            after = replace(after, steps=after.steps + 1, told=ceil(anomaly.stamp))
-            steps.append(Step(kind, anomaly.ts, after))
+        near = [e for e in self._of.get(device, []) if e.kind == anomaly.kind and e.adjoins(anomaly.ts)]
+        told = [e for e in near if e.state is not State.SUSPECTED]
+        suspected = [e for e in near if e.state is State.SUSPECTED]
+        if told:
+            before = max(told, key=lambda each: each.opened <= anomaly.ts <= each.last)
+        else:
+            before = suspected.pop() if suspected else begun(device, anomaly)
+        after = self._grown(before, anomaly)
+        for each in suspected:
+            self._drop(each)
+            after = joined(after, each)
         self._keep(before, after)
-        return after, steps
+        if told:
+            return self._amend(before, after, anomaly, steps)
+        if not anomaly.strong and after.samples < WEAK_SAMPLES:
+            return after, steps
+        return self._bear_out(after, anomaly, steps)
 
     def withdraw(self, device: str, kind: FaultKind, ts: float, stamp: float) -> list[Step]:
         """A sample no longer shows a kind of fault: it, or one before it, was written again. Returns the steps that
         follow."""
         steps = self._due_by(device, stamp)
-        for before in reversed(self._of.get(device, [])):
-            if before.kind == kind and before.opened <= ts <= before.last:
-                after = replace(before, samples=max(0, before.samples - 1), revision=before.revision + 1)
-                if after.samples or before.state is State.CLOSED:
-                    self._keep(before, after)
-                    return steps
-                if before.state is State.SUSPECTED:
-                    self._drop(before)
-                    return steps
-                return [*steps, self._close(before, after, stamp)]
+        of = [e for e in self._of.get(device, []) if e.kind == kind and e.opened <= ts <= e.last]
+        if not of:
+            return steps
+        before = of[-1]
+        after = shrunk(before, ts, stamp, self._samples(before))
+        after = self._revise(after)
+        if before.state is State.SUSPECTED and not after.samples:
+            self._drop(before)
+            return steps
+        if before.state is State.CLOSED:
+            after = replace(after, state=State.OPEN, amended=True)
+        if after.withdrawn and not after.samples:
+            # What came back is withdrawn too, as was told.
+            after = replace(after, state=State.CLOSED, held=0, amended=False)
+        self._keep(before, after)
+        if after.announced and after.due <= after.stamp:
+            steps.append(self._close(after, stamp))
         return steps
 
     def fire(self) -> list[Step]:
@@ -204,7 +147,78 @@ class Episodes:
 
     def adopt(self, device: str, episodes: Iterable[Episode]) -> None:
         """Go on with the episodes of a device that another lane has had until now."""
-        self._put(device, sorted([*self._of.get(device, []), *episodes], key=_order))
+        self._put(device, sorted([*self._of.get(device, []), *map(_lifted, episodes)], key=_order))
+
+    def _samples(self, episode: Episode) -> Sequence[Anomaly]:
+        return self._between(episode.device, episode.kind, episode.opened, episode.last)
+
+    def _grown(self, before: Episode, anomaly: Anomaly) -> Episode:
+        samples = self._samples(before) if anomaly.again and anomaly.ts == before.peak else ()
+        after = grown(before, anomaly, samples)
+        return self._revise(after) if anomaly.late and before.samples else after
+
+    def _revise(self, episode: Episode) -> Episode:
+        if episode.id in self._revised:
+            return episode
+        self._revised.add(episode.id)
+        return replace(episode, revision=episode.revision + 1)
+
+    def _amend(
+        self, before: Episode, after: Episode, anomaly: Anomaly, steps: list[Step]
+    ) -> tuple[Episode, list[Step]]:
+        """A sample has joined those of an episode that was told. If that is over and the sample comes behind its last,
+        it has come back; else what was said of it is amended."""
+        if not before.announced and not after.says_as(before):
+            back = before.last < anomaly.ts or not before.samples
+            after = replace(
+                after,
+                state=State.OPEN,
+                held=max(after.held, back),
+                amended=after.amended or not back,
+            )
+            self._keep(before, after)
+        return self._out_with(after, anomaly, steps)
+
+    def _out_with(self, after: Episode, anomaly: Anomaly, steps: list[Step]) -> tuple[Episode, list[Step]]:
+        """Tell of an episode what may be told with this sample: that it is worse, or that it has come back."""
+        if after.state is State.OPEN and (_louder(after) or (after.held and after.again_in <= 0.0)):
+            steps.append(self._open("escalated" if after.announced else "opened", after, anomaly))
+            after = steps[-1].episode
+        return after, steps
+
+    def _bear_out(self, found: Episode, anomaly: Anomaly, steps: list[Step]) -> tuple[Episode, list[Step]]:
+        """A suspicion is borne out. Soon after an episode of its kind it is that one, come back; soon before one it is
+        its beginning, come late."""
+        of = [e for e in self._of[found.device] if e.kind == found.kind and e.state is not State.SUSPECTED]
+        if later := [e for e in of if found.last < e.opened <= found.last + QUIET_S + COOL_DOWN_S]:
+            before = later[0]
+            after = self._joined(before, found)
+            return self._amend(before, after, anomaly, steps)
+        earlier = [e for e in of if e.last < found.opened]
+        before = max(earlier, key=lambda each: each.last, default=None)
+        if before is None or before.until < found.opened:
+            closed = [e.closed_told for e in earlier if e.closed_told is not None]
+            found = replace(found, closed_told=max(closed, default=None))
+            steps.append(self._open("opened", found, anomaly))
+            return steps[-1].episode, steps
+        after = self._joined(before, found)
+        if before.announced:
+            after = replace(after, reopened=after.reopened + 1)
+        else:
+            after = replace(after, state=State.OPEN, held=after.held + 1)
+        self._keep(before, after)
+        return self._out_with(after, anomaly, steps)
+
+    def _joined(self, told: Episode, found: Episode) -> Episode:
+        """An episode that was told with a suspicion, and with those between them."""
+        first, last = min(told.last, found.last), max(told.opened, found.opened)
+        after = told
+        for each in [e for e in self._of[told.device] if e.kind == told.kind and e.state is State.SUSPECTED]:
+            if each == found or first < each.opened < last:
+                self._drop(each)
+                after = joined(after, each)
+        self._keep(told, after)
+        return after
 
     def _due_by(self, device: str, stamp: float) -> list[Step]:
         """The device's steps that are due before a record with this stamp of its own."""
@@ -215,24 +229,67 @@ class Episodes:
 
     def _time(self, before: Episode) -> Step:
         """The step of an episode that is due because of the time."""
-        if before.stamp + CLOSED_AFTER_S <= before.due:
-            return self._close(before, before, before.due)
-        after = replace(before, steps=before.steps + 1, told=ceil(before.due))
-        self._keep(before, after)
-        return Step("ongoing", before.due, after)
+        due, at = before.due, before.due_at
+        if due >= before.stamp + before.over_in:
+            return self._close(before, due)
+        if before.held:
+            return self._opened("opened", before, at, due, shown=before.last)
+        return self._tell("ongoing", before, before, self._after(before, at), due)
 
     def _overtaken(self, device: str, anomaly: Anomaly) -> list[Step]:
-        """Close episodes whose quiet minute is over by the sample's time, though by the stamps it is not."""
-        over = [e for e in self._of.get(device, []) if e.state is State.OPEN and e.last + QUIET_S < anomaly.ts]
-        return [self._close(episode, episode, anomaly.stamp) for episode in over]
+        """Close episodes that are over by the sample's time, though by the stamps they are not."""
+        over = [
+            e
+            for e in self._of.get(device, [])
+            if e.state is State.OPEN and e.last + max(QUIET_S, _least(e.over_in)) < anomaly.ts
+        ]
+        return [self._close(episode, anomaly.stamp) for episode in over]
 
-    def _close(self, before: Episode, after: Episode, at: float) -> Step:
-        closed = replace(after, state=State.CLOSED, weak=0, steps=after.steps + 1, told=ceil(at))
-        self._keep(before, closed)
-        return Step("closed", at, closed)
+    def _close(self, before: Episode, stamp: float) -> Step:
+        at = self._after(before, before.last + before.over_in)
+        after = replace(
+            judged(before, self._samples(before)),
+            state=State.CLOSED,
+            reopened=before.reopened + before.held,
+            held=0,
+            amended=False,
+            closed_told=at,
+            withdrawn=not before.samples,
+        )
+        return self._tell("closed", before, after, at, stamp)
+
+    def _open(self, kind: Kind, before: Episode, anomaly: Anomaly) -> Step:
+        return self._opened(kind, before, anomaly.ts, anomaly.stamp, shown=anomaly.ts)
+
+    def _opened(self, kind: Kind, before: Episode, at: float, stamp: float, *, shown: float) -> Step:
+        at = self._after(before, at)
+        opened_last = before.opened_last
+        if kind == "opened":
+            opened_last = None if shown == before.start else shown
+        after = replace(
+            before,
+            state=State.OPEN,
+            reopened=before.reopened + max(before.held, before.amended),
+            held=0,
+            amended=False,
+            opened_last=opened_last,
+            opened_told=at,
+            withdrawn=False,
+            loudest=before.severity if before.loudest is None else max(before.loudest, before.severity),
+        )
+        return self._tell(kind, before, after, at, stamp)
+
+    def _after(self, episode: Episode, at: float) -> float:
+        """``at``, or the time of the device's latest step if that is later."""
+        return max([at, *(e.said for e in self._of.get(episode.device, []) if e.said is not None)])
+
+    def _tell(self, kind: Kind, before: Episode, after: Episode, at: float, stamp: float) -> Step:
+        after = replace(after, steps=after.steps + 1, told=ceil(stamp), said=at)
+        self._keep(before, after)
+        return Step(kind, at, after)
 
     def _keep(self, before: Episode, after: Episode) -> None:
-        others = [e for e in self._of.get(after.device, []) if (e.kind, e.opened) != (before.kind, before.opened)]
+        others = [e for e in self._of.get(after.device, []) if (e.kind, e.start) != (before.kind, before.start)]
         self._put(after.device, sorted([*others, after], key=_order))
 
     def _drop(self, episode: Episode) -> None:
@@ -245,30 +302,20 @@ class Episodes:
             self._of.pop(device, None)
 
 
-def _grown(before: Episode, anomaly: Anomaly) -> tuple[Episode, Kind | None]:
-    """The episode with one more anomalous sample, and the kind of step that this makes, if any."""
-    far, reading = anomaly.extent or (0.0, None)
-    worse = before.samples == 0 or (anomaly.severity, far) > (before.severity, before.far)
-    after = replace(
-        before,
-        last=max(before.last, anomaly.ts),
-        stamp=max(before.stamp, ceil(anomaly.stamp)),
-        samples=before.samples + (not anomaly.again),
-        severity=max(before.severity, anomaly.severity),
-        peak=anomaly.ts if worse else before.peak,
-        far=far if worse else before.far,
-        worst=reading if worse else before.worst,
-        revision=before.revision + (anomaly.late and before.samples > 0),
-    )
-    if before.state is State.OPEN:
-        return after, "escalated" if anomaly.severity > before.severity else None
-    in_a_row = anomaly.ts <= before.last + QUIET_S
-    weak = (before.weak if in_a_row else 0) + (not anomaly.again)
-    if not anomaly.strong and weak < WEAK_SAMPLES:
-        return replace(after, weak=weak), None
-    reopened = before.reopened + (before.state is State.CLOSED)
-    opened_last = None if anomaly.ts == before.opened else anomaly.ts
-    return replace(after, state=State.OPEN, weak=0, opened_last=opened_last, reopened=reopened), "opened"
+def _lifted(episode: Episode) -> Episode:
+    """An episode of a head that does not say how severe it was told to be: as severe as it is."""
+    told = episode.state is not State.SUSPECTED and episode.loudest is None
+    return replace(episode, loudest=episode.severity) if told else episode
+
+
+def _louder(episode: Episode) -> bool:
+    """Is it worse than what was told of it?"""
+    return episode.loudest is None or episode.severity > episode.loudest
+
+
+def _least(over_in: float) -> float:
+    """By its own samples' times a quiet minute is enough; what it waits for beyond that counts."""
+    return over_in if over_in > CLOSED_AFTER_S else 0.0
 
 
 def _order(episode: Episode) -> tuple[float, FaultKind]:

@@ -34,21 +34,19 @@ _READING: dict[FaultKind, ReadingName] = {
 """The reading that a kind is about."""
 
 
-def extent(kind: FaultKind, evidence: Evidence) -> tuple[float, float] | None:
-    """How far the sample went, more for a worse one, and its reading; None for a kind that no reading grades.
-
-    Amperes or degrees Celsius: from what was expected, or from zero where nothing was.
-    """
-    reading = _READING.get(kind)
-    if reading is None:
+def reading(kind: FaultKind, evidence: Evidence) -> tuple[float, float] | None:
+    """The reading that a kind is about, and what was usual before the sample, amperes or degrees Celsius; None for a
+    kind that no reading grades. Zero was usual where nothing is known."""
+    name = _READING.get(kind)
+    if name is None:
         return None
-    now = evidence.current_a if reading == "current" else evidence.temperature_c
+    now = evidence.current_a if name == "current" else evidence.temperature_c
     expected = evidence.explanation.expected
-    usual = 0.0 if expected is None else expected.current_a if reading == "current" else expected.temperature_c
-    return round(abs(now - usual), 3), now
+    usual = 0.0 if expected is None else expected.current_a if name == "current" else expected.temperature_c
+    return now, round(usual, 3)
 
 
 def worst_words(kind: FaultKind, worst: float) -> str:
     """The reading at the worst sample of an episode."""
-    reading = _READING[kind]
-    return f"{reading} {value(reading, worst)}"
+    name = _READING[kind]
+    return f"{name} {value(name, worst)}"

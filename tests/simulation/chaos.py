@@ -96,7 +96,8 @@ def _kind(said: str) -> str:
         if f"witness, {kind}" in said:
             return kind.replace(" ", "_")
     loss = "lost" in said or "became nothing" in said or said.startswith(("ledger", "written", "Stuck"))
-    return "lost" if loss or "witness, un" in said else "conflicting"
+    untold = "witness, unarchived" in said or "witness, untold" in said
+    return "lost" if loss or untold else "conflicting"
 
 
 @dataclass(frozen=True, slots=True)

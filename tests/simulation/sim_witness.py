@@ -17,19 +17,25 @@ from sim_bucket import Bucket
 from sim_script import Write
 
 from consumer.state.commit import Commit
+from reporting.health import silence
 from scoring.scorer import Scored
 from window.samples import Names
 
 if TYPE_CHECKING:
     from sim_world import World
 
-KINDS = ("lost", "silent late", "false silence", "conflicting", "unarchived", "untold")
+KINDS = ("lost", "silent late", "false silence", "conflicting", "unarchived", "untold", "untrue")
 """``lost``: written, and neither scored nor quarantined nor told as late nor in a declared gap. ``silent late``: booked
 as late, and no message says so. ``false silence``: a device was called silent while samples of it were written.
 ``conflicting``: the messages of an episode contradict each other. ``unarchived``: scored as an anomaly, and not in the
-archive. ``untold``: a durable head promises a message that nobody ever heard."""
+archive. ``untold``: a durable head promises a message that nobody ever heard. ``untrue``: the last close of an episode
+says other than the archive holds."""
 EDGE_S = 8.0
 """A silence may be said from a stamp: at most 5 s after a creation time, which has whole seconds (rule 3)."""
+LONG_S = 3600.0
+"""Where devices are forgotten sooner, what was said of one that comes back is forgotten too."""
+FLAP_S = 600.0
+"""An episode is told to open once in so long (rule 30)."""
 MOST_QUARANTINED = 100
 """Objects of a shard and an hour (rule 21); after that they are only counted."""
 Sample = tuple[str, float, float, float]
@@ -148,6 +154,7 @@ class Witness:
         found = [*self._unaccounted(world, written, told)]
         found += _false_silences(written, told)
         found += _contradictions(told)
+        found += _untrue(world, told)
         found += self._unarchived(world.edges.bucket)
         found += self._untold(told, world.edges.bucket)
         return found
@@ -313,21 +320,65 @@ def _false_silences(written: list[_Written], told: _Told) -> Iterator[Finding]:
 
 
 def _contradictions(told: _Told) -> Iterator[Finding]:
-    """An episode opens, escalates and closes, and opens again only as one that is reopened."""
-    state: dict[str, str] = {}
+    """An episode opens, escalates and closes. Only as one that is reopened it opens again, and not within ten minutes
+    unless it is worse (rule 30); only as one that was amended or came back it closes again. Along the steps of a device
+    time never runs backwards."""
+    story: dict[str, list[Any]] = {}
+    said: dict[str, str] = {}
     for event in told.of("anomaly."):
         data = event["data"]
         if data.get("state") is None or data["episode"] in told.aside:
             continue
-        episode, after = data["episode"], data["state"]
-        before = state.get(episode)
-        under_way = before in ("opened", "escalated", "ongoing")
-        fits = under_way if after != "opened" else before is None or data.get("reopened")
-        if not fits:
-            yield Finding(
-                "conflicting", f"episode {episode} of {event['subject']}: {after} after {before or 'nothing'}"
-            )
-        state[episode] = after
+        before = story.setdefault(data["episode"], [])
+        if why := _unfit(before, event):
+            yield Finding("conflicting", f"episode {data['episode']} of {event['subject']}: {why}")
+        if event["time"] < said.get(event["subject"], "") and silence.FORGET_S > LONG_S:
+            yield Finding("conflicting", f"{event['type']} of {event['subject']} at {event['time']} after a later one")
+        said[event["subject"]] = event["time"]
+        before.append(event)
+
+
+def _unfit(before: list[Any], event: Any) -> str:
+    """Why a step cannot follow those before it; empty if it can."""
+    data = event["data"]
+    last = before[-1]["data"]["state"] if before else "nothing"
+    if last == "nothing":
+        return "" if data["state"] == "opened" else f"{data['state']} after nothing"
+    if data["state"] == "opened":
+        if last != "closed" or not data["reopened"]:
+            return f"opened after {last}"
+        opened = [each for each in before if each["data"]["state"] == "opened"]
+        worst = max(each["severitynumber"] for each in before)
+        soon = _epoch(event["time"]) - _epoch(opened[-1]["time"]) < FLAP_S
+        return "opened again within ten minutes" if soon and event["severitynumber"] <= worst else ""
+    if last == "closed" and data["state"] != "closed":
+        return f"{data['state']} after closed"
+    return ""
+
+
+def _untrue(world: World, told: _Told) -> Iterator[Finding]:
+    """The last close of each episode that is over, held against the lines of the archive."""
+    lines: dict[str, list[Any]] = {}
+    for body in world.edges.bucket.under("battery-events/").values():
+        for line in map(orjson.loads, body.splitlines()):
+            lines.setdefault(line["device"], []).append(line)
+    waiting = {e.id for head in world.durable_heads() for of in head.episodes.values() for e in of if e.state == "open"}
+    last = {event["data"]["episode"]: event for event in told.of("anomaly.closed")}
+    for episode, event in last.items():
+        data = event["data"]
+        if episode in waiting or episode in told.aside or not data["samples"]:
+            continue
+        within = sorted(
+            line["ts"]
+            for line in lines.get(event["subject"], [])
+            if data["kind"] in line["kinds"] and data["opened"] <= line["ts"] <= data["last"]
+        )
+        if (len(within), within[:1], within[-1:]) != (data["samples"], [data["opened"]], [data["last"]]):
+            yield Finding("untrue", f"episode {episode}: {data['summary']} The archive has {within}")
+
+
+def _epoch(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
 
 
 def _about(each: _Written) -> str:

@@ -153,7 +153,7 @@ class World:
             return False  # notices that leave a little later as one
         if any(deadline(state) <= self.ends for head in heads for state in head.health.values()):
             return False  # a commit that was full has left a notice to the next one
-        if any(e.due <= self.ends for head in heads for each in head.episodes.values() for e in each):
+        if any(min(e.due, e.due_at) <= self.ends for head in heads for each in head.episodes.values() for e in each):
             return False  # what time causes in an episode waits for stamps a little later
         stream = self.edges.stream
         positions = {shard: position for head in heads for shard, position in head.positions.items()}

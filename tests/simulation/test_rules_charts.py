@@ -88,16 +88,16 @@ def test_rule_16_the_chart_of_an_opening_is_asked_for_again_after_a_restart(
 ) -> None:
     """Its link is in messages, and the first process may have ended before it was drawn. Older ones were drawn."""
     asked = Asked(monkeypatch)
-    script = stream(charge(1.0, 620.0, strange=[100.0, 101.0, 450.0, 451.0]), [shard()])
+    script = stream(charge(1.0, 890.0, strange=[100.0, 101.0, 720.0, 721.0]), [shard()])
     world = World(script, bundle, live(downtime_s=(1.0,)))
     asked.world = world
-    world.run(until=lambda w: w.clock.now > BEGIN + 470.0)
-    assert {key(100.0), key(450.0)} < set(asked.keys)
+    world.run(until=lambda w: w.clock.now > BEGIN + 740.0)
+    assert {key(100.0), key(720.0)} < set(asked.keys)
     asked.keys.clear()
     world.stop() if how == "stop" else world.kill()
     asked.keys.clear()
     world.run()
-    assert asked.keys.count(key(450.0)) == 1
+    assert asked.keys.count(key(720.0)) == 1
     assert key(100.0) not in asked.keys
 
 
@@ -124,7 +124,7 @@ def test_rule_16_a_chart_that_is_never_done_holds_up_no_commit(monkeypatch: pyte
             for drawing in drawings:
                 drawing.set_exception(ChartDropped("closed"))
 
-    script = stream(charge(1.0, 700.0, period_s=2.0, strange=[101.0, 451.0]), [shard()])
+    script = stream(charge(1.0, 970.0, period_s=2.0, strange=[101.0, 721.0]), [shard()])
     calm = Outcome.of(World(script, bundle, live()).run())
     monkeypatch.setattr(charting, "ChartProcess", Hanging)
     charts = charting.Charting(Archive(object(), "results"))  # type: ignore[arg-type]

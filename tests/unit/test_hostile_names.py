@@ -33,8 +33,9 @@ from consumer.offline.verify import Difference as Missing
 from consumer.outgoing.storms import STORM_S, Storms
 from consumer.state.classes import CLASSES
 from consumer.table.scan import TableDescription
+from reporting.anomaly.episode import Episode, State
 from reporting.anomaly.episode_message import episode_message
-from reporting.anomaly.episodes import Episode, State, Step
+from reporting.anomaly.episodes import Step
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import Publication
 from reporting.anomaly.sample_message import sample_message

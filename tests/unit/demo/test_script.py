@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from demo.script import AFTERMATH_S, CALM_S, MIN_LIVE_S, ROUND_S, UPLOAD_S, FaultKind, write
@@ -39,8 +41,12 @@ def test_the_shortest_live_part_still_has_faults() -> None:
 
 
 def test_a_long_live_part_repeats_the_faults_in_rounds() -> None:
-    """A quarter of an hour holds three rounds of four faults."""
-    assert sum(fault.part == "live" for fault in write(1, 900).faults) == 12
+    """Half an hour and some holds three rounds of four faults, each kind ten minutes from the one before."""
+    faults = write(1, 2000).faults
+    assert sum(fault.part == "live" for fault in faults) == 12
+    for kind in FaultKind:
+        starts = [fault.start_s for fault in faults if fault.kind is kind]
+        assert all(other - one > 600 for one, other in pairwise(starts))
 
 
 def test_the_same_seed_writes_the_same_script_and_another_seed_another() -> None:

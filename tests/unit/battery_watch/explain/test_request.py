@@ -13,8 +13,9 @@ from explained import SENTENCE, explained
 
 from battery_watch.cli import cli
 from battery_watch.explain.request import parse_request
+from reporting.anomaly.episode import Episode
 from reporting.anomaly.episode_message import episode_message
-from reporting.anomaly.episodes import Episode, Step
+from reporting.anomaly.episodes import Step
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import Publication
 from reporting.anomaly.sample_message import sample_message

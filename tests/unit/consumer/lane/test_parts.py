@@ -25,7 +25,7 @@ from consumer.state.head import (
 )
 from consumer.state.snapshot import Snapshot
 from consumer.stream.records import NameTables
-from reporting.anomaly.episodes import Episode, State
+from reporting.anomaly.episode import Episode, State
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
 from scoring.bundle import Bundle
@@ -47,7 +47,9 @@ NO_STATE = {
     "observer": "is told, and remembers for itself",
     "rollout": "activates a bundle with a head",
 }
-EPISODE = Episode("bay-7", 100.0, 130.0, 110.0, 131, Severity.HIGH, State.OPEN, samples=3, told=101, steps=1)
+EPISODE = Episode(
+    "bay-7", 100.0, 130.0, 110.0, 131, Severity.HIGH, State.OPEN, samples=3, told=101, steps=1, loudest=Severity.HIGH
+)
 
 
 def full() -> Head:

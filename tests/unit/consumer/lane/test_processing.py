@@ -35,7 +35,7 @@ def test_an_anomaly_is_published_archived_and_counted(rig: Rig, at: Callable[...
 
 def test_adjacent_anomalies_are_one_episode(rig: Rig, at: Callable[..., Record]) -> None:
     """Its id is in every message; what comes back in the cool-down belongs to it, what comes later does not."""
-    rig.batch("s", at(0, 9.0), at(50, 9.0), at(111, 9.0), at(472, 9.0)).until_quiet()
+    rig.batch("s", at(0, 9.0), at(50, 9.0), at(600, 9.0), at(1201, 9.0)).until_quiet()
     episodes = [json.loads(message.body)["data"]["episode"] for message in rig.anomalies]
     assert episodes[0] == episodes[1] == episodes[2] != episodes[3]
     assert [(e.id, e.state, e.reopened) for e in rig.head.episodes["device4"]] == [

@@ -8,7 +8,7 @@ from lane_rig import DAY_S, Record, Rig, T, named
 
 from consumer.state.head import Outbox
 from consumer.stream.source import ShardEnded, ShardNode, ShardOpened, Topology
-from reporting.anomaly.episodes import COOL_DOWN_S, QUIET_S
+from reporting.anomaly.episode import FLAP_S
 from scoring.bundle import Bundle
 from window.merge import IDLE_SLACK_S
 from window.rolling import RETAINED_S
@@ -67,7 +67,7 @@ def test_a_device_that_vanished_leaves_nothing_behind_after_a_day(rig: Rig, at: 
 
 def test_an_episode_too_old_for_any_sample_to_come_is_not_kept(rig: Rig, at: Callable[..., Record]) -> None:
     """Its device goes on; a sample that could still belong to it would be older than the window."""
-    over = 1 + QUIET_S + COOL_DOWN_S + RETAINED_S
+    over = 1 + FLAP_S + RETAINED_S
     rig.batch("s", at(1, 9.0), at(over - 80), at(over - 1)).until_quiet()
     assert set(rig.head.episodes) == {"device4"}
     rig.batch("s", at(over)).until_quiet(T + 60)

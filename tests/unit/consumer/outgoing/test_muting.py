@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from consumer.outgoing.muting import AT_ONCE, Muting
 from consumer.state.head import Suppressed
-from reporting.anomaly.episodes import Episode, Episodes, Kind, Step
+from reporting.anomaly.episode import Episode
+from reporting.anomaly.episodes import Episodes, Kind, Step
 from reporting.contract.events import HealthType
 from reporting.health.notice import Notice
 from reporting.mutes import Mute, Mutes

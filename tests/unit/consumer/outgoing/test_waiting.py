@@ -9,7 +9,8 @@ import pytest
 
 from consumer.outgoing.waiting import RETRY_FROM_S, RETRY_TO_S, Waiting
 from consumer.state.delivery import Delivered, SetAside
-from reporting.anomaly.episodes import Episode, Episodes
+from reporting.anomaly.episode import Episode
+from reporting.anomaly.episodes import Episodes
 from reporting.message import Message
 
 NOW = 1000.0

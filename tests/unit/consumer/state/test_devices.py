@@ -9,7 +9,7 @@ import numpy as np
 from consumer.state.devices import NO_COMMIT, LaneState, settle
 from consumer.state.head import Head, Outbox
 from consumer.state.snapshot import Snapshot
-from reporting.anomaly.episodes import Episode
+from reporting.anomaly.episode import Episode
 from reporting.health.notice import Notice
 from reporting.health.state import DeviceHealth
 from window.ring import Columns

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from consumer.state.head import Gap, Head, Outbox, ShardPosition
-from reporting.anomaly.episodes import Episode, State
+from reporting.anomaly.episode import Episode, State
 from reporting.health.state import DeviceHealth, Fit, Frozen, Overwriting, Run
 from reporting.message import Message
 from scoring.faults import FaultKind
@@ -50,7 +50,7 @@ def crowded(devices: int, *, days: int = 4, shards: int = 40) -> Head:
             **weak,
             kind=kind,
             worst=round(rng.uniform(0, 60), 3),
-            far=round(rng.uniform(0, 9), 3),
+            usual=round(rng.uniform(0, 9), 3),
         )
 
     names = [f"battery-rack-{n:04d}" for n in range(devices)]
@@ -103,7 +103,7 @@ def test_every_device_shard_and_message_stands_on_a_line_of_its_own() -> None:
     )
     text = full.encode().decode()
     lines = text.splitlines()
-    assert max(map(len, lines)) < 400
+    assert max(len(line) for line in lines if not line.startswith('"columns"')) < 400
     for name in [*full.positions, "watermark", "bundle", "owner", "gaps", "outbox", "messages"]:
         assert sum(line.strip().startswith(json.dumps(name) + ":") for line in lines) == 1
     (line,) = [line for line in lines if line.startswith(' "battery-rack-0003":')]
@@ -196,7 +196,7 @@ heads = st.builds(
                 counts,
                 levels,
                 st.sampled_from(State),
-                *[counts] * 4,
+                *[counts] * 3,
                 st.none() | numbers,
                 *[counts] * 2,
             ),

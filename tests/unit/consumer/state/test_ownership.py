@@ -12,7 +12,7 @@ from consumer.heartbeat import TAKE_OVER_S
 from consumer.state.head import ActiveBundle, Head, Outbox, ShardPosition
 from consumer.state.ownership import READ_EVERY_S, Claimant, Taken, Terms, Watch, claim, inherit, new_owner
 from consumer.state.store import S3StateStore
-from reporting.anomaly.episodes import Episode
+from reporting.anomaly.episode import Episode
 from reporting.message import Message
 
 TERMS = Terms(lambda head: "bw-2")

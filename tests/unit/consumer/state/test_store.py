@@ -11,7 +11,7 @@ import pytest
 from consumer.errors import Fenced, Retry
 from consumer.state.head import Head, Outbox, ShardPosition
 from consumer.state.store import S3StateStore, Stores, stream_prefix
-from reporting.anomaly.episodes import Episode
+from reporting.anomaly.episode import Episode
 from reporting.message import Message
 
 STREAM = "state/default/device4/2026-07-25T00:00:00.000"

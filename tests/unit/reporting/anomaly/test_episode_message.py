@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from explained import explained
 
+from reporting.anomaly.episode import Episode, State
 from reporting.anomaly.episode_message import episode_message
-from reporting.anomaly.episodes import Episode, Kind, State, Step
+from reporting.anomaly.episodes import Kind, Step
 from reporting.anomaly.evidence import Evidence
 from reporting.anomaly.publication import Publication, event_id
 from reporting.contract.events import EpisodeEvent, MutedBefore, StreamPosition, parse
@@ -33,7 +34,7 @@ EPISODE = Episode(
     samples=12,
     steps=2,
     kind=FaultKind.OVER_CURRENT,
-    far=5.0,
+    usual=26.0,
     worst=7.5,
 )
 EVIDENCE = Evidence(
