@@ -16,6 +16,8 @@ _PER_MINUTE_BELOW = 0.1
 """A slower rate than this is told per minute: nobody can picture 0.02 °C a second."""
 _FEW = 3
 """With fewer samples than this, what a temperature has done says more than its rate."""
+_EXACT_S = 20.0
+"""A forecast of more than this is told in steps of five seconds: it is no better."""
 _RATHER, _OFTEN = 1.5, 2.0
 """A rate is called faster than normal from the first on, and a multiple of it from the second on."""
 
@@ -75,7 +77,7 @@ def _moved(reading: ReadingName, view: View, up: str, down: str) -> str:
     if course.onset == len(course.values) - 1:
         said = f"{name} {up if rises else down} from {before} to {value(reading, course.now)} at {when}"
     else:
-        said = f"{name} is {value(reading, course.now)} since {when}, {'up' if rises else 'down'} from {before}"
+        said = f"{name} has been {value(reading, course.now)} since {when}, {'up' if rises else 'down'} from {before}"
         said += f" {UNITS[reading]}"
     return said + _normally(course)
 
@@ -105,7 +107,7 @@ def _unsteady(view: View) -> str:
     low, high = min(course.values[first:]), max(course.values[first:])
     between = f"{_number('current', low)} and {value('current', high)}"
     usual = _normally(course) if course.excursions[0][0] >= LEAST else ""  # else nobody knows what is normal
-    return f"Current swings between {between} since {_clock(course.ts[first])}{usual}"
+    return f"Current has swung between {between} since {_clock(course.ts[first])}{usual}"
 
 
 def _drift(view: View) -> str:
@@ -140,7 +142,7 @@ def _warming(view: View, now: str, then: str) -> str:
     rate = abs(course.rate())
     often = rate / FASTEST_C_S
     said = f"Temperature {now} {_rate(rate)}"
-    if often >= _RATHER:
+    if often >= _RATHER and course.rate() > 0:
         times = f"{often:.0f} times as fast as" if often >= _OFTEN else "faster than"
         said += f", {times} in a normal charge"
     if course.is_off:
@@ -164,7 +166,7 @@ def _beyond(reading: ReadingName, view: View) -> str:
     reached = {name: each.current_a if reading == "current" else each.temperature_c for name, each in of.items()}
     size = abs(now) if reading == "current" else now
     name, limit = next((name, limit) for name, limit in reached.items() if size >= limit)
-    return f"{reading.capitalize()} has reached {value(reading, now)}; the {name} limit is {limit:g} {UNITS[reading]}"
+    return f"{reading.capitalize()} is {value(reading, now)}; the {name} limit is {_limit(reading, limit)}"
 
 
 def _frozen(view: View) -> str:
@@ -184,8 +186,9 @@ def _outside(view: View) -> str:
         "temperature": view.config.training_range.temperature_c,
     }
     said = [
-        f"{rule.reading} is {value(rule.reading, rule.value)}, far outside the {learnt[rule.reading][0]:.3g} to "
-        f"{learnt[rule.reading][1]:.3g} {UNITS[rule.reading]} of the charges this model has learnt from"
+        f"{rule.reading} is {value(rule.reading, rule.value)}, far outside the "
+        f"{_number(rule.reading, learnt[rule.reading][0])} to {value(rule.reading, learnt[rule.reading][1])} "
+        "of the charges that were learnt from"
         for rule in view.rules
         if rule.name == "range" and rule.reading is not None
     ]
@@ -213,7 +216,8 @@ def _leading(view: View, reading: ReadingName) -> str:
     if found is None or found.reading != reading:
         return ""
     limit = -found.limit if view.readings[reading] < 0 and reading == "current" else found.limit
-    return f"; at this rate {limit:g} {UNITS[reading]} in {duration(found.in_s)}"
+    soon = duration(5.0 * round(found.in_s / 5.0) if found.in_s > _EXACT_S else found.in_s)
+    return f"; at this rate {_limit(reading, limit)} (the {found.severity.name.lower()} limit) in about {soon}"
 
 
 def _rate(per_s: float) -> str:
@@ -223,6 +227,10 @@ def _rate(per_s: float) -> str:
 def _number(reading: ReadingName, number: float) -> str:
     digits = 2 if reading == "current" else 1
     return f"{round(number, digits) + 0.0:.{digits}f}"  # plus 0.0 turns "-0.00" into "0.00"
+
+
+def _limit(reading: ReadingName, limit: float) -> str:
+    return f"{round(limit, 2):g} {UNITS[reading]}"
 
 
 def _clock(ts: float) -> str:

@@ -50,7 +50,7 @@ STORIES = (
     Story("swinging current", [0.9, 0.6, -0.7, -0.9, -0.2, 0.7, 0.9], told=6),
     Story("creeping current", list(_ramp(0.03, 25)), told=24),
     Story("cooling failure, third sample", [0.0], _ramp(0.25, 3).tolist(), told=2),
-    Story("cooling failure after a minute of it", [0.0], _ramp(0.25, 60).tolist(), told=16),
+    Story("cooling failure, 17th sample", [0.0], _ramp(0.25, 60).tolist(), told=16),
     Story("slow heating", [0.0], _ramp(0.06, 40).tolist(), told=17),
     Story("heating near the limit", [0.0], _ramp(0.2, 20).tolist(), told=12, temperature_c=46.0),
     Story("logger every 5 s, heating", [0.0], _ramp(0.6, 12).tolist(), told=5, every_s=5.0),

@@ -36,12 +36,12 @@ def view(bundle: Bundle, *courses: Course, rules: tuple[Rule, ...] = (), **readi
     ("row", "current_a", "temperature_c", "said"),
     [
         (60, between(60, 70, 2.0), 0.0, "Current jumped from 2.50 to 4.50 A at 00:01:00" + NORMALLY_A),
-        (65, between(60, 70, 2.0), 0.0, "Current is 4.50 A since 00:01:00, up from 2.50 A" + NORMALLY_A),
+        (65, between(60, 70, 2.0), 0.0, "Current has been 4.50 A since 00:01:00, up from 2.50 A" + NORMALLY_A),
         (60, between(60, 70, -2.5), 0.0, "Current fell from 2.50 to 0.00 A at 00:01:00" + NORMALLY_A),
-        (65, between(60, 70, -2.5), 0.0, "Current is 0.00 A since 00:01:00, down from 2.50 A" + NORMALLY_A),
-        (61, SWING, 0.0, "Current swings between 1.30 and 3.70 A since 00:01:00" + NORMALLY_A),
+        (65, between(60, 70, -2.5), 0.0, "Current has been 0.00 A since 00:01:00, down from 2.50 A" + NORMALLY_A),
+        (61, SWING, 0.0, "Current has swung between 1.30 and 3.70 A since 00:01:00" + NORMALLY_A),
         (60, 0.0, between(60, 70, 9.0), "Temperature jumped from 26.0 to 35.0 °C at 00:01:00" + NORMALLY_C),
-        (65, 0.0, between(60, 70, 9.0), "Temperature is 35.0 °C since 00:01:00, up from 26.0 °C" + NORMALLY_C),
+        (65, 0.0, between(60, 70, 9.0), "Temperature has been 35.0 °C since 00:01:00, up from 26.0 °C" + NORMALLY_C),
         (60, 0.0, between(60, 70, -9.0), "Temperature fell from 26.0 to 17.0 °C at 00:01:00" + NORMALLY_C),
         (62, 0.0, ramp(60, 0.25), "Temperature rose from 26.0 to 26.5 °C in 2 s" + NORMALLY_C),
         (
@@ -49,26 +49,26 @@ def view(bundle: Bundle, *courses: Course, rules: tuple[Rule, ...] = (), **readi
             0.0,
             ramp(60, 0.25),
             "Temperature rises 0.25 °C a second, 15 times as fast as in a normal charge: from 26.0 to 28.5 °C in 10 s; "
-            "at this rate 50 °C in 87 s.",
+            "at this rate 50 °C (the medium limit) in about 85 s.",
         ),
         (
             70,
             0.0,
             ramp(60, -0.25),
-            "Temperature falls 0.25 °C a second, 15 times as fast as in a normal charge: from 26.0 to 23.5 °C in 10 s.",
+            "Temperature falls 0.25 °C a second: from 26.0 to 23.5 °C in 10 s.",
         ),
         (
             75,
             0.0,
             ramp(60, 0.05),
             "Temperature rises 3.0 °C a minute, 3 times as fast as in a normal charge: from 26.3 to 26.8 °C in 10 s; "
-            "at this rate 50 °C in 8 minutes.",
+            "at this rate 50 °C (the medium limit) in about 8 minutes.",
         ),
         (
             75,
             ramp(60, 0.05),
             0.0,
-            "Current drifted from 2.65 to 3.25 A in 12 s (normal here: 2.33 to 2.83 A); at this rate 6.045 A in 56 s.",
+            "Current drifted from 2.65 to 3.25 A in 12 s (normal here: 2.33 to 2.83 A); at this rate 6.04 A (the medium limit) in about 55 s.",
         ),
     ],
 )
@@ -82,14 +82,14 @@ def test_what_a_technician_reads(
 @pytest.mark.parametrize(
     ("at", "said"),
     [
-        ((2.5, 61.5), "Temperature has reached 61.5 °C; the critical limit is 60 °C."),
+        ((2.5, 61.5), "Temperature is 61.5 °C; the critical limit is 60 °C."),
         (
             (11.5, 26.0),
-            "Current has reached 11.50 A; the critical limit is 9.067 A.",
+            "Current is 11.50 A; the critical limit is 9.07 A.",
         ),
         (
             (2.5, -12.0),
-            "Temperature is -12.0 °C, far outside the 2.29 to 50 °C of the charges this model has learnt from.",
+            "Temperature is -12.0 °C, far outside the 2.3 to 50.0 °C of the charges that were learnt from.",
         ),
         (
             (2.5, 0.0),
@@ -106,7 +106,7 @@ def test_a_steady_strange_charge_in_words(default_bundle: Bundle, at: tuple[floa
 def test_two_faults_are_two_sentences(default_bundle: Bundle) -> None:
     """Each can be had alone."""
     found = told(default_bundle, charge(between(60, 70, 2.0), between(64, 68, 9.0)))[64][0]
-    over = "Current is 4.50 A since 00:01:00, up from 2.50 A" + NORMALLY_A
+    over = "Current has been 4.50 A since 00:01:00, up from 2.50 A" + NORMALLY_A
     jump = "Temperature jumped from 26.0 to 35.0 °C at 00:01:04" + NORMALLY_C
     assert found.sentence == f"{over} {jump}"
     assert (found.about(FaultKind.OVER_CURRENT), found.about(FaultKind.TEMPERATURE_JUMP)) == (over, jump)
@@ -118,7 +118,7 @@ def test_two_faults_are_two_sentences(default_bundle: Bundle) -> None:
 def test_the_highest_limit_is_named(plain_bundle: Bundle, limit: str, temperature_c: float) -> None:
     """Of those that are reached."""
     said = sentence(FaultKind.TEMPERATURE_HIGH, view(plain_bundle, c=temperature_c))
-    assert said == f"Temperature has reached {temperature_c:.1f} °C; the {limit} °C."
+    assert said == f"Temperature is {temperature_c:.1f} °C; the {limit} °C."
 
 
 def test_a_frozen_reading_says_its_digits(plain_bundle: Bundle) -> None:

@@ -83,7 +83,7 @@ def test_what_comes_back_soon_is_the_same_incident(told: Told) -> None:
     assert (another.reopened, another.steps) == (0, 1)
 
 
-def test_what_comes_and_goes_is_told_once_in_ten_minutes(told: Told) -> None:
+def test_rule_30_what_comes_and_goes_is_told_once_in_ten_minutes(told: Told) -> None:
     """Then how often it came, and that it is over; unless it is worse than what was told."""
     told.see(*(anomaly(T + 100 * n) for n in range(4))).until(END)
     assert told.said == [("opened", T), ("closed", T + CLOSED_AFTER_S), ("closed", T + CLOSED_AFTER_S + FLAP_S)]
@@ -93,7 +93,7 @@ def test_what_comes_and_goes_is_told_once_in_ten_minutes(told: Told) -> None:
     assert worse.said == [("opened", T), ("closed", T + CLOSED_AFTER_S), ("opened", T + 100)]
 
 
-def test_what_has_come_back_and_stays_is_told_after_ten_minutes(told: Told) -> None:
+def test_rule_30_what_has_come_back_and_stays_is_told_after_ten_minutes(told: Told) -> None:
     """With the sample that comes then, or because of the time if none comes for a moment."""
     back = [anomaly(T + 100 + 50 * n) for n in range(10)]
     told.see(anomaly(T), *back).until(T + 650)
@@ -193,7 +193,7 @@ def test_what_is_withdrawn_is_closed(told: Told) -> None:
     assert [episode.start for episode in told.episodes] == [T]
 
 
-def test_two_that_write_under_one_name_are_not_told_at_each_sample(told: Told) -> None:
+def test_rule_30_two_that_write_under_one_name_are_not_told_at_each_sample(told: Told) -> None:
     """One sample of the one is anomalous until the other overwrites it: opened once and withdrawn once, and again ten
     minutes later where it was there for longer."""
     for second in range(700):

@@ -70,7 +70,7 @@ def test_every_story_is_told_to_its_end(plan: Plan) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(steps)
-def test_the_steps_of_a_story_are_ten_minutes_apart(plan: Plan) -> None:
+def test_rule_30_the_steps_of_a_story_are_ten_minutes_apart(plan: Plan) -> None:
     """It opens again only so long after, unless it is worse; it is told to be over only so long after, unless it opened
     between."""
     for name in {step.episode.id for step in run(plan).steps}:
