@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,29 @@ def test_two_loggers_of_one_battery_are_quiet_and_counted(replay: Replay) -> Non
     assert "400 of 800 rows of near fall on the ts of an earlier row" in found.printed
     row = found.row("near")
     assert [row[name] for name in ("rows", "overwritten", "samples", "anomalies")] == ["800", "400", "400", "0"]
+
+
+def test_two_packs_under_one_name_are_one_notice_and_no_flood(replay: Replay) -> None:
+    """Of each ts there are two samples, of two packs: half of them overwrite the other half. Every second one is unlike
+    the one before it, and normal again once it is overwritten: one opening and one end of each kind in ten minutes."""
+    (first_a, first_c), (second_a, second_c) = charge(1300, 4), charge(1300, 5)
+    current_a, temperature_c = np.empty(2600), np.empty(2600)
+    current_a[0::2], current_a[1::2] = first_a, second_a / 2.0
+    temperature_c[0::2], temperature_c[1::2] = first_c, second_c - 4.0
+    found = replay("packs", T + np.arange(2600.0) // 2, current_a, temperature_c)
+    (notice,) = (event for event in found.events if event["type"].startswith("health."))
+    assert notice["type"] == "health.overwritten"
+    assert "two devices" in notice["data"]["summary"]
+    told: dict[tuple[str, str], list[float]] = {}
+    for event in found.events:
+        if event["type"].startswith("anomaly."):
+            at = datetime.fromisoformat(event["time"]).timestamp()
+            told.setdefault((event["data"]["kind"], event["data"]["state"]), []).append(at)
+    assert {state for _, state in told} == {"opened", "closed"}
+    assert all(other - one >= 600.0 for times in told.values() for one, other in pairwise(times))
+    assert sum(map(len, told.values())) <= 16
+    assert "Messages: " in found.printed
+    assert found.row("packs")["overwritten"] == "1,300"
 
 
 def test_an_hour_of_local_time_that_is_there_twice_is_called_so(replay: Replay) -> None:
