@@ -68,8 +68,8 @@ def view(bundle: Bundle, *courses: Course, rules: tuple[Rule, ...] = (), **readi
             75,
             ramp(60, 0.05),
             0.0,
-            "Current drifted from 2.65 to 3.25 A in 12 s (normal here: 2.33 to 2.83 A); at this rate 6.04 A (the medium "
-            "limit) in about 55 s.",
+            "Current drifted from 2.65 to 3.25 A in 12 s (normal here: 2.33 to 2.83 A); at this rate 6.04 A (the "
+            "medium limit) in about 55 s.",
         ),
     ],
 )
