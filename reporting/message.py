@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -41,14 +41,19 @@ class Message:
     @cached_property
     def at(self) -> float | None:
         """The event time, epoch seconds; None where the body has none. Parsed once, at its first use."""
-        time = orjson.loads(self.body).get("time")
+        time = self._event.get("time")
         return None if time is None else datetime.fromisoformat(time).timestamp()
 
     @cached_property
     def episode(self) -> str | None:
         """The id of the episode that the message is about, if it is about one."""
-        episode: str | None = orjson.loads(self.body).get("data", {}).get("episode")
+        episode: str | None = self._event.get("data", {}).get("episode")
         return episode
+
+    @property
+    def _event(self) -> dict[str, Any]:
+        event: dict[str, Any] = orjson.loads(self.body)
+        return event
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -56,8 +61,8 @@ class Message:
         return {
             "type": self.type,
             "severity": self.severity,
-            # Not stored: an outbox that an older version wrote has messages without it.
-            "filterseverity": filter_severity(self.type, self.severity),
+            # An outbox that an older version wrote has messages without it.
+            "filterseverity": self._event.get("filterseverity") or filter_severity(self.type, self.severity),
             "device": self.device,
             "state": self.state,
             "schema": self.schema_uri,

@@ -136,6 +136,7 @@ def _say(
     from rich.text import Text
 
     from battery_watch.replay.overwritten import overwritten
+    from battery_watch.replay.summary import withdrawals
     from reporting.duration import duration
     from reporting.names import flat
 
@@ -163,3 +164,6 @@ def _say(
     messages = Counter(message.type for each in replayed for message in each.messages)
     told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(messages.items())) or "none"
     click.echo(f"Messages: {told}. Bundle {bundle}. Results in {out}.")
+    if withdrawn := withdrawals(message for each in replayed for message in each.messages):
+        gone = "episode was withdrawn" if withdrawn == 1 else "episodes were withdrawn"
+        click.echo(f"{withdrawn:,} {gone}: other readings overwrote their samples. The table counts what is left.")

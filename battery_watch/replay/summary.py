@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import orjson
 
 if TYPE_CHECKING:
     from consumer.offline.replay import Replayed
+    from reporting.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,13 @@ class DeviceFigures:
     episodes: int
     quarantined: int
     alarm_s: float
+
+
+def withdrawals(messages: Iterable[Message]) -> int:
+    """How many episodes were told and have no anomalous sample left."""
+    closed = [orjson.loads(message.body)["data"] for message in messages if message.type == "anomaly.closed"]
+    left = {data["episode"]: data["samples"] for data in closed}
+    return sum(samples == 0 for samples in left.values())
 
 
 def figures(replayed: Sequence[Replayed], session_gap_s: float) -> list[DeviceFigures]:

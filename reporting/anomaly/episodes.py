@@ -194,13 +194,13 @@ class Episodes:
             before = later[0]
             after = self._joined(before, found)
             return self._amend(before, after, anomaly, steps)
-        earlier = [e for e in of if e.last < found.opened]
-        before = max(earlier, key=lambda each: each.last, default=None)
-        if before is None or before.until < found.opened:
+        earlier = sorted((e for e in of if e.last < found.opened), key=lambda each: each.last)
+        if not earlier or earlier[-1].until < found.opened:
             closed = [e.closed_told for e in earlier if e.closed_told is not None]
             found = replace(found, closed_told=max(closed, default=None))
             steps.append(self._open("opened", found, anomaly))
             return steps[-1].episode, steps
+        before = earlier[-1]
         after = self._joined(before, found)
         if before.announced:
             after = replace(after, reopened=after.reopened + 1)

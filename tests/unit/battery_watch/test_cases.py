@@ -105,7 +105,8 @@ def test_two_packs_under_one_name_are_one_notice_and_no_flood(replay: Replay) ->
     assert {state for _, state in told} == {"opened", "closed"}
     assert all(other - one >= 600.0 for times in told.values() for one, other in pairwise(times))
     assert sum(map(len, told.values())) <= 16
-    assert "Messages: " in found.printed
+    episodes = {event["data"]["episode"] for event in found.events if event["type"].startswith("anomaly.")}
+    assert f"{len(episodes)} episodes were withdrawn" in found.printed
     assert found.row("packs")["overwritten"] == "1,300"
 
 

@@ -102,6 +102,26 @@ def test_a_step_says_what_is_known_of_its_episode_and_shows_a_sample() -> None:
     assert (told.id, told.at) == (found.id, T + 70)
 
 
+def test_who_heard_that_it_is_severe_hears_its_end() -> None:
+    """Though the sample that was severe was written again as a low one."""
+    told = message("closed", replace(EPISODE, severity=Severity.LOW, loudest=Severity.CRITICAL), None)
+    found = parse(told.body)
+    assert (found.severitytext, found.filterseverity) == ("low", "critical")
+    assert (told.attributes["severity"], told.attributes["filterseverity"]) == ("low", "critical")
+
+
+def test_what_came_back_is_counted() -> None:
+    """When it is told again because of the time, while it goes on, and at its end."""
+    again = replace(EPISODE, reopened=3)
+    said = [parse(message(kind, again, None).body).data.summary for kind in ("opened", "ongoing", "closed")]
+    worst = "current 7.50 A at worst, at 14:25:20 UTC; 12 anomalous samples."
+    assert said == [
+        f"Again: over-current since 14:25:00 UTC, came back 3 times: {worst}",
+        f"Over-current for 1 min 10 s so far, came back 3 times: {worst}",
+        f"Over-current over after 1 min 5 s, came back 3 times: {worst}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "episode", "sentence", "said"),
     [
