@@ -62,11 +62,13 @@ def remaining(
 
 
 def _left_warm(current: Course, warm: Course) -> bool:
-    """Is the temperature no further off than a current that was off, and is back, can have brought it?"""
-    if current.is_off or warm.onset < current.excursions[0][0]:
+    """Is the temperature off by no more than a current that was higher can have warmed the cell, and no more since the
+    current is back?"""
+    if current.is_off or warm.onset < current.excursions[0][0] or abs(current.extreme) <= abs(current.before):
         return False
     off_s = sum(current.ts[end] - current.ts[first] for first, end in current.excursions)
-    return abs(warm.departed) <= _WARMED_C_S * off_s
+    since = abs(warm.now - warm.values[current.excursions[-1][1]])
+    return abs(warm.departed) <= _WARMED_C_S * off_s and since <= warm.reach
 
 
 def beyond(course: Course, config: BundleConfig) -> bool:
