@@ -79,17 +79,17 @@ class Listener:
 
 
 def parse(body: str, received_s: float) -> Message | None:
-    """The message of an episode; None for a health notice. Raw delivery makes the body the bare event.
+    """The message of a sample or an episode; None for a health notice. Raw delivery makes the body the bare event.
 
     Raises pydantic's ValidationError if the body does not follow the contract.
     """
     event = events.parse(body)
-    if not isinstance(event, events.EpisodeEvent):
+    if isinstance(event, events.HealthEvent):
         return None
     data = event.data
     return Message(
         id=event.id,
-        step=data.state,
+        step=data.state if isinstance(data, events.AnomalyEpisode) else "",
         kind=data.kind,
         device=data.device,
         ts=event.time.timestamp(),
