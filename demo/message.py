@@ -8,8 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message about a sample, or a step of an episode: ``step`` is opened, escalated, ongoing or closed, empty for a
-    sample. ``kind``: of the fault. ``ts``: its event
-    time. ``received_s``: on the clock of the puts. ``again``: its id came before."""
+    sample. ``kind``: of the fault. ``ts``: its event time. ``received_s``: on the clock of the puts. ``again``: its id
+    came before."""
 
     id: str
     step: str
