@@ -73,11 +73,12 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class _Record:
     """The record that caused a change: its own stamp, its creation time, and its place in the stream, None for one from
-    the table."""
+    the table. ``alone``: all rows that were scored with it are its own or followers of it."""
 
     stamp: float
     created: float
     position: StreamPosition | None
+    alone: bool
 
 
 class LaneOutbox:
@@ -155,8 +156,7 @@ class LaneOutbox:
                 self.told[row] = Told("", why.kinds, why.rules)
             if change.judged:
                 record = self._record(run, times, row if row < len(run) else 0)
-                alone = len(run) == 1
-                found += [(row, message) for message in self._anomaly(scored, change, record, now, alone=alone)]
+                found += [(row, message) for message in self._anomaly(scored, change, record, now)]
         found.sort(key=lambda each: each[0])
         for row, item in found:
             self._waiting.add([item], now=now, stamp=float(run.stamp[row if row < len(run) else 0]))
@@ -245,13 +245,10 @@ class LaneOutbox:
     def _record(self, run: Released, times: Floats, row: int) -> _Record:
         shard = self._shards[int(run.samples.shard[row])]
         position = None if is_backfill(shard) else StreamPosition(shard=shard, sequence=str(run.sequence[row]))
-        return _Record(float(times[row]), float(run.samples.created[row]), position)
+        return _Record(float(times[row]), float(run.samples.created[row]), position, len(run) == 1)
 
-    def _anomaly(
-        self, scored: Scored, change: Change, record: _Record, now: float, *, alone: bool
-    ) -> Iterator[Message]:
-        """The messages of a row that is an anomaly now, or that is none any more. ``alone``: all rows are of one
-        record."""
+    def _anomaly(self, scored: Scored, change: Change, record: _Record, now: float) -> Iterator[Message]:
+        """The messages of a row that is an anomaly now, or that is none any more."""
         row, evidence = change.row, change.evidence
         device, ts = self._devices[int(scored.device[row])], float(scored.ts[row])
         kinds = () if evidence is None else evidence.explanation.kinds
@@ -267,7 +264,7 @@ class LaneOutbox:
             record.stamp,
             evidence.severity,
             strong=strong(evidence.stages, evidence.severity, evidence.reconstruction_error, config),
-            late=bool(scored.rescored[row]) or (alone and bool(scored.rescored.any())),
+            late=bool(scored.rescored[row]) or (record.alone and bool(scored.rescored.any())),
         )
         for kind in kinds:
             anomaly = replace(seen, kind=kind, again=kind in change.before, reading=reading(kind, evidence))
@@ -298,7 +295,10 @@ class LaneOutbox:
         episode = step.episode
         if step.kind == "opened" and episode.shown != episode.start:
             self._opened.append((episode.device, episode.shown))
-        if self._to.publish == "samples" or self._muting.step(step):
+        if self._to.publish == "samples":
+            return
+        if self._muting.step(step):
+            self.episodes.unheard(step)
             return
         suppressed = self._muting.catch_up(episode)
         code = self._devices.code(episode.device)

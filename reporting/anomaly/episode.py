@@ -147,6 +147,11 @@ class Episode:
         free_in = -inf if self.closed_told is None else self.closed_told + FLAP_S - self.last
         return max(CLOSED_AFTER_S if self.samples else 0.0, free_in)
 
+    def is_over_at(self, ts: float) -> bool:
+        """Is it told to be over when a sample at ``ts`` comes? By the samples' own times a quiet minute is enough."""
+        wait_s = self.over_in if self.over_in > CLOSED_AFTER_S else QUIET_S
+        return self.state is State.OPEN and self.last + wait_s < ts
+
     @property
     def again_in(self) -> float:
         """How long after its latest sample it may be told to have opened again, seconds; not positive: now."""

@@ -13,7 +13,6 @@ from math import ceil, inf
 from typing import Literal
 
 from reporting.anomaly.episode import (
-    CLOSED_AFTER_S,
     COOL_DOWN_S,
     QUIET_S,
     WEAK_SAMPLES,
@@ -113,8 +112,7 @@ class Episodes:
         if not of:
             return steps
         before = of[-1]
-        after = shrunk(before, ts, stamp, self._samples(before))
-        after = self._revise(after)
+        after = self._revise(shrunk(before, ts, stamp, self._samples(before)))
         if before.state is State.SUSPECTED and not after.samples:
             self._drop(before)
             return steps
@@ -127,6 +125,14 @@ class Episodes:
         if after.announced and after.due <= after.stamp:
             steps.append(self._close(after, stamp))
         return steps
+
+    def unheard(self, step: Step) -> None:
+        """A step was muted: its episode need not wait to be told that it has opened."""
+        episode = step.episode
+        for each in self._of.get(episode.device, []):
+            if (each.kind, each.start) == (episode.kind, episode.start):
+                self._keep(each, replace(each, opened_told=None))
+                return
 
     def fire(self) -> list[Step]:
         """The watermark has reached `due`: the step of the one episode that is due first; of several the first by name
@@ -182,7 +188,8 @@ class Episodes:
     def _out_with(self, after: Episode, anomaly: Anomaly, steps: list[Step]) -> tuple[Episode, list[Step]]:
         """Tell of an episode what may be told with this sample: that it is worse, or that it has come back."""
         if after.state is State.OPEN and (_louder(after) or (after.held and after.again_in <= 0.0)):
-            steps.append(self._open("escalated" if after.announced else "opened", after, anomaly))
+            kind: Kind = "escalated" if after.announced else "opened"
+            steps.append(self._opened(kind, after, anomaly.ts, anomaly.stamp, shown=anomaly.ts))
             after = steps[-1].episode
         return after, steps
 
@@ -198,7 +205,7 @@ class Episodes:
         if not earlier or earlier[-1].until < found.opened:
             closed = [e.closed_told for e in earlier if e.closed_told is not None]
             found = replace(found, closed_told=max(closed, default=None))
-            steps.append(self._open("opened", found, anomaly))
+            steps.append(self._opened("opened", found, anomaly.ts, anomaly.stamp, shown=anomaly.ts))
             return steps[-1].episode, steps
         before = earlier[-1]
         after = self._joined(before, found)
@@ -238,11 +245,7 @@ class Episodes:
 
     def _overtaken(self, device: str, anomaly: Anomaly) -> list[Step]:
         """Close episodes that are over by the sample's time, though by the stamps they are not."""
-        over = [
-            e
-            for e in self._of.get(device, [])
-            if e.state is State.OPEN and e.last + max(QUIET_S, _least(e.over_in)) < anomaly.ts
-        ]
+        over = [e for e in self._of.get(device, []) if e.is_over_at(anomaly.ts)]
         return [self._close(episode, anomaly.stamp) for episode in over]
 
     def _close(self, before: Episode, stamp: float) -> Step:
@@ -257,9 +260,6 @@ class Episodes:
             withdrawn=not before.samples,
         )
         return self._tell("closed", before, after, at, stamp)
-
-    def _open(self, kind: Kind, before: Episode, anomaly: Anomaly) -> Step:
-        return self._opened(kind, before, anomaly.ts, anomaly.stamp, shown=anomaly.ts)
 
     def _opened(self, kind: Kind, before: Episode, at: float, stamp: float, *, shown: float) -> Step:
         at = self._after(before, at)
@@ -311,11 +311,6 @@ def _lifted(episode: Episode) -> Episode:
 def _louder(episode: Episode) -> bool:
     """Is it worse than what was told of it?"""
     return episode.loudest is None or episode.severity > episode.loudest
-
-
-def _least(over_in: float) -> float:
-    """By its own samples' times a quiet minute is enough; what it waits for beyond that counts."""
-    return over_in if over_in > CLOSED_AFTER_S else 0.0
 
 
 def _order(episode: Episode) -> tuple[float, FaultKind]:

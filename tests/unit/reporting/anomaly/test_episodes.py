@@ -193,6 +193,15 @@ def test_what_is_withdrawn_is_closed(told: Told) -> None:
     assert [episode.start for episode in told.episodes] == [T]
 
 
+def test_what_was_muted_holds_nothing_back(told: Told) -> None:
+    """Nobody heard that it opened: it is told at once that it has come back."""
+    told.see(anomaly(T))
+    told.episodes.unheard(told.steps[-1])
+    told.see(anomaly(T + 120)).until(T + 130)
+    assert told.said == [("opened", T), ("closed", T + CLOSED_AFTER_S), ("opened", T + 120)]
+    Told().episodes.unheard(told.steps[-1])
+
+
 def test_rule_30_two_that_write_under_one_name_are_not_told_at_each_sample(told: Told) -> None:
     """One sample of the one is anomalous until the other overwrites it: opened once and withdrawn once, and again ten
     minutes later where it was there for longer."""
