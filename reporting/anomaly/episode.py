@@ -165,9 +165,14 @@ class Episode:
         free = -inf if self.opened_told is None else self.opened_told + FLAP_S
         return max(self.last + QUIET_S + COOL_DOWN_S, free)
 
-    def adjoins(self, ts: float) -> bool:
-        """Is a sample at ``ts`` within a quiet minute of those that it has?"""
-        return self.opened - QUIET_S <= ts <= self.last + QUIET_S
+    def takes(self, ts: float) -> bool:
+        """Is a sample at ``ts`` within a quiet minute of those that it has? The one that its id is made of always is:
+        no other episode may have that id."""
+        return self.opened - QUIET_S <= ts <= self.last + QUIET_S or ts == self.start
+
+    def surrounds(self, other: Episode) -> bool:
+        """Do the samples of another lie among its own?"""
+        return self.opened < other.opened < self.last
 
     def says_as(self, other: Episode) -> bool:
         """Do the samples of both say the same?"""

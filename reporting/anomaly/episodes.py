@@ -50,6 +50,10 @@ class Step:
     episode: Episode
 
 
+Seen = tuple[Episode, list[Step]]
+"""An episode, and the steps that follow, in order."""
+
+
 class Episodes:
     """The episodes of every device that can still change. ``between``: gives the samples that episodes are made of.
 
@@ -83,17 +87,19 @@ class Episodes:
         """What is seen and withdrawn from now on belongs to another record: an episode counts each once."""
         self._revised.clear()
 
-    def see(self, device: str, anomaly: Anomaly) -> tuple[Episode, list[Step]]:
+    def see(self, device: str, anomaly: Anomaly) -> Seen:
         """Take an anomalous sample. Returns its episode and the steps that follow from it, in order."""
         steps = [*self._due_by(device, anomaly.stamp), *self._overtaken(device, anomaly)]
-        near = [e for e in self._of.get(device, []) if e.kind == anomaly.kind and e.adjoins(anomaly.ts)]
-        told = [e for e in near if e.state is not State.SUSPECTED]
-        suspected = [e for e in near if e.state is State.SUSPECTED]
+        of = [e for e in self._of.get(device, []) if e.kind == anomaly.kind]
+        told = [e for e in of if e.state is not State.SUSPECTED and e.takes(anomaly.ts)]
+        suspected = [e for e in of if e.state is State.SUSPECTED and e.takes(anomaly.ts)]
         if told:
-            before = max(told, key=lambda each: each.opened <= anomaly.ts <= each.last)
+            before = max(told, key=lambda each: each.start == anomaly.ts or each.opened <= anomaly.ts <= each.last)
         else:
             before = suspected.pop() if suspected else begun(device, anomaly)
         after = self._grown(before, anomaly)
+        if told:
+            suspected = [e for e in of if e.state is State.SUSPECTED and (e in suspected or after.surrounds(e))]
         for each in suspected:
             self._drop(each)
             after = joined(after, each)
@@ -169,9 +175,7 @@ class Episodes:
         self._revised.add(episode.id)
         return replace(episode, revision=episode.revision + 1)
 
-    def _amend(
-        self, before: Episode, after: Episode, anomaly: Anomaly, steps: list[Step]
-    ) -> tuple[Episode, list[Step]]:
+    def _amend(self, before: Episode, after: Episode, anomaly: Anomaly, steps: list[Step]) -> Seen:
         """A sample has joined those of an episode that was told. If that is over and the sample comes behind its last,
         it has come back; else what was said of it is amended."""
         if not before.announced and not after.says_as(before):
@@ -179,13 +183,13 @@ class Episodes:
             after = replace(
                 after,
                 state=State.OPEN,
-                held=max(after.held, back),
+                held=max(after.held, int(back)),
                 amended=after.amended or not back,
             )
             self._keep(before, after)
         return self._out_with(after, anomaly, steps)
 
-    def _out_with(self, after: Episode, anomaly: Anomaly, steps: list[Step]) -> tuple[Episode, list[Step]]:
+    def _out_with(self, after: Episode, anomaly: Anomaly, steps: list[Step]) -> Seen:
         """Tell of an episode what may be told with this sample: that it is worse, or that it has come back."""
         if after.state is State.OPEN and (_louder(after) or (after.held and after.again_in <= 0.0)):
             kind: Kind = "escalated" if after.announced else "opened"
@@ -193,7 +197,7 @@ class Episodes:
             after = steps[-1].episode
         return after, steps
 
-    def _bear_out(self, found: Episode, anomaly: Anomaly, steps: list[Step]) -> tuple[Episode, list[Step]]:
+    def _bear_out(self, found: Episode, anomaly: Anomaly, steps: list[Step]) -> Seen:
         """A suspicion is borne out. Soon after an episode of its kind it is that one, come back; soon before one it is
         its beginning, come late."""
         of = [e for e in self._of[found.device] if e.kind == found.kind and e.state is not State.SUSPECTED]
@@ -269,7 +273,7 @@ class Episodes:
         after = replace(
             before,
             state=State.OPEN,
-            reopened=before.reopened + max(before.held, before.amended),
+            reopened=before.reopened + max(before.held, int(before.amended)),
             held=0,
             amended=False,
             opened_last=opened_last,

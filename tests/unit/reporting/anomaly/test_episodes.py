@@ -193,6 +193,18 @@ def test_what_is_withdrawn_is_closed(told: Told) -> None:
     assert [episode.start for episode in told.episodes] == [T]
 
 
+def test_no_two_episodes_have_one_id(told: Told) -> None:
+    """The sample that an id is made of is written again as a normal one, and once more as an anomalous one, when the
+    rest of the episode lies further away."""
+    told.see(anomaly(T), anomaly(T + 50), anomaly(T + 100))
+    for at in (0, 50):
+        told.withdraw(T + at, T + 210)
+    told.see(anomaly(T, stamp=T + 220, late=True)).until(END)
+    (episode,) = told.episodes
+    assert (episode.opened, episode.last, episode.samples) == (T, T + 100, 2)
+    assert len({step.episode.id for step in told.steps}) == 1
+
+
 def test_what_was_muted_holds_nothing_back(told: Told) -> None:
     """Nobody heard that it opened: it is told at once that it has come back."""
     told.see(anomaly(T))
