@@ -33,9 +33,9 @@ class DeviceFigures:
 
 
 def withdrawals(messages: Iterable[Message]) -> int:
-    """How many episodes were told and have no anomalous sample left."""
-    closed = [orjson.loads(message.body)["data"] for message in messages if message.type == "anomaly.closed"]
-    left = {data["episode"]: data["samples"] for data in closed}
+    """How many episodes have no anomalous sample left, by the last that was told of them."""
+    data = (orjson.loads(message.body)["data"] for message in messages if message.type.startswith("anomaly."))
+    left = {each["episode"]: each.get("samples", 1) for each in data}
     return sum(samples == 0 for samples in left.values())
 
 

@@ -144,7 +144,7 @@ class LaneOutbox:
         device to be alive, stamps, shape (n,). ``notices``: each with its row. ``now``: when the messages are written.
         """
         self.told = {}
-        self.episodes.record()
+        self.episodes.begin_record()
         found: list[tuple[int, Message | Notice]] = [
             (row, notice) for row, notice in notices if not self._muting.notice(notice)
         ]

@@ -74,9 +74,9 @@ class Episode:
 
     ``origin``: the time its id is made of, None for that of its first sample. ``held``: how often it came back without
     a word since it was told to be over. ``amended``: what was told at its close is no longer so. ``opened_told`` and
-    ``closed_told``: time of the last opening or escalation that was told, and of the last close. ``withdrawn``: it was
-    told last that none of its samples is anomalous any more. ``loudest``: the highest severity that was told. ``said``:
-    time of its latest step.
+    ``closed_told``: event time of the last opening or escalation that was told, and of the last close. ``withdrawn``:
+    it was told last that none of its samples is anomalous any more. ``loudest``: the highest severity that was told.
+    ``said``: time of its latest message, never before that of another one of its device.
     """
 
     device: str

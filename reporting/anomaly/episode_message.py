@@ -30,7 +30,6 @@ def episode_message(
     kind = publish_as or step.kind
     severity = SEVERITIES[episode.severity]
     loudest = max(episode.severity, episode.loudest or episode.severity)
-    finding = None if evidence is None else evidence.finding()
     summary = _summary(kind, step, "" if evidence is None else evidence.explanation.about(episode.kind))
     ts = episode.peak if evidence is None else evidence.ts
     sample = event_id(to.source, episode.device, ts, model)
@@ -47,28 +46,7 @@ def episode_message(
         sequence=to.position.sequence if to.position else None,
         partitionkey=episode.device,
         recordedtime=to.recorded,
-        data=AnomalyEpisode.model_validate(
-            {
-                "device": episode.device,
-                "summary": summary,
-                "kind": episode.kind,
-                "state": kind,
-                "severity": severity,
-                "episode": episode.id,
-                "step": episode.steps,
-                "opened": episode.opened,
-                "last": episode.last,
-                "samples": episode.samples,
-                "reopened": episode.reopened,
-                "revision": episode.revision,
-                "sample": {"ts": ts, "event": sample},
-                "evidence": finding,
-                "position": to.position,
-                "archive": ArchiveLink(bucket=to.bucket, key=minute_key(episode.device, ts)),
-                "chart": to.chart,
-                "muted": to.muted,
-            }
-        ),
+        data=_data(step, kind, to, summary=summary, evidence=evidence, ts=ts, sample=sample),
     )
     text = [
         f"{severity.upper()}: {flat(episode.device)}, {WORDS[episode.kind]}, {kind} at "
@@ -90,6 +68,34 @@ def episode_message(
     )
 
 
+def _data(
+    step: Step, kind: Kind, to: Publication, *, summary: str, evidence: Evidence | None, ts: float, sample: str
+) -> AnomalyEpisode:
+    episode = step.episode
+    return AnomalyEpisode.model_validate(
+        {
+            "device": episode.device,
+            "summary": summary,
+            "kind": episode.kind,
+            "state": kind,
+            "severity": SEVERITIES[episode.severity],
+            "episode": episode.id,
+            "step": episode.steps,
+            "opened": episode.opened,
+            "last": episode.last,
+            "samples": episode.samples,
+            "reopened": episode.reopened,
+            "revision": episode.revision,
+            "sample": {"ts": ts, "event": sample},
+            "evidence": None if evidence is None else evidence.finding(),
+            "position": to.position,
+            "archive": ArchiveLink(bucket=to.bucket, key=minute_key(episode.device, ts)),
+            "chart": to.chart,
+            "muted": to.muted,
+        }
+    )
+
+
 def _summary(kind: Kind, step: Step, sentence: str) -> str:
     episode = step.episode
     severity = SEVERITIES[episode.severity]
@@ -107,7 +113,7 @@ def _summary(kind: Kind, step: Step, sentence: str) -> str:
     if kind == "closed":
         return f"{name} over after {duration(episode.last - episode.opened)}{back}: {seen}."
     if kind == "opened":
-        return f"Again: {words} since {utc(episode.opened):%H:%M:%S} UTC{back}: {seen}."
+        return f"{f'Again: {words}' if back else name} since {utc(episode.opened):%H:%M:%S} UTC{back}: {seen}."
     return f"{name} for {duration(step.at - episode.opened)} so far{back}: {seen}."
 
 

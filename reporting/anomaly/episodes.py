@@ -83,7 +83,7 @@ class Episodes:
         """The stamp at which the next step fires if nothing comes before; infinite where none is due."""
         return min((episode.due for each in self._of.values() for episode in each), default=inf) + LIFT_S
 
-    def record(self) -> None:
+    def begin_record(self) -> None:
         """What is seen and withdrawn from now on belongs to another record: an episode counts each once."""
         self._revised.clear()
 
@@ -133,10 +133,9 @@ class Episodes:
         return steps
 
     def unheard(self, step: Step) -> None:
-        """A step was muted: its episode need not wait to be told that it has opened."""
-        episode = step.episode
-        for each in self._of.get(episode.device, []):
-            if (each.kind, each.start) == (episode.kind, episode.start):
+        """A step was muted: if it was an opening, nobody has to wait ten minutes for the next."""
+        for each in self._of.get(step.episode.device, []):
+            if step.kind == "opened" and each.id == step.episode.id:
                 self._keep(each, replace(each, opened_told=None))
                 return
 
@@ -245,7 +244,7 @@ class Episodes:
             return self._close(before, due)
         if before.held:
             return self._opened("opened", before, at, due, shown=before.last)
-        return self._tell("ongoing", before, before, self._after(before, at), due)
+        return self._tell("ongoing", before, before, at, due)
 
     def _overtaken(self, device: str, anomaly: Anomaly) -> list[Step]:
         """Close episodes that are over by the sample's time, though by the stamps they are not."""
@@ -253,7 +252,7 @@ class Episodes:
         return [self._close(episode, anomaly.stamp) for episode in over]
 
     def _close(self, before: Episode, stamp: float) -> Step:
-        at = self._after(before, before.last + before.over_in)
+        at = before.last + before.over_in
         after = replace(
             judged(before, self._samples(before)),
             state=State.CLOSED,
@@ -266,7 +265,6 @@ class Episodes:
         return self._tell("closed", before, after, at, stamp)
 
     def _opened(self, kind: Kind, before: Episode, at: float, stamp: float, *, shown: float) -> Step:
-        at = self._after(before, at)
         opened_last = before.opened_last
         if kind == "opened":
             opened_last = None if shown == before.start else shown
@@ -283,14 +281,12 @@ class Episodes:
         )
         return self._tell(kind, before, after, at, stamp)
 
-    def _after(self, episode: Episode, at: float) -> float:
-        """``at``, or the time of the device's latest step if that is later."""
-        return max([at, *(e.said for e in self._of.get(episode.device, []) if e.said is not None)])
-
     def _tell(self, kind: Kind, before: Episode, after: Episode, at: float, stamp: float) -> Step:
-        after = replace(after, steps=after.steps + 1, told=ceil(stamp), said=at)
+        """``at``: event time of the step. Its message has that of the device's latest step if that is later."""
+        said = max([at, *(e.said for e in self._of.get(before.device, []) if e.said is not None)])
+        after = replace(after, steps=after.steps + 1, told=ceil(stamp), said=said)
         self._keep(before, after)
-        return Step(kind, at, after)
+        return Step(kind, said, after)
 
     def _keep(self, before: Episode, after: Episode) -> None:
         others = [e for e in self._of.get(after.device, []) if (e.kind, e.start) != (before.kind, before.start)]

@@ -349,7 +349,9 @@ def _unfit(before: list[Any], event: Any) -> str:
             return f"opened after {last}"
         opened = [each for each in before if each["data"]["state"] == "opened"]
         worst = max(each["severitynumber"] for each in before)
-        soon = _epoch(event["time"]) - _epoch(opened[-1]["time"]) < FLAP_S
+        # The message's time may be that of another step: the one of a late sample is that of the step before it.
+        first = opened[-1]["data"]
+        soon = _epoch(event["time"]) - first.get("evidence", {"ts": first["last"]})["ts"] < FLAP_S
         return "opened again within ten minutes" if soon and event["severitynumber"] <= worst else ""
     if last == "closed" and data["state"] != "closed":
         return f"{data['state']} after closed"

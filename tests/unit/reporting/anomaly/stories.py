@@ -46,7 +46,7 @@ class Told:
         """Take anomalous samples, each after the steps that are due before it."""
         for each in found:
             self.until(each.stamp)
-            self.episodes.record()
+            self.episodes.begin_record()
             of = self.found.setdefault((device, each.kind), {})
             seen = replace(each, again=each.ts in of)
             of[each.ts] = seen
@@ -55,7 +55,7 @@ class Told:
 
     def withdraw(self, ts: float, stamp: float, *, device: str = "d", kind: FaultKind = PATTERN) -> list[Step]:
         """A sample is written again, as a normal one."""
-        self.episodes.record()
+        self.episodes.begin_record()
         self.found.get((device, kind), {}).pop(ts, None)
         steps = self.episodes.withdraw(device, kind, ts, stamp)
         self.steps += steps

@@ -110,6 +110,14 @@ def test_who_heard_that_it_is_severe_hears_its_end() -> None:
     assert (told.attributes["severity"], told.attributes["filterseverity"]) == ("low", "critical")
 
 
+def test_an_opening_that_was_muted_is_not_called_a_second_one() -> None:
+    """What goes on when its mute ends is told to open; it is the first that is heard of it."""
+    told = message("ongoing", evidence=None, publish_as="opened")
+    assert parse(told.body).data.summary == (
+        "Over-current since 14:25:00 UTC: current 7.50 A at worst, at 14:25:20 UTC; 12 anomalous samples."
+    )
+
+
 def test_what_came_back_is_counted() -> None:
     """When it is told again because of the time, while it goes on, and at its end."""
     again = replace(EPISODE, reopened=3)

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from stories import END, T, Told, anomaly
+from stories import END, PATTERN, T, Told, anomaly
 
 from reporting.anomaly.episode import CLOSED_AFTER_S, FLAP_S, ONGOING_S, QUIET_S, WEAK_SAMPLES, State
 from reporting.anomaly.episodes import LIFT_S, strong
@@ -212,6 +212,23 @@ def test_what_was_muted_holds_nothing_back(told: Told) -> None:
     told.see(anomaly(T + 120)).until(T + 130)
     assert told.said == [("opened", T), ("closed", T + CLOSED_AFTER_S), ("opened", T + 120)]
     Told().episodes.unheard(told.steps[-1])
+
+
+def test_an_end_that_was_muted_lets_nothing_open_sooner(told: Told) -> None:
+    """Somebody heard that it opened."""
+    told.see(anomaly(T)).until(T + 100)
+    told.episodes.unheard(told.steps[-1])
+    told.see(anomaly(T + 120))
+    assert told.said == [("opened", T), ("closed", T + CLOSED_AFTER_S)]
+
+
+def test_a_step_of_another_kind_that_lies_later_delays_nothing(told: Told) -> None:
+    """A clock that was 20 minutes ahead leaves a time that no later message goes behind; that is no reason to wait."""
+    told.see(anomaly(T + 1200, stamp=T, kind=FaultKind.HEATING))
+    told.see(anomaly(T, stamp=T + 1, late=True)).until(T + 100)
+    told.see(anomaly(T + FLAP_S, stamp=T + FLAP_S + 1, late=True))
+    openings = [step for step in told.steps if step.kind == "opened" and step.episode.kind == PATTERN]
+    assert [step.at for step in openings] == [T + 1200, T + 1200 + CLOSED_AFTER_S]
 
 
 def test_rule_30_two_that_write_under_one_name_are_not_told_at_each_sample(told: Told) -> None:
